@@ -1,0 +1,46 @@
+//! Generates the types and the client of `proto/multipass.proto`.
+//!
+//! The compiler is protox, so no `protoc` has to be installed. No server code: the daemon routes methods by
+//! its own table, which refuses what has no entry.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::{env, error::Error, fs};
+
+/// Messages that carry secrets; `src/redacted.rs` writes their `Debug`.
+const SECRET_BEARING: &[&str] = &[
+    ".multipass.AuthenticateRequest",
+    ".multipass.GetReply",
+    ".multipass.LaunchRequest",
+    ".multipass.MountRequest",
+    ".multipass.RestartRequest",
+    ".multipass.SSHInfo",
+    ".multipass.SetRequest",
+    ".multipass.StartRequest",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(["multipass.proto"], ["proto"])?;
+
+    let mut methods = String::from("/// Names of the service's methods, in the order of the contract.\n");
+    methods.push_str("pub const METHODS: &[&str] = &[\n");
+    let files = descriptors.file.iter().filter(|file| file.package() == "multipass");
+    for method in files.flat_map(|file| &file.service).flat_map(|service| &service.method) {
+        writeln!(methods, "    {:?},", method.name())?;
+    }
+    methods.push_str("];\n");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    fs::write(out.join("multipass.methods.rs"), methods)?;
+
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(false)
+        .build_transport(false)
+        .emit_rerun_if_changed(false)
+        .skip_debug(SECRET_BEARING)
+        // Nested in one of these, and so left out with it; it has no secret.
+        .message_attribute(".multipass.LaunchRequest.NetworkOptions", "#[derive(Debug)]")
+        .compile_fds(descriptors)?;
+    Ok(())
+}

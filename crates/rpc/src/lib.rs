@@ -1,0 +1,27 @@
+//! The stock Multipass service on the wire: messages, enums and a client, generated from
+//! `proto/multipass.proto`.
+//!
+//! It is the contract with deployed clients and daemons and nothing more. It does not connect, serve, decide
+//! who may call or say what a call does; there is no generated server, because the daemon routes methods by
+//! its own table, which it compares with [`METHODS`]. The client, [`rpc_client::RpcClient`], speaks over any
+//! [`tonic::client::GrpcService`].
+//!
+//! Two calls need care: `delet` is spelt so, and `clone` is called as `RpcClient::clone(&mut client, …)`,
+//! because `client.clone()` copies the client.
+//!
+//! Messages that carry secrets print them as `[redacted]`, and [`AuthenticateRequest`] and [`SetRequest`]
+//! wipe theirs when they are dropped. The buffers that tonic and prost copy them through are not wiped.
+
+mod generated {
+    #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]
+
+    include!(concat!(env!("OUT_DIR"), "/multipass.rs"));
+    include!(concat!(env!("OUT_DIR"), "/multipass.methods.rs"));
+}
+mod redacted;
+mod secret;
+
+pub use generated::*;
+
+/// Full name of the service; the path of a method is `/multipass.Rpc/` and its name.
+pub const SERVICE: &str = "multipass.Rpc";

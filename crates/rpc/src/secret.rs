@@ -1,0 +1,42 @@
+//! Wiping of the two messages that carry a passphrase.
+//!
+//! They implement `Drop`, so a request that is refused before anyone looks at it is wiped too. The price:
+//! they cannot be taken apart by move nor built with `..Default::default()`. The longer messages with a
+//! password are not worth that price; they are redacted only.
+
+use std::mem;
+
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::generated::{AuthenticateRequest, SetRequest};
+
+impl AuthenticateRequest {
+    /// Moves the passphrase out and leaves an empty one behind; the bytes are not copied.
+    pub fn take_passphrase(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.passphrase))
+    }
+}
+
+impl Drop for AuthenticateRequest {
+    fn drop(&mut self) {
+        self.passphrase.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for AuthenticateRequest {}
+
+impl SetRequest {
+    /// Moves the value out and leaves an empty one behind; the bytes are not copied. It is the passphrase
+    /// as typed when the key is `local.passphrase`.
+    pub fn take_val(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.val))
+    }
+}
+
+impl Drop for SetRequest {
+    fn drop(&mut self) {
+        self.val.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SetRequest {}
