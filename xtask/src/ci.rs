@@ -1,0 +1,168 @@
+//! `cargo xtask ci`: every check of the project, one after the other, each with its verdict in a table.
+//!
+//! It stops at nothing: who fixes the formatting wants to know about the failing test too.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use clap::ValueEnum;
+
+use crate::command::{cargo, run as run_command};
+use crate::skips::{self, Policy};
+use crate::workspace::Workspace;
+use crate::{layers, tools};
+
+/// One check. They run in the order in which they stand here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// Install what the other steps need
+    Tools,
+    /// The formatting
+    Fmt,
+    /// Clippy, warnings denied
+    Clippy,
+    /// All binaries: the tests drive the real ones
+    Build,
+    /// All tests, those in the documentation too
+    Tests,
+    /// The documentation, warnings denied
+    Docs,
+    /// Which crate knows which
+    Layers,
+    /// Licences, banned and duplicate crates, sources
+    Deny,
+}
+
+/// Runs the steps named, or all of them, and prints how each one went.
+///
+/// # Errors
+/// Where any step failed.
+pub(crate) fn run(workspace: &Workspace, only: &[Step]) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for &step in Step::value_variants() {
+        if !only.is_empty() && !only.contains(&step) {
+            continue;
+        }
+        println!("\n==> {}", name(step));
+        let started = Instant::now();
+        let outcome = perform(step, workspace);
+        if let Err(error) = &outcome {
+            eprintln!("{}: {error:#}", name(step));
+        }
+        let verdict = match outcome {
+            Ok(remark) => Verdict::Passed(remark),
+            Err(_) => Verdict::Failed,
+        };
+        rows.push(Row { step, verdict, took: started.elapsed() });
+    }
+    println!("\n{}", table(&rows));
+    let failed = rows.iter().filter(|row| matches!(row.verdict, Verdict::Failed)).count();
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", rows.len());
+    }
+    Ok(())
+}
+
+/// Does one step; what it returns is said beside its verdict.
+fn perform(step: Step, workspace: &Workspace) -> anyhow::Result<Option<String>> {
+    let mut command = match step {
+        Step::Tools => return tools::install(workspace).map(|()| None),
+        Step::Tests => return tests(workspace),
+        Step::Layers => return layers::run(workspace).map(|()| None),
+        Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
+        Step::Clippy => cargo(
+            workspace,
+            ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
+        ),
+        Step::Build => cargo(workspace, ["build", "--workspace", "--bins"]),
+        Step::Docs => {
+            let mut doc = cargo(workspace, ["doc", "--workspace", "--no-deps"]);
+            doc.env("RUSTDOCFLAGS", "-D warnings");
+            doc
+        }
+        // Only the checks that need no network: advisories change by the day, and would fail an old commit.
+        Step::Deny => cargo(workspace, ["deny", "--offline", "check", "bans", "licenses", "sources"]),
+    };
+    run_command(&mut command).map(|()| None)
+}
+
+fn tests(workspace: &Workspace) -> anyhow::Result<Option<String>> {
+    let file = workspace.target("skips.txt");
+    skips::start(&file)?;
+    // cargo nextest does not run the examples in the documentation.
+    let suites = [
+        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]),
+        cargo(workspace, ["test", "--doc", "--workspace"]),
+    ];
+    let outcomes = suites.map(|mut suite| {
+        suite.env(skips::FILE_VARIABLE, &file);
+        if let Some(python) = tools::python(workspace) {
+            suite.env("MULTIPASS_TEST_PYTHON", python);
+        }
+        run_command(&mut suite)
+    });
+    let skipped = skips::report(&file, Policy::from_environment());
+    outcomes.into_iter().collect::<anyhow::Result<()>>()?;
+    skipped
+}
+
+#[derive(Debug)]
+struct Row {
+    step: Step,
+    verdict: Verdict,
+    took: Duration,
+}
+
+#[derive(Debug)]
+enum Verdict {
+    Passed(Option<String>),
+    Failed,
+}
+
+fn name(step: Step) -> String {
+    step.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut table = format!("{:<8} {:<20} {:>7}", "step", "result", "seconds");
+    for Row { step, verdict, took } in rows {
+        let result = match verdict {
+            Verdict::Passed(None) => "ok".to_owned(),
+            Verdict::Passed(Some(remark)) => format!("ok, {remark}"),
+            Verdict::Failed => "FAILED".to_owned(),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(table, "\n{:<8} {result:<20} {:>7.1}", name(*step), took.as_secs_f64());
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_tells_failures_and_skips_apart() {
+        let rows = [
+            Row { step: Step::Fmt, verdict: Verdict::Failed, took: Duration::from_millis(449) },
+            Row {
+                step: Step::Tests,
+                verdict: Verdict::Passed(Some("2 skipped".into())),
+                took: Duration::from_secs(83),
+            },
+            Row { step: Step::Deny, verdict: Verdict::Passed(None), took: Duration::from_secs(1) },
+        ];
+        let expected = "\
+step     result               seconds
+fmt      FAILED                   0.4
+tests    ok, 2 skipped           83.0
+deny     ok                       1.0";
+        assert_eq!(table(&rows), expected);
+    }
+
+    #[test]
+    fn the_tools_come_first() {
+        assert_eq!(Step::value_variants().first(), Some(&Step::Tools));
+    }
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask`: the project's own tasks, in Rust so that a fresh machine needs nothing but cargo.
+//!
+//! This file reads the command line and hands over; each task is a module. Nothing here is shipped, and no
+//! other crate depends on it.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task tells a person what it does")]
+
+mod ci;
+mod command;
+mod layers;
+mod skips;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The project's own tasks.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Check everything that CI checks, installing the tools that it needs.
+    ///
+    /// Every step runs, whatever became of those before it, and a table at the end says how each one went.
+    Ci {
+        /// Run these steps alone.
+        #[arg(value_enum, value_name = "STEP")]
+        steps: Vec<ci::Step>,
+    },
+    /// Check which crate knows which, and where unsafe code may be.
+    Layers,
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => return refuse(&refused),
+    };
+    match run(cli.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Ci { steps } => ci::run(&workspace, &steps),
+        Task::Layers => layers::run(&workspace),
+    }
+}
+
+/// Says what is wrong with the command line. Who mistypes a task gets the list of them too: clap alone would
+/// only point at `--help`.
+fn refuse(refused: &clap::Error) -> ExitCode {
+    // Where the terminal is gone there is no one left to tell.
+    let _ = refused.print();
+    if refused.kind() == ErrorKind::InvalidSubcommand {
+        eprintln!("\n{}", Cli::command().render_help());
+    }
+    if refused.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn ci_takes_single_steps() {
+        let cli = Cli::try_parse_from(["cargo xtask", "ci", "fmt", "deny"]).unwrap();
+        assert!(matches!(cli.task, Task::Ci { steps } if steps == [ci::Step::Fmt, ci::Step::Deny]));
+    }
+
+    #[test]
+    fn an_unknown_task_is_refused() {
+        let refused = Cli::try_parse_from(["cargo xtask", "cii"]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidSubcommand);
+    }
+}
