@@ -1,0 +1,231 @@
+//! The decisions, each one linear story.
+//!
+//! [`Authority::admit`] is asked on every call and is never blocking. What must write or hash has a
+//! method of its own, for the caller to run where blocking is fine.
+
+use std::fmt::Debug;
+use std::io;
+use std::time::SystemTime;
+
+use thiserror::Error;
+
+use crate::{
+    Caller, Channel, ClientCertificate, Condition, Enrolment, Fingerprint, FirstClientRule, HashError,
+    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+};
+
+/// Judges callers over one trust store.
+#[derive(Debug)]
+pub struct Authority {
+    store: Box<dyn TrustStore>,
+    gate: Box<dyn Gate>,
+    first_client: FirstClientRule,
+}
+
+/// What keeps strangers away before the first client is enrolled, and is opened after.
+pub trait Gate: Debug + Send + Sync {
+    /// Lets everyone reach the service, who must then authenticate. Opening twice is fine. *Blocking*.
+    ///
+    /// # Errors
+    /// The system refused.
+    fn open(&self, because: &Enrolled) -> io::Result<()>;
+}
+
+/// No gate: a transport that has none, or a daemon that keeps to one user.
+#[derive(Clone, Copy, Debug)]
+pub struct NoGate;
+
+impl Gate for NoGate {
+    fn open(&self, _because: &Enrolled) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Proof that a client was stored for good. Only an enrolment makes one, and only with one does a
+/// [`Gate`] open: the order is stored, opened, answered.
+#[derive(Debug)]
+pub struct Enrolled(Fingerprint);
+
+/// Proof that the caller is a trusted client.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    client: Fingerprint,
+}
+
+impl Authenticated {
+    /// Which client it is.
+    #[must_use]
+    pub fn client(&self) -> Fingerprint {
+        self.client
+    }
+}
+
+/// How a call may proceed.
+#[derive(Debug)]
+pub enum Admission {
+    /// The caller is a trusted client.
+    Granted(Authenticated),
+    /// The caller may become the first client: see [`Authority::enrol_first`].
+    FirstClient(FirstClientClaim),
+}
+
+/// An entitled caller's claim to be the first client. Others may hold one too; the store decides.
+#[derive(Debug)]
+pub struct FirstClientClaim {
+    certificate: ClientCertificate,
+    channel: Channel,
+}
+
+/// Why a caller was not let in.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// It presented no certificate.
+    #[error("the client presented no certificate")]
+    NoCertificate,
+    /// Its certificate is not among the trusted ones.
+    #[error("the client's certificate is not trusted")]
+    NotTrusted,
+    /// The first client is awaited, and this caller is not entitled to be it.
+    #[error("the caller may not be the first client")]
+    NotEntitledToBeFirst,
+    /// Another caller became the first client a moment before.
+    #[error("another client was enrolled first")]
+    NotFirst,
+    /// It gave a passphrase where none is set.
+    #[error("no passphrase is set")]
+    NoPassphraseSet,
+    /// It gave another passphrase than the one set.
+    #[error("the passphrase is not correct")]
+    WrongPassphrase,
+    /// The store could not be used; nothing has changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The client is stored, but the socket could not be opened to the other users.
+    #[error("the client was enrolled, but the socket could not be opened to other users: {0}")]
+    Gate(#[source] io::Error),
+}
+
+/// Why a passphrase was not set.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetPassphraseError {
+    /// It could not be hashed.
+    #[error(transparent)]
+    Hash(#[from] HashError),
+    /// It could not be stored.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Authority {
+    /// A judge over `store`, who opens `gate` with the first enrolment.
+    #[must_use]
+    pub fn new(store: Box<dyn TrustStore>, gate: Box<dyn Gate>, first_client: FirstClientRule) -> Self {
+        Self { store, gate, first_client }
+    }
+
+    /// Whether the caller is a trusted client. Never enrols anyone, never blocks.
+    ///
+    /// # Errors
+    /// It is not, for the reason given.
+    pub fn recognise(&self, caller: &Caller) -> Result<Authenticated, Denied> {
+        let client = caller.certificate.as_ref().ok_or(Denied::NoCertificate)?.fingerprint();
+        if !self.store.contains(&client) {
+            return Err(Denied::NotTrusted);
+        }
+        Ok(Authenticated { client })
+    }
+
+    /// Whether the caller may proceed: as a trusted client, or because the first client is awaited and
+    /// the caller is entitled to be it. Never blocks; its cost does not depend on how many clients
+    /// there are.
+    ///
+    /// # Errors
+    /// It may not, for the reason given.
+    pub fn admit(&self, caller: &Caller) -> Result<Admission, Denied> {
+        let denied = match self.recognise(caller) {
+            Ok(authenticated) => return Ok(Admission::Granted(authenticated)),
+            Err(denied) => denied,
+        };
+        let Some(certificate) = &caller.certificate else { return Err(denied) };
+        if !self.store.is_armed() {
+            return Err(denied);
+        }
+        if !self.first_client.entitles(&caller.channel) {
+            return Err(Denied::NotEntitledToBeFirst);
+        }
+        let (certificate, channel) = (certificate.clone(), caller.channel.clone());
+        Ok(Admission::FirstClient(FirstClientClaim { certificate, channel }))
+    }
+
+    /// Enrols the first client: of all claims, one. *Blocking*.
+    ///
+    /// # Errors
+    /// Another was first, or the enrolment could not be stored.
+    pub fn enrol_first(&self, claim: &FirstClientClaim, now: SystemTime) -> Result<Authenticated, Denied> {
+        let FirstClientClaim { certificate, channel } = claim;
+        match self.enrol(&Condition::FirstClient, &Enrolment { certificate, channel, at: now })? {
+            Some(authenticated) => Ok(authenticated),
+            // The same client may have claimed on two connections.
+            None if self.store.contains(&certificate.fingerprint()) => {
+                Ok(Authenticated { client: certificate.fingerprint() })
+            }
+            None => Err(Denied::NotFirst),
+        }
+    }
+
+    /// Lets a caller in who knows the passphrase. *Blocking*: it hashes.
+    ///
+    /// # Errors
+    /// The caller has no certificate, no passphrase is set, this is not the one, or the client could
+    /// not be stored.
+    pub fn authenticate(
+        &self,
+        caller: &Caller,
+        passphrase: &Passphrase,
+        now: SystemTime,
+    ) -> Result<Authenticated, Denied> {
+        let certificate = caller.certificate.as_ref().ok_or(Denied::NoCertificate)?;
+        let hash = self.store.passphrase().ok_or(Denied::NoPassphraseSet)?;
+        if !hash.matches(passphrase) {
+            return Err(Denied::WrongPassphrase);
+        }
+        let enrolment = Enrolment { certificate, channel: &caller.channel, at: now };
+        // The passphrase may have been changed while this one was hashed: then it is the wrong one.
+        self.enrol(&Condition::PassphraseIs(hash), &enrolment)?.ok_or(Denied::WrongPassphrase)
+    }
+
+    /// Stored, then the gate opened, then the proof; `None` if the condition did not hold.
+    fn enrol(
+        &self,
+        condition: &Condition,
+        enrolment: &Enrolment<'_>,
+    ) -> Result<Option<Authenticated>, Denied> {
+        if self.store.enrol_if(condition, enrolment)? == Outcome::ConditionFailed {
+            return Ok(None);
+        }
+        let enrolled = Enrolled(enrolment.certificate.fingerprint());
+        self.gate.open(&enrolled).map_err(Denied::Gate)?;
+        Ok(Some(Authenticated { client: enrolled.0 }))
+    }
+
+    /// Whether a passphrase is set.
+    #[must_use]
+    pub fn passphrase_is_set(&self) -> bool {
+        self.store.passphrase().is_some()
+    }
+
+    /// Sets the passphrase, or unsets it, on behalf of a trusted client. *Blocking*: it hashes.
+    ///
+    /// # Errors
+    /// It could not be hashed or stored; the old one is still in force.
+    pub fn set_passphrase(
+        &self,
+        _by: &Authenticated,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<(), SetPassphraseError> {
+        let hash = passphrase.map(PassphraseHash::of).transpose()?;
+        Ok(self.store.set_passphrase(hash)?)
+    }
+}

@@ -1,0 +1,65 @@
+//! Who calls, as far as the transport has proven it, and who may be the first client.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::ClientCertificate;
+
+/// The other side of a connection.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// How it reached the service.
+    pub channel: Channel,
+    /// The certificate that it presented and proved to hold the key of.
+    pub certificate: Option<ClientCertificate>,
+}
+
+/// How a caller reached the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// A Unix socket, with the credentials that the kernel vouches for.
+    Local {
+        /// Effective user of the process when it connected.
+        uid: u32,
+        /// Effective group.
+        gid: u32,
+        /// Supplementary groups of the process itself, not of a name-service look-up.
+        groups: Vec<u32>,
+    },
+    /// A network address; loopback is one too.
+    Remote(IpAddr),
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { uid, .. } => write!(f, "uid:{uid}"),
+            Self::Remote(address) => write!(f, "address:{address}"),
+        }
+    }
+}
+
+/// Who is entitled to be the first client: over the Unix socket only, root, the daemon's own user, or
+/// a member of one group. Over a network nobody is enrolled for being first.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstClientRule {
+    /// The daemon's own user.
+    pub daemon_uid: u32,
+    /// The administrators' group, if there is one.
+    pub admin_gid: Option<u32>,
+}
+
+impl FirstClientRule {
+    /// Whether a caller over this channel may be enrolled for being first.
+    #[must_use]
+    pub fn entitles(&self, channel: &Channel) -> bool {
+        match channel {
+            Channel::Local { uid, gid, groups } => {
+                *uid == 0
+                    || *uid == self.daemon_uid
+                    || self.admin_gid.is_some_and(|admin| *gid == admin || groups.contains(&admin))
+            }
+            Channel::Remote(_) => false,
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A client's certificate, as an identity: equality is all that counts.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// The label of a certificate's PEM block (RFC 7468, section 5).
+pub(crate) const PEM_LABEL: &str = "CERTIFICATE";
+
+/// SHA-256 of a certificate's DER encoding; shown in lower-case hexadecimal.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A client's X.509 certificate of any version. Its issuer, dates and usages are not looked at.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    der: Vec<u8>,
+    fingerprint: Fingerprint,
+}
+
+/// Why bytes are no certificate.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// Not the DER of an X.509 certificate.
+    #[error("not an X.509 certificate")]
+    NotX509,
+    /// A certificate, and then more.
+    #[error("bytes follow the certificate")]
+    TrailingBytes,
+}
+
+impl ClientCertificate {
+    /// Takes exactly one certificate in DER.
+    ///
+    /// # Errors
+    /// The bytes are anything else.
+    pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+        match x509_parser::parse_x509_certificate(&der) {
+            Ok(([], _)) => {}
+            Ok(_) => return Err(CertificateError::TrailingBytes),
+            Err(_) => return Err(CertificateError::NotX509),
+        }
+        let fingerprint = Fingerprint(Sha256::digest(&der).into());
+        Ok(Self { der, fingerprint })
+    }
+
+    /// What identifies it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The PEM block, ending in a newline.
+    #[must_use]
+    pub fn to_pem(&self) -> String {
+        let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+        pem::encode_config(&pem::Pem::new(PEM_LABEL, self.der.as_slice()), config)
+    }
+}
+
+impl fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientCertificate").field(&self.fingerprint).finish()
+    }
+}

@@ -1,0 +1,22 @@
+//! The judgement: who may use the service, and on what grounds.
+//!
+//! Synchronous and free of sockets, TLS and runtimes. Whoever calls it has already made sure that the
+//! caller holds the private key of the certificate in [`Caller`]. What is slow (files, Argon2id) is
+//! named *blocking*; [`Authority::admit`] never is.
+
+mod authority;
+mod caller;
+mod certificate;
+pub mod durable;
+mod passphrase;
+mod store;
+
+pub use authority::{
+    Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate, SetPassphraseError,
+};
+pub use caller::{Caller, Channel, FirstClientRule};
+pub use certificate::{CertificateError, ClientCertificate, Fingerprint};
+pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
+pub use store::file::{Damage, FileStore};
+pub use store::memory::MemoryStore;
+pub use store::{Condition, Enrolment, How, Outcome, StoreError, TrustStore};

@@ -1,0 +1,15 @@
+//! The judgement from outside: the decisions, the race of first clients, the files and the passphrase.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that meets the unexpected fails by panicking"
+)]
+
+mod authority;
+mod durable;
+mod file_store;
+mod passphrase;
+mod race;
+mod support;

@@ -1,0 +1,379 @@
+//! What the tests share: certificates, stores of both kinds, and wrappers that tell what happens.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auth_core::{
+    Authority, Caller, Channel, ClientCertificate, Condition, Damage, Enrolled, Enrolment, FileStore,
+    Fingerprint, FirstClientRule, Gate, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError,
+    TrustStore,
+};
+use tempfile::TempDir;
+
+/// The daemon's user and the administrators' group in these tests.
+pub(crate) const DAEMON: u32 = 990;
+pub(crate) const ADMIN: u32 = 27;
+pub(crate) const RULE: FirstClientRule = FirstClientRule { daemon_uid: DAEMON, admin_gid: Some(ADMIN) };
+
+/// The moment at which everything here happens: 2023-11-14T22:13:20Z.
+pub(crate) fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+pub(crate) fn der(name: &str) -> Vec<u8> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.self_signed(&key).unwrap().der().to_vec()
+}
+
+/// A new client's certificate.
+pub(crate) fn certificate(name: &str) -> ClientCertificate {
+    ClientCertificate::from_der(der(name)).unwrap()
+}
+
+pub(crate) fn passphrase(text: &str) -> Passphrase {
+    Passphrase::new(text.into()).unwrap()
+}
+
+pub(crate) fn local(uid: u32, gid: u32, groups: &[u32]) -> Channel {
+    Channel::Local { uid, gid, groups: groups.to_vec() }
+}
+
+pub(crate) fn remote(address: &str) -> Channel {
+    Channel::Remote(address.parse().unwrap())
+}
+
+/// Root, over the Unix socket.
+pub(crate) fn root(certificate: &ClientCertificate) -> Caller {
+    Caller { channel: local(0, 0, &[]), certificate: Some(certificate.clone()) }
+}
+
+/// Somebody on the network.
+pub(crate) fn stranger(certificate: &ClientCertificate) -> Caller {
+    Caller { channel: remote("192.0.2.7"), certificate: Some(certificate.clone()) }
+}
+
+/// Enrols root's `certificate` without asking an authority.
+pub(crate) fn enrol(store: &dyn TrustStore, condition: &Condition, certificate: &ClientCertificate) {
+    let enrolment = Enrolment { certificate, channel: &local(0, 0, &[]), at: now() };
+    assert_eq!(store.enrol_if(condition, &enrolment).unwrap(), Outcome::Enrolled);
+}
+
+/// Sets a passphrase, and gives the condition for enrolling by it.
+pub(crate) fn by_passphrase(store: &dyn TrustStore) -> Condition {
+    let hash = PassphraseHash::of(&passphrase("open sesame")).unwrap();
+    store.set_passphrase(Some(hash.clone())).unwrap();
+    Condition::PassphraseIs(hash)
+}
+
+/// A data directory, removed at the end.
+pub(crate) struct Data(TempDir);
+
+impl Data {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// One with a trust file that somebody wrote before the daemon was first started.
+    pub(crate) fn with_clients(text: impl AsRef<[u8]>) -> Self {
+        let data = Self::new();
+        fs::create_dir(data.directory()).unwrap();
+        fs::write(data.clients(), text).unwrap();
+        data
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.0.path().to_owned()
+    }
+
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.path().join("authenticated-certs")
+    }
+
+    pub(crate) fn clients(&self) -> PathBuf {
+        self.directory().join("multipass_client_certs.pem")
+    }
+
+    pub(crate) fn passphrase(&self) -> PathBuf {
+        self.directory().join("passphrase.phc")
+    }
+
+    /// The bytes of the trust file.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        fs::read(self.clients()).unwrap()
+    }
+
+    /// How many blocks the trust file holds.
+    pub(crate) fn blocks(&self) -> usize {
+        String::from_utf8_lossy(&self.text()).matches("-----BEGIN CERTIFICATE-----").count()
+    }
+
+    /// The names in the store's directory, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// What was set aside, in the order of the files' names.
+    pub(crate) fn set_aside(&self) -> Vec<Vec<u8>> {
+        let names = self.names().into_iter().filter(|name| name.contains(".damaged-"));
+        names.map(|name| fs::read(self.directory().join(name)).unwrap()).collect()
+    }
+
+    pub(crate) fn try_open(&self) -> Result<(FileStore, Vec<Damage>), StoreError> {
+        FileStore::open(&self.path(), now())
+    }
+
+    /// Opens the store, in which nothing may be damaged.
+    pub(crate) fn open(&self) -> FileStore {
+        let (store, damage) = self.try_open().unwrap();
+        assert_eq!(damage, []);
+        store
+    }
+}
+
+/// Which of the two stores a test runs over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Memory,
+    File,
+}
+
+pub(crate) const KINDS: [Kind; 2] = [Kind::Memory, Kind::File];
+
+/// What a store has seen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Past {
+    /// Nobody was ever enrolled.
+    Fresh,
+    /// The client was the first.
+    Enrolled,
+    /// The client was the first and is gone, so that the store is empty again.
+    Emptied,
+}
+
+type Log = Arc<Mutex<Vec<&'static str>>>;
+
+/// A store and a gate with a judge over them, and all that happened to them.
+pub(crate) struct Bench {
+    pub(crate) authority: Authority,
+    pub(crate) store: Shared<WatchedStore>,
+    pub(crate) gate: Shared<WatchedGate>,
+    /// Of a file store only.
+    pub(crate) data: Option<Data>,
+    log: Log,
+}
+
+impl Bench {
+    /// A store of this kind and past, in which `client` is or was the first client.
+    pub(crate) fn new(kind: Kind, past: Past, client: &ClientCertificate, rule: FirstClientRule) -> Self {
+        let data = matches!(kind, Kind::File).then(Data::new);
+        let open = || match &data {
+            Some(data) => Box::new(data.open()) as Box<dyn TrustStore>,
+            None => Box::new(MemoryStore::new()),
+        };
+        let mut store = open();
+        if !matches!(past, Past::Fresh) {
+            enrol(&*store, &Condition::FirstClient, client);
+        }
+        if matches!(past, Past::Emptied) {
+            store = match &data {
+                Some(data) => {
+                    fs::remove_file(data.clients()).unwrap();
+                    open()
+                }
+                None => Box::new(Forgetful { inner: store, forgotten: client.fingerprint() }),
+            };
+        }
+        Self::over(store, data, rule)
+    }
+
+    /// A judge over `store`.
+    pub(crate) fn over(store: Box<dyn TrustStore>, data: Option<Data>, rule: FirstClientRule) -> Self {
+        let log = Log::default();
+        let store = Shared::new(WatchedStore { inner: store, log: Arc::clone(&log), fails: false.into() });
+        let gate = Shared::new(WatchedGate { log: Arc::clone(&log), fails: false.into() });
+        let authority = Authority::new(Box::new(store.clone()), Box::new(gate.clone()), rule);
+        Self { authority, store, gate, data, log }
+    }
+
+    /// What has happened since this was last asked.
+    pub(crate) fn events(&self) -> Vec<&'static str> {
+        std::mem::take(&mut self.log.lock().unwrap())
+    }
+}
+
+/// Kept by the test while the authority has it.
+#[derive(Debug)]
+pub(crate) struct Shared<T>(Arc<T>);
+
+impl<T> Shared<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> std::ops::Deref for Shared<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: TrustStore> TrustStore for Shared<T> {
+    fn contains(&self, client: &Fingerprint) -> bool {
+        self.0.contains(client)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn is_armed(&self) -> bool {
+        self.0.is_armed()
+    }
+
+    fn passphrase(&self) -> Option<PassphraseHash> {
+        self.0.passphrase()
+    }
+
+    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+        self.0.enrol_if(condition, enrolment)
+    }
+
+    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
+        self.0.set_passphrase(passphrase)
+    }
+}
+
+impl<T: Gate> Gate for Shared<T> {
+    fn open(&self, because: &Enrolled) -> io::Result<()> {
+        self.0.open(because)
+    }
+}
+
+/// Logs `stored` once another store has stored a client; stores nothing while it is to fail.
+#[derive(Debug)]
+pub(crate) struct WatchedStore {
+    inner: Box<dyn TrustStore>,
+    log: Log,
+    pub(crate) fails: AtomicBool,
+}
+
+impl WatchedStore {
+    fn check(&self) -> Result<(), StoreError> {
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(StoreError::Write { path: "the store".into(), source: io::Error::other("no space") }),
+            false => Ok(()),
+        }
+    }
+}
+
+impl TrustStore for WatchedStore {
+    fn contains(&self, client: &Fingerprint) -> bool {
+        self.inner.contains(client)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inner.is_empty()
+    }
+
+    fn is_armed(&self) -> bool {
+        self.inner.is_armed()
+    }
+
+    fn passphrase(&self) -> Option<PassphraseHash> {
+        self.inner.passphrase()
+    }
+
+    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+        self.check()?;
+        let outcome = self.inner.enrol_if(condition, enrolment)?;
+        if outcome == Outcome::Enrolled {
+            assert!(self.contains(&enrolment.certificate.fingerprint()), "said to be stored, and is not");
+            self.log.lock().unwrap().push("stored");
+        }
+        Ok(outcome)
+    }
+
+    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
+        self.check()?;
+        self.inner.set_passphrase(passphrase)
+    }
+}
+
+/// Logs `opened`, or, while it is to fail, `not opened`.
+#[derive(Debug)]
+pub(crate) struct WatchedGate {
+    log: Log,
+    pub(crate) fails: AtomicBool,
+}
+
+impl Gate for WatchedGate {
+    fn open(&self, _because: &Enrolled) -> io::Result<()> {
+        let fails = self.fails.load(Ordering::SeqCst);
+        self.log.lock().unwrap().push(if fails { "not opened" } else { "opened" });
+        if fails { Err(io::Error::other("chmod refused")) } else { Ok(()) }
+    }
+}
+
+/// A store whose first client was lost: empty, yet not armed.
+#[derive(Debug)]
+struct Forgetful {
+    inner: Box<dyn TrustStore>,
+    forgotten: Fingerprint,
+}
+
+impl TrustStore for Forgetful {
+    fn contains(&self, client: &Fingerprint) -> bool {
+        *client != self.forgotten && self.inner.contains(client)
+    }
+
+    fn is_empty(&self) -> bool {
+        true
+    }
+
+    fn is_armed(&self) -> bool {
+        self.inner.is_armed()
+    }
+
+    fn passphrase(&self) -> Option<PassphraseHash> {
+        self.inner.passphrase()
+    }
+
+    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+        self.inner.enrol_if(condition, enrolment)
+    }
+
+    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
+        self.inner.set_passphrase(passphrase)
+    }
+}
+
+/// Runs the body of test `name` in a process of its own: for what belongs to a whole process, such as
+/// the umask, and would disturb the tests beside it.
+pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
+    const INSIDE: &str = "AUTH_CORE_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return body();
+    }
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    let output = test.args(["--exact", name, "--nocapture"]).env(INSIDE, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+}
