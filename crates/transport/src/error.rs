@@ -1,0 +1,99 @@
+//! What can go wrong in each operation of a transport, by whose fault.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::Endpoint;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The transport does not serve this kind of address.
+    #[error("this transport cannot listen on {0}")]
+    Unsupported(Endpoint),
+    /// Another process holds the address.
+    #[error("another service already listens on {0}")]
+    InUse(Endpoint),
+    /// Something that is not a socket stands in the socket's place; it is left alone.
+    #[error("{0} exists and is not a socket")]
+    NotASocket(PathBuf),
+    /// Others may write to the directory that holds the socket, and could replace it.
+    #[error("the directory {0} may be written by other users, who could replace the socket in it")]
+    DirectoryWritableByOthers(PathBuf),
+    /// The operating system refused a step.
+    #[error("cannot {step} {path}")]
+    Io {
+        /// The step, as a verb: "bind", "set the owner of".
+        step: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Why no further peer was accepted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// This one failed; pause and try again. Descriptors may have run out, or the peer left.
+    #[error("cannot accept a connection now")]
+    Transient(#[source] io::Error),
+    /// The listener is closed.
+    #[error("the listener is closed")]
+    Closed,
+}
+
+/// Why a peer's handshake did not complete.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The peer spoke no valid TLS, offered nothing in common, or failed to prove its certificate.
+    #[error("the TLS handshake failed")]
+    Tls(#[source] io::Error),
+}
+
+/// Why the service was not reached.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The transport does not dial this kind of address.
+    #[error("this transport cannot connect to {0}")]
+    Unsupported(Endpoint),
+    /// Nothing listens there.
+    #[error("nothing listens on {endpoint}")]
+    NotListening {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The operating system does not let this user in.
+    #[error("permission denied on {endpoint}")]
+    PermissionDenied {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Any other failure on the way.
+    #[error("cannot connect to {endpoint}")]
+    Unreachable {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The server's certificate does not lead to the root certificate that this client trusts.
+    #[error("the server's certificate is not trusted")]
+    ServerUntrusted(#[source] tokio_rustls::rustls::Error),
+    /// The handshake failed otherwise.
+    #[error("the TLS handshake failed")]
+    Handshake(#[source] io::Error),
+    /// The connection's one stream was already opened, or the connection is closed.
+    #[error("the connection has no stream left to open")]
+    NoStream,
+}

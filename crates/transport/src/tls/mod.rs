@@ -1,0 +1,35 @@
+//! One TLS configuration for every transport.
+//!
+//! - The server asks for a client certificate and accepts any, or none: whether a certificate may use
+//!   the service is not decided here. The peer's signature over the handshake is always verified.
+//! - Session resumption and early data are off on both sides: possession of the key is proven on
+//!   every connection, and nothing can be replayed.
+//! - The server proves itself with a certificate that leads to one pinned root.
+
+mod client;
+mod identity;
+mod server;
+mod verifier;
+
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::CryptoProvider;
+
+/// Why TLS could not be set up.
+pub use tokio_rustls::rustls::Error as TlsError;
+
+pub use client::{ClientTls, RootCertificate, RootCertificateError};
+pub use identity::{Identity, IdentityError};
+pub use server::ServerTls;
+
+/// The name in every server certificate and in every client's SNI, whatever the address.
+pub const SERVER_NAME: &str = "localhost";
+
+/// gRPC's protocol name in ALPN. The stock client closes a connection that did not agree on it.
+const ALPN_H2: &[u8] = b"h2";
+
+/// The one crypto provider of the product: aws-lc-rs, for its hybrid post-quantum key exchange.
+/// P-256 stays on; the stock client offers no other group.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider())
+}
