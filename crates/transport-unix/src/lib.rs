@@ -1,0 +1,71 @@
+//! The service on a Unix socket.
+//!
+//! The kernel vouches for who connects: a peer's origin is its process's credentials. The socket file
+//! also guards itself by owner and mode, through a [`UnixGate`] that the daemon opens once the first
+//! client is enrolled. Who may be that first client is not decided here.
+#![cfg(unix)]
+
+mod gate;
+mod listener;
+mod system;
+
+use async_trait::async_trait;
+use tokio::net::UnixStream;
+use transport::tls::{ClientTls, ServerTls};
+use transport::{
+    ByteStreamConnection, ConnectError, Connection, Endpoint, ListenError, Listener, Origin, Transport,
+};
+
+pub use gate::{SocketAccess, UnixGate};
+pub use listener::UnixListener;
+
+/// Listens on and dials `unix:` addresses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnixTransport {
+    access: SocketAccess,
+}
+
+impl UnixTransport {
+    /// A transport whose sockets are accessible to `access` from the moment they listen.
+    #[must_use]
+    pub fn new(access: SocketAccess) -> Self {
+        Self { access }
+    }
+
+    /// As [`Transport::listen`], with the concrete type, which has the gate.
+    ///
+    /// # Errors
+    /// The address is not a Unix socket's, is in use, or the system refused; nothing is left behind.
+    pub async fn bind(&self, at: &Endpoint, tls: ServerTls) -> Result<UnixListener, ListenError> {
+        match at {
+            Endpoint::Unix(path) => UnixListener::bind(path, self.access, tls).await,
+            other => Err(ListenError::Unsupported(other.clone())),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for UnixTransport {
+    async fn listen(&self, at: &Endpoint, tls: ServerTls) -> Result<Box<dyn Listener>, ListenError> {
+        Ok(Box::new(self.bind(at, tls).await?))
+    }
+
+    async fn dial(&self, to: &Endpoint, tls: ClientTls) -> Result<Box<dyn Connection>, ConnectError> {
+        let Endpoint::Unix(path) = to else {
+            return Err(ConnectError::Unsupported(to.clone()));
+        };
+        let stream = UnixStream::connect(path).await.map_err(|source| {
+            let endpoint = to.clone();
+            match source.kind() {
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                    ConnectError::NotListening { endpoint, source }
+                }
+                std::io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { endpoint, source },
+                _ => ConnectError::Unreachable { endpoint, source },
+            }
+        })?;
+        let origin = system::peer_credentials(&stream)
+            .map_err(|source| ConnectError::Unreachable { endpoint: to.clone(), source })?;
+        ByteStreamConnection::connect(stream, Origin::Local(origin), &tls).await
+    }
+}

@@ -1,0 +1,155 @@
+//! A bound Unix socket: taking the name over safely, accepting, and leaving nothing behind.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use nix::sys::stat::{Mode, fchmod};
+use tokio::net::{UnixSocket, UnixStream};
+use tokio::time::Instant;
+use transport::tls::ServerTls;
+use transport::{
+    AcceptError, ByteStreamIncoming, Endpoint, Incoming, ListenError, Listener, LiveConnections, Origin,
+};
+
+use crate::system::{self, SocketFile};
+use crate::{SocketAccess, UnixGate};
+
+/// Connections that the kernel completes before the daemon accepts them.
+const BACKLOG: u32 = 128;
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct UnixListener {
+    socket: tokio::net::UnixListener,
+    file: Arc<SocketFile>,
+    endpoint: [Endpoint; 1],
+    tls: ServerTls,
+    connections: LiveConnections,
+    /// Held as long as the socket is ours. Its file stays: removing a lock file would let two
+    /// processes each lock one of the same name.
+    _lock: File,
+}
+
+impl UnixListener {
+    pub(crate) async fn bind(path: &Path, access: SocketAccess, tls: ServerTls) -> Result<Self, ListenError> {
+        let fails = |step, source| ListenError::Io { step, path: path.to_owned(), source };
+        check_directory(path)?;
+        let lock = lock(path)?;
+        remove_stale(path).await?;
+
+        let socket = UnixSocket::new_stream().map_err(|e| fails("make a socket for", e))?;
+        // The mode of an unbound socket becomes that of the file which bind makes: closed to others
+        // from its first moment.
+        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| fails("set the mode of", e.into()))?;
+        socket.bind(path).map_err(|e| fails("bind", e))?;
+        let file = match SocketFile::open(path) {
+            Ok(file) => Arc::new(file),
+            Err(error) => {
+                // Under the lock, a socket in this place is the one just bound.
+                if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+                    let _ = std::fs::remove_file(path);
+                }
+                return Err(fails("open", error));
+            }
+        };
+        let listening = UnixGate(Arc::clone(&file))
+            .set(access)
+            .map_err(|e| fails("set the owner and mode of", e))
+            .and_then(|()| socket.listen(BACKLOG).map_err(|e| fails("listen on", e)));
+        match listening {
+            Ok(socket) => Ok(Self {
+                socket,
+                file,
+                endpoint: [Endpoint::Unix(path.to_owned())],
+                tls,
+                connections: LiveConnections::default(),
+                _lock: lock,
+            }),
+            Err(error) => {
+                file.unlink();
+                Err(error)
+            }
+        }
+    }
+
+    /// The handle that changes who may connect.
+    #[must_use]
+    pub fn gate(&self) -> UnixGate {
+        UnixGate(Arc::clone(&self.file))
+    }
+}
+
+#[async_trait]
+impl Listener for UnixListener {
+    async fn accept(&mut self) -> Result<Box<dyn Incoming>, AcceptError> {
+        let (stream, _) = self.socket.accept().await.map_err(AcceptError::Transient)?;
+        let credentials = system::peer_credentials(&stream).map_err(AcceptError::Transient)?;
+        let origin = Origin::Local(credentials);
+        Ok(Box::new(ByteStreamIncoming::new(stream, origin, self.tls.clone(), &self.connections)))
+    }
+
+    fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoint
+    }
+
+    async fn close(self: Box<Self>, deadline: Instant) {
+        self.file.unlink();
+        drop(self.socket);
+        self.connections.drain(deadline).await;
+    }
+}
+
+/// Refuses a directory in which another user could put a socket of their own in place of ours.
+fn check_directory(path: &Path) -> Result<(), ListenError> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let metadata = std::fs::metadata(directory).map_err(|source| ListenError::Io {
+        step: "use the directory",
+        path: directory.to_owned(),
+        source,
+    })?;
+    let (writable_by_others, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
+    if writable_by_others && !sticky {
+        return Err(ListenError::DirectoryWritableByOthers(directory.to_owned()));
+    }
+    Ok(())
+}
+
+/// Takes the lock beside the socket. Only its holder may remove a socket that does not answer: one
+/// that is bound and does not listen yet refuses connections just as a stale one does.
+fn lock(path: &Path) -> Result<File, ListenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let fails = |source| ListenError::Io { step: "lock", path: name.clone(), source };
+    let file = system::open_lock_file(&name).map_err(fails)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ListenError::InUse(Endpoint::Unix(path.to_owned()))),
+        Err(TryLockError::Error(source)) => Err(fails(source)),
+    }
+}
+
+/// Removes the socket that a daemon left behind which did not end in an orderly way. A daemon that
+/// knows nothing of our lock is recognised by its answering.
+async fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let fails = |step, source| ListenError::Io { step, path: path.to_owned(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(fails("look at", error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(ListenError::NotASocket(path.to_owned()));
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(|e| fails("remove the stale", e))
+        }
+        Err(error) => Err(fails("find out who listens on", error)),
+        Ok(_) => Err(ListenError::InUse(Endpoint::Unix(path.to_owned()))),
+    }
+}

@@ -1,0 +1,15 @@
+//! The Unix transport, against the contract of every transport and on its own.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests' code: it fails by panicking"
+)]
+
+mod contract;
+mod dial;
+mod peer;
+mod socket;
+mod support;
