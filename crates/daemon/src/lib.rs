@@ -1,0 +1,16 @@
+//! The Multipass daemon: it composes transports, judgement and service.
+//!
+//! One direction: a transport delivers a peer, [`serve`](serve()) completes its handshake, [`Service`]
+//! asks the authority about every call and hands it to a handler. The library exists so that tests can
+//! drive the service with a store and a transport of their own; the program is `main.rs`.
+
+pub mod config;
+pub mod logging;
+pub mod platform;
+pub mod run;
+mod serve;
+pub mod server_identity;
+mod service;
+
+pub use serve::serve;
+pub use service::Service;

@@ -1,0 +1,70 @@
+//! The daemon's log. Only our own crates speak in it beyond warnings: a dependency's debug messages
+//! could carry what clients sent.
+
+use std::error::Error;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{Logger, Verbosity};
+
+/// Starts logging. Where the system's log cannot be reached, standard error takes its place.
+pub fn start(logger: Logger, verbosity: Verbosity) {
+    let level = match verbosity {
+        Verbosity::Error => LevelFilter::ERROR,
+        Verbosity::Warning => LevelFilter::WARN,
+        Verbosity::Info => LevelFilter::INFO,
+        Verbosity::Debug => LevelFilter::DEBUG,
+        Verbosity::Trace => LevelFilter::TRACE,
+    };
+    let filter = Targets::new().with_target("daemon", level).with_default(level.min(LevelFilter::WARN));
+    let platform = match logger {
+        Logger::Platform => system_log(),
+        Logger::Stderr => None,
+    };
+    let fell_back = logger == Logger::Platform && platform.is_none();
+    let layer = platform.unwrap_or_else(|| {
+        let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr())
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(ansi)
+            .with_target(false)
+            .boxed()
+    });
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    if fell_back {
+        tracing::warn!("the system's log cannot be reached; logging to standard error");
+    }
+}
+
+type BoxedLayer = Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>;
+
+#[cfg(target_os = "linux")]
+fn system_log() -> Option<BoxedLayer> {
+    tracing_journald::layer().ok().map(Layer::boxed)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn system_log() -> Option<BoxedLayer> {
+    None
+}
+
+/// An error and all that caused it, in one line.
+pub fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // Some errors already quote their cause.
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,150 @@
+//! What differs between operating systems: directories, users, signals.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// The daemon's directories.
+#[derive(Clone, Debug)]
+pub struct Directories {
+    /// `<data>`: keys, certificates and trusted clients.
+    pub data: PathBuf,
+    /// Where the root certificate is published, unless the administrator says otherwise.
+    pub root_certificate: PathBuf,
+}
+
+/// No place for the daemon's files could be found.
+#[derive(Debug, Error)]
+#[error("neither XDG_DATA_HOME nor HOME is set; set MULTIPASS_STORAGE to a directory for the daemon's files")]
+pub struct NoDirectory;
+
+impl Directories {
+    /// The directories for this user and environment: under `MULTIPASS_STORAGE` if it is set, the
+    /// system's for root, the user's own otherwise.
+    ///
+    /// # Errors
+    /// An ordinary user without a home directory.
+    pub fn find() -> Result<Self, NoDirectory> {
+        let storage = std::env::var_os("MULTIPASS_STORAGE").filter(|path| !path.is_empty());
+        if let Some(storage) = storage {
+            return Ok(Self::private(PathBuf::from(storage).join("data")));
+        }
+        if is_system_service() {
+            return Ok(Self { data: system_data(), root_certificate: transport::system_root_certificate() });
+        }
+        Ok(Self::private(user_data().ok_or(NoDirectory)?.join("multipassd")))
+    }
+
+    /// A daemon that is not the system's keeps its root certificate with its data.
+    fn private(data: PathBuf) -> Self {
+        Self { root_certificate: data.join("multipass_root_cert.pem"), data }
+    }
+}
+
+#[cfg(target_os = "macos")]
+fn system_data() -> PathBuf {
+    PathBuf::from("/Library/Application Support/multipassd")
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn system_data() -> PathBuf {
+    PathBuf::from("/var/lib/multipassd")
+}
+
+#[cfg(windows)]
+fn system_data() -> PathBuf {
+    let base = std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into());
+    PathBuf::from(base).join(r"Multipass\data")
+}
+
+#[cfg(unix)]
+fn user_data() -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+}
+
+#[cfg(windows)]
+fn user_data() -> Option<PathBuf> {
+    std::env::var_os("LOCALAPPDATA").map(PathBuf::from)
+}
+
+/// Whether this daemon is the machine's, serving all of its users.
+#[cfg(unix)]
+#[must_use]
+pub fn is_system_service() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Whether this daemon is the machine's, serving all of its users.
+#[cfg(windows)]
+#[must_use]
+pub fn is_system_service() -> bool {
+    true
+}
+
+/// The user whom this daemon runs as.
+#[cfg(unix)]
+#[must_use]
+pub fn own_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+/// The administrators' group: the first that exists of `sudo`, `admin` and `wheel`.
+///
+/// # Errors
+/// The group database cannot be read.
+#[cfg(unix)]
+pub fn admin_group() -> io::Result<Option<u32>> {
+    for name in ["sudo", "admin", "wheel"] {
+        if let Some(group) = nix::unistd::Group::from_name(name)? {
+            return Ok(Some(group.gid.as_raw()));
+        }
+    }
+    Ok(None)
+}
+
+/// Waits until the daemon is asked to stop.
+///
+/// # Errors
+/// Signals cannot be received.
+#[cfg(unix)]
+pub async fn asked_to_stop() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Waits until the daemon is asked to stop.
+///
+/// # Errors
+/// Signals cannot be received.
+#[cfg(windows)]
+pub async fn asked_to_stop() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
+}
+
+/// Makes a directory of the daemon's own, closed to others (0700); one that exists is closed to them.
+///
+/// # Errors
+/// It cannot be made, or is not ours to close.
+pub fn make_private_directory(path: &std::path::Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        match std::fs::DirBuilder::new().mode(0o700).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+    }
+    #[cfg(not(unix))]
+    std::fs::create_dir_all(path)
+}

@@ -1,0 +1,49 @@
+//! What callers are told when they are not served. Texts that the contract fixes stand here, once.
+
+use auth_core::Denied;
+use tonic::Status;
+
+/// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
+pub(super) fn not_admitted(denied: &Denied) -> Status {
+    match denied {
+        Denied::Store(_) => Status::internal(
+            "The service could not store this client, so it was not accepted. The service's log says why.",
+        ),
+        Denied::Gate(_) => Status::internal(
+            "This client was accepted, but the socket could not be opened to other users. The service's log says why.",
+        ),
+        _ => Status::unauthenticated(
+            "The client is not authenticated with the Multipass service.\n\
+             Please authenticate before proceeding: run 'multipass authenticate' with the passphrase that your \
+             administrator gives you.",
+        ),
+    }
+}
+
+/// To `authenticate`.
+pub(super) fn not_authenticated(denied: &Denied) -> Status {
+    match denied {
+        Denied::NoCertificate => Status::unauthenticated(
+            "The client presented no certificate, so there is nothing to authenticate.",
+        ),
+        Denied::NoPassphraseSet => Status::failed_precondition(
+            "No passphrase is set. An administrator sets one with 'multipass set local.passphrase'.",
+        ),
+        Denied::WrongPassphrase => Status::invalid_argument(
+            "Passphrase is not correct. Try again, or ask your administrator for the passphrase.",
+        ),
+        other => not_admitted(other),
+    }
+}
+
+/// To a method that this daemon cannot serve.
+pub(super) fn not_yet(method: &str) -> Status {
+    Status::unimplemented(format!(
+        "'{method}' is not available: this daemon has no driver to run instances with."
+    ))
+}
+
+/// To a call that met a fault of the daemon's own.
+pub(super) fn internal() -> Status {
+    Status::internal("The service met an unexpected fault. The service's log says more.")
+}

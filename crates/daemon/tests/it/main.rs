@@ -1,0 +1,8 @@
+//! The daemon's library, driven in this process: what needs a store or a runtime of the test's own.
+#![cfg(unix)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
+
+mod first_client;
+mod never_blocks;
+mod server_identity;
+mod support;

@@ -1,0 +1,98 @@
+//! A service in this process on a real Unix socket with real TLS, and clients of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use auth_core::{Authority, FirstClientRule, NoGate, TrustStore};
+use daemon::{Service, serve, server_identity};
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rpc::rpc_client::RpcClient;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use transport::tls::{ClientTls, Identity, RootCertificate, ServerTls};
+use transport::{Endpoint, Transport};
+use transport_unix::UnixTransport;
+
+/// A running service; it ends with its runtime.
+pub(crate) struct TestService {
+    endpoint: Endpoint,
+    root: RootCertificate,
+    stop: CancellationToken,
+    _directory: TempDir,
+}
+
+impl TestService {
+    /// Serves with `store`; whoever runs the test is entitled to be the first client.
+    pub(crate) async fn start(store: impl TrustStore + 'static) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let published = directory.path().join("root.pem");
+        let identity =
+            server_identity::load_or_create(directory.path(), &published, SystemTime::now()).unwrap();
+        let root = RootCertificate::from_pem(&std::fs::read(published).unwrap()).unwrap();
+        let endpoint = Endpoint::Unix(directory.path().join("socket"));
+        let tls = ServerTls::new(identity.resolver()).unwrap();
+        let listener = UnixTransport::default().listen(&endpoint, tls).await.unwrap();
+        let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
+        let authority = Authority::new(Box::new(store), Box::new(NoGate), rule);
+        let service = Arc::new(Service::new(authority, directory.path().to_owned()));
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(listener, service, stop.clone()));
+        Self { endpoint, root, stop, _directory: directory }
+    }
+
+    /// A new client with an identity of its own, connected and its handshake finished.
+    pub(crate) async fn client(&self) -> RpcClient<Connected> {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
+        let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let tls = ClientTls::new(self.root.clone(), Some(identity)).unwrap();
+        let mut connection = UnixTransport::default().dial(&self.endpoint, tls).await.unwrap();
+        let stream = connection.open_stream().await.unwrap();
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(driver);
+        RpcClient::with_origin(Connected(sender), http::Uri::from_static("https://localhost"))
+    }
+}
+
+impl Drop for TestService {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// An HTTP/2 connection as the generated client wants it.
+#[derive(Clone)]
+pub(crate) struct Connected(http2::SendRequest<tonic::body::Body>);
+
+impl tower_service::Service<http::Request<tonic::body::Body>> for Connected {
+    type Response = http::Response<hyper::body::Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+/// The one reply of a call, or its status.
+pub(crate) async fn one<T>(
+    call: impl Future<Output = Result<tonic::Response<tonic::Streaming<T>>, tonic::Status>>,
+) -> Result<T, tonic::Status> {
+    let mut replies = call.await?.into_inner();
+    let reply = replies.message().await?.expect("a reply before the end of the stream");
+    assert!(replies.message().await?.is_none());
+    Ok(reply)
+}
+
+/// A stream of one request.
+pub(crate) fn request<T>(message: T) -> tokio_stream::Once<T> {
+    tokio_stream::once(message)
+}
