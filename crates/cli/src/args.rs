@@ -1,0 +1,372 @@
+//! The command line: what can be written, and what is wrong with what was written.
+//!
+//! Help is rendered by [`crate::help`] from these definitions.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::error::Error;
+use crate::help;
+
+/// `multipass` and its options.
+#[derive(Debug, Parser)]
+#[command(
+    name = "multipass",
+    about = "The client of the Multipass service: create, control and connect to virtual machines.",
+    disable_help_flag = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Ends the parsing; clap answers with the command's help.
+    #[arg(
+        short, long, global = true, action = ArgAction::Help,
+        help = "Displays help on commandline options"
+    )]
+    pub(crate) help: Option<bool>,
+
+    /// How often `-v` was given.
+    #[arg(
+        short, long, global = true, action = ArgAction::Count,
+        help = "Increase logging verbosity. Repeat the 'v' in the short option for more detail. Maximum \
+                verbosity is obtained with 4 (or more) v's, i.e. -vvvv."
+    )]
+    pub(crate) verbose: u8,
+
+    /// The root certificate of a service that is not the system's.
+    #[arg(
+        long,
+        global = true,
+        value_name = "file",
+        help = "Root certificate of the service, for one that is not the system's. The environment \
+                variable MULTIPASS_ROOT_CERT does the same; MULTIPASS_SERVER_ADDRESS tells where such a \
+                service listens, as unix:/path."
+    )]
+    pub(crate) root_cert: Option<PathBuf>,
+
+    /// Only print the client's version.
+    #[arg(long, action = ArgAction::SetTrue, help = "Displays the version of this client")]
+    pub(crate) version: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// `authenticate`.
+    #[command(
+        visible_alias = "auth",
+        about = "Authenticate client",
+        long_about = "Authenticate with the Multipass service.\n\
+                      A system administrator should provide you with a passphrase\n\
+                      to allow use of the Multipass service."
+    )]
+    Authenticate(AuthenticateArgs),
+    /// `get`.
+    #[command(
+        about = "Get a configuration setting",
+        long_about = "Get the value of the configuration setting with the given key."
+    )]
+    Get(GetArgs),
+    /// `help`.
+    #[command(
+        about = "Display help about a command",
+        long_about = "Displays help for the given command, or a list of the commands."
+    )]
+    Help(HelpArgs),
+    /// `info`.
+    #[command(
+        about = "Display information about instances",
+        long_about = "Display information about instances, or about snapshots of them."
+    )]
+    Info(InfoArgs),
+    /// `list`.
+    #[command(
+        visible_alias = "ls",
+        about = "List all available instances",
+        long_about = "List all instances or snapshots which have been created."
+    )]
+    List(ListArgs),
+    /// `set`.
+    #[command(
+        about = "Set a configuration setting",
+        long_about = "Set a configuration setting. The value may contain '='. Without a value,\n\
+                      local.passphrase is asked for; an empty value removes it."
+    )]
+    Set(SetArgs),
+    /// `version`.
+    #[command(
+        about = "Show version details",
+        long_about = "Display the version of this client, and that of the service if it answers and\n\
+                      knows this client."
+    )]
+    Version(VersionArgs),
+    /// `wait-ready`.
+    #[command(
+        about = "Wait for the Multipass service to be ready",
+        long_about = "Wait until the Multipass service is ready to accept commands."
+    )]
+    WaitReady(WaitReadyArgs),
+}
+
+/// Arguments of `authenticate`.
+#[derive(Args)]
+pub(crate) struct AuthenticateArgs {
+    /// The passphrase, if it is on the command line.
+    #[arg(
+        value_name = "passphrase",
+        help = "Passphrase to register with the Multipass service. If omitted, a prompt will be displayed \
+                for entering the passphrase."
+    )]
+    pub(crate) passphrase: Option<String>,
+    /// Anything further is a mistake, which gets the stock client's message rather than clap's.
+    #[arg(hide = true)]
+    pub(crate) rest: Vec<String>,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// Which setting.
+    #[arg(
+        value_name = "key",
+        required_unless_present = "keys",
+        conflicts_with = "keys",
+        help = "The setting, for example local.passphrase. `multipass get --keys` lists them all."
+    )]
+    pub(crate) key: Option<String>,
+    /// An empty value as an empty line.
+    #[arg(long, conflicts_with = "keys", help = "Output the value as it is: an empty one as an empty line.")]
+    pub(crate) raw: bool,
+    /// The names of all settings instead of one value.
+    #[arg(long, help = "List available settings keys.")]
+    pub(crate) keys: bool,
+}
+
+/// Arguments of `help`.
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// Which command.
+    #[arg(value_name = "command", help = "Name of the command to display help for")]
+    pub(crate) command: Option<String>,
+}
+
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// What to describe.
+    #[arg(
+        id = "name",
+        value_name = "instance[.snapshot]",
+        help = "Names of instances or snapshots to display information about; all instances if omitted"
+    )]
+    pub(crate) names: Vec<String>,
+    /// Snapshots rather than instances.
+    #[arg(long, help = "Display detailed information about the snapshots of the instances")]
+    pub(crate) snapshots: bool,
+    /// Leave out what only a running instance can tell.
+    #[arg(
+        long,
+        help = "Retrieve from the instances only the information obtained without running commands on them"
+    )]
+    pub(crate) no_runtime_information: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Snapshots rather than instances.
+    #[arg(long, help = "List all available snapshots")]
+    pub(crate) snapshots: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+/// Arguments of `set`.
+#[derive(Args)]
+pub(crate) struct SetArgs {
+    /// `key=value`, or `key` alone.
+    #[arg(
+        id = "key",
+        value_name = "key[=value]",
+        help = "A key, or a key and a value. The key names a setting, for example local.passphrase."
+    )]
+    pub(crate) setting: String,
+}
+
+/// Arguments of `version`.
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
+/// Arguments of `wait-ready`.
+#[derive(Debug, Args)]
+pub(crate) struct WaitReadyArgs {
+    /// When to give up.
+    #[arg(
+        long,
+        value_name = "seconds",
+        help = "Maximum time to wait, in seconds. Without it the wait has no end."
+    )]
+    pub(crate) timeout: Option<u32>,
+}
+
+/// `--format`, the same for every command that has it.
+#[derive(Debug, Args)]
+pub(crate) struct FormatArg {
+    /// The form of the output.
+    #[arg(
+        long, value_enum, value_name = "format", default_value_t = Format::Table,
+        help = "Output in the requested format. Valid formats are: table (default), json, csv and yaml."
+    )]
+    pub(crate) format: Format,
+}
+
+/// The form of a command's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Table,
+    /// One JSON object.
+    Json,
+    /// Comma-separated values under a header line.
+    Csv,
+    /// YAML.
+    Yaml,
+}
+
+// The two that may carry a passphrase are never shown, whatever is logged.
+impl std::fmt::Debug for AuthenticateArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuthenticateArgs([redacted])")
+    }
+}
+
+impl std::fmt::Debug for SetArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SetArgs([redacted])")
+    }
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// Only to show this text.
+    Help(String),
+    /// To run a command.
+    Run(Box<Cli>),
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+/// It is not one that this program understands.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Error> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut definition = help::with_our_help(Cli::command());
+    let parsed =
+        definition.try_get_matches_from_mut(&arguments).and_then(|found| Cli::from_arg_matches(&found));
+    match parsed {
+        Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
+        Err(answer) if answer.kind() == ErrorKind::DisplayHelp => {
+            Ok(Parsed::Help(answer.render().to_string()))
+        }
+        Err(fault) => {
+            let command = arguments.iter().skip(1).find_map(|word| definition.find_subcommand(word));
+            Err(usage_error(&fault, command.map(clap::Command::get_name)))
+        }
+    }
+}
+
+/// Clap's message without its own pointers to usage and help, and where to read more.
+fn usage_error(fault: &clap::Error, command: Option<&str>) -> Error {
+    let text = fault.render().to_string();
+    let pointer = |paragraph: &&str| {
+        paragraph.is_empty()
+            || paragraph.starts_with("Usage:")
+            || paragraph.starts_with("For more information")
+    };
+    let message: Vec<&str> = text
+        .strip_prefix("error: ")
+        .unwrap_or(&text)
+        .split("\n\n")
+        .map(str::trim_end)
+        .filter(|paragraph| !pointer(paragraph))
+        .collect();
+    let more = command.map_or_else(|| "multipass help".to_owned(), |name| format!("multipass help {name}"));
+    Error::usage(message.join("\n"), Some(format!("See `{more}`.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Parsed, Error> {
+        parse(std::iter::once("multipass").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_wins_over_what_is_missing() {
+        for line in ["set --help", "set -h", "get -h", "-h", "--help", "auth -h", "ls --help"] {
+            assert!(matches!(parsed(line), Ok(Parsed::Help(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_with_the_way_out() {
+        for (line, message, more) in [
+            ("versoin", "a similar subcommand exists: 'version'", "multipass help`"),
+            ("frobnicate", "unrecognized subcommand 'frobnicate'", "multipass help`"),
+            ("set", "key[=value]", "multipass help set`"),
+            ("get", "<key>", "multipass help get`"),
+            ("get --keys a", "cannot be used with", "multipass help get`"),
+            ("list --formt json", "a similar argument exists: '--format'", "multipass help list`"),
+            ("ls --format xml", "invalid value 'xml'", "multipass help list`"),
+            ("wait-ready --timeout soon", "invalid value 'soon'", "multipass help wait-ready`"),
+            ("wait-ready --timeout -1", "-1", "multipass help wait-ready`"),
+            ("version extra", "unexpected argument 'extra'", "multipass help version`"),
+        ] {
+            let error = parsed(line).expect_err(line);
+            assert_eq!(error.exit_code(), 1, "{line}");
+            assert!(error.message().contains(message), "{line}: {}", error.message());
+            for pointer in ["Usage:", "For more information"] {
+                assert!(!error.message().contains(pointer), "{line}: {}", error.message());
+            }
+            let next = error.next_step().unwrap_or_default();
+            assert!(next.contains(more), "{line}: {next}");
+        }
+    }
+
+    #[test]
+    fn verbosity_counts_on_either_side() {
+        for (line, expected) in [("list", 0), ("list -v", 1), ("-vv list", 2), ("list -vvvvvv", 6)] {
+            let Ok(Parsed::Run(cli)) = parsed(line) else { panic!("{line}") };
+            assert_eq!(cli.verbose, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn passphrases_do_not_show_in_debug_output() {
+        for line in ["authenticate s3cret", "set local.passphrase=s3cret"] {
+            let shown = format!("{:?}", parsed(line));
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+}

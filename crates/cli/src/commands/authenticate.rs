@@ -1,0 +1,39 @@
+//! `authenticate`: shows the service the passphrase, so that it knows this user's certificate from then on.
+
+use crate::args::AuthenticateArgs;
+use crate::context::Context;
+use crate::error::Error;
+use crate::prompt::{Passphrase, Prompt};
+use crate::service::{Service, once};
+
+pub(super) const QUESTION: &str = "Please enter passphrase: ";
+
+/// Runs the command. Success prints nothing.
+///
+/// # Errors
+/// No passphrase was given, or the service refused it.
+pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<String, Error> {
+    if !args.rest.is_empty() {
+        return Err(Error::usage(
+            "Too many arguments given",
+            Some("See `multipass help authenticate`.".to_owned()),
+        ));
+    }
+    let passphrase = match args.passphrase {
+        Some(given) => Passphrase::new(given),
+        None => Prompt::open()?.passphrase(QUESTION).await?,
+    };
+    if passphrase.is_empty() {
+        return Err(Error::usage("No passphrase given", None));
+    }
+
+    let mut service = Service::connect(context).await?;
+    service.note_call("authenticate");
+    let request = rpc::AuthenticateRequest {
+        passphrase: passphrase.expose(),
+        verbosity_level: service.verbosity_level(),
+    };
+    let answer = service.rpc.authenticate(once(request)).await;
+    service.answer(answer, drop).await?;
+    Ok(String::new())
+}

@@ -1,0 +1,73 @@
+//! The commands. Each returns what goes to standard output; nothing is printed half-way.
+
+mod authenticate;
+mod info;
+mod list;
+mod settings;
+mod version;
+mod wait_ready;
+
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command, HelpArgs};
+use crate::context::Context;
+use crate::error::Error;
+use crate::{format, help};
+
+/// The command's name in messages, whatever alias was used.
+pub(crate) fn name(cli: &Cli) -> &'static str {
+    match &cli.command {
+        Some(Command::Authenticate(_)) => "authenticate",
+        Some(Command::Get(_)) => "get",
+        Some(Command::Help(_)) | None => "help",
+        Some(Command::Info(_)) => "info",
+        Some(Command::List(_)) => "list",
+        Some(Command::Set(_)) => "set",
+        Some(Command::Version(_)) => "version",
+        Some(Command::WaitReady(_)) => "wait-ready",
+    }
+}
+
+/// Answers what needs neither the service nor any file; `None` for the rest.
+pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
+    match &cli.command {
+        _ if cli.version => Some(Ok(format::version::client_line())),
+        None => Some(Ok(help::general(&Cli::command()))),
+        Some(Command::Help(args)) => Some(help_about(args)),
+        Some(Command::Get(args)) if args.key.as_deref() == Some(settings::PRIMARY_NAME) => {
+            Some(Ok(settings::primary_name()))
+        }
+        _ => None,
+    }
+}
+
+/// Runs a command that may talk to the service.
+///
+/// # Errors
+/// The command failed.
+pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
+    let context = Context::new(&cli);
+    let Some(command) = cli.command else {
+        return Ok(String::new());
+    };
+    match command {
+        Command::Version(args) => version::run(&context, &args).await,
+        Command::Authenticate(args) => authenticate::run(&context, args).await,
+        Command::Get(args) => settings::get(&context, args).await,
+        Command::Info(args) => info::run(&context, &args).await,
+        Command::List(args) => list::run(&context, &args).await,
+        Command::Set(args) => settings::set(&context, args).await,
+        Command::WaitReady(args) => wait_ready::run(&context, &args).await,
+        Command::Help(args) => help_about(&args),
+    }
+}
+
+fn help_about(args: &HelpArgs) -> Result<String, Error> {
+    let definition = Cli::command();
+    let Some(name) = &args.command else {
+        return Ok(help::general(&definition));
+    };
+    help::of(&definition, name).ok_or_else(|| {
+        Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()))
+    })
+}

@@ -1,0 +1,180 @@
+//! `get` and `set`. The service keeps all settings but one, which is the client's own.
+
+use std::collections::BTreeSet;
+
+use crate::args::{GetArgs, SetArgs};
+use crate::commands::authenticate::QUESTION;
+use crate::context::Context;
+use crate::error::Error;
+use crate::prompt::{Passphrase, Prompt};
+use crate::service::{Service, once};
+
+/// The client's own setting: the instance that commands mean when they name none.
+pub(super) const PRIMARY_NAME: &str = "client.primary-name";
+const PRIMARY_NAME_DEFAULT: &str = "primary";
+/// The service answers whether it is set, never what it is.
+const PASSPHRASE: &str = "local.passphrase";
+
+const SECOND_QUESTION: &str = "Please re-enter passphrase: ";
+
+/// The value of the client's own setting.
+pub(super) fn primary_name() -> String {
+    format!("{PRIMARY_NAME_DEFAULT}\n")
+}
+
+/// `get`.
+///
+/// # Errors
+/// The service does not know the key, or the call failed.
+pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Error> {
+    let mut service = Service::connect(context).await?;
+    let verbosity_level = service.verbosity_level();
+    let Some(key) = args.key else {
+        service.note_call("keys");
+        let mut keys = BTreeSet::from([PRIMARY_NAME.to_owned()]);
+        let answer = service.rpc.keys(once(rpc::KeysRequest { verbosity_level })).await;
+        service.answer(answer, |reply| keys.extend(reply.settings_keys)).await?;
+        return Ok(keys.iter().map(|key| format!("{key}\n")).collect());
+    };
+
+    service.note_call("get");
+    let mut value = String::new();
+    let answer = service.rpc.get(once(rpc::GetRequest { key: key.clone(), verbosity_level })).await;
+    service
+        .answer(answer, |reply: rpc::GetReply| {
+            if !reply.value.is_empty() {
+                value = reply.value;
+            }
+        })
+        .await?;
+    Ok(shown(&key, &value, args.raw))
+}
+
+/// A setting's value as `get` prints it.
+fn shown(key: &str, value: &str, raw: bool) -> String {
+    match value {
+        // A stock service sends the passphrase's hash here: only whether there is one may be shown.
+        _ if key == PASSPHRASE => format!("{}\n", !value.is_empty()),
+        "" if !raw => "<empty>\n".to_owned(),
+        _ => format!("{value}\n"),
+    }
+}
+
+/// `set`. Success prints nothing.
+///
+/// # Errors
+/// No value was given, or the service refused it.
+pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Error> {
+    let (key, value) = match parse(args.setting)? {
+        (key, Some(value)) => (key, value),
+        (key, None) => (key, ask().await?),
+    };
+    let mut service = Service::connect(context).await?;
+    service.note_call("set");
+    let request = rpc::SetRequest {
+        key: key.clone(),
+        val: value.expose(),
+        verbosity_level: service.verbosity_level(),
+        authorized: false,
+    };
+    let mut asked = false;
+    let answer = service.rpc.set(once(request)).await;
+    let outcome = service.answer(answer, |reply: rpc::SetReply| asked |= reply.needs_authorization).await;
+    if asked {
+        return Err(Error::Unsupported {
+            message: format!("the service wants {key} confirmed, which this client cannot do yet"),
+            next: None,
+        });
+    }
+    outcome?;
+    Ok(String::new())
+}
+
+/// Takes `key=value` or `key` apart, and refuses what needs no service to be refused. The value may contain
+/// `=`, and is treated as a secret throughout.
+fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
+    let setting = zeroize::Zeroizing::new(setting);
+    let (key, value) = match setting.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(Passphrase::new(value.to_owned()))),
+        None => (setting.to_string(), None),
+    };
+    let form = |key: &str| Some(format!("Write `multipass set {key}=<value>`."));
+    match (key.as_str(), &value) {
+        ("", _) => Err(Error::usage("The key of the setting is missing", form("<key>"))),
+        (PRIMARY_NAME, _) => Err(Error::Unsupported {
+            message: format!("{PRIMARY_NAME} cannot be changed with this client yet"),
+            next: Some(format!("It is '{PRIMARY_NAME_DEFAULT}'.")),
+        }),
+        (PASSPHRASE, None) | (_, Some(_)) => Ok((key, value)),
+        (_, None) => Err(Error::usage(format!("No value given for {key}"), form(&key))),
+    }
+}
+
+/// Asks for the passphrase: twice where somebody types it unseen.
+async fn ask() -> Result<Passphrase, Error> {
+    let mut prompt = Prompt::open()?;
+    let passphrase = prompt.passphrase(QUESTION).await?;
+    if prompt.is_terminal() && prompt.passphrase(SECOND_QUESTION).await? != passphrase {
+        return Err(Error::usage("Passphrases do not match", None));
+    }
+    // Removing the passphrase must not happen by pressing Enter.
+    if passphrase.is_empty() {
+        let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
+        return Err(Error::usage("No passphrase given", Some(next)));
+    }
+    Ok(passphrase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_taken_apart_at_the_first_equals_sign() {
+        for (setting, key, value) in [
+            ("local.passphrase=a", PASSPHRASE, Some("a")),
+            ("local.passphrase=a=b==", PASSPHRASE, Some("a=b==")),
+            ("local.passphrase==", PASSPHRASE, Some("=")),
+            ("local.passphrase=", PASSPHRASE, Some("")),
+            ("local.passphrase", PASSPHRASE, None),
+            ("local.driver=qemu", "local.driver", Some("qemu")),
+            ("local.image.mirror=", "local.image.mirror", Some("")),
+        ] {
+            let (found, given) = parse(setting.to_owned()).expect(setting);
+            assert_eq!(found, key);
+            assert_eq!(given.map(|value| value.expose()).as_deref(), value, "{setting}");
+        }
+    }
+
+    #[test]
+    fn what_needs_no_service_to_be_refused() {
+        for (setting, code, message) in [
+            ("", 1, "missing"),
+            ("=x", 1, "missing"),
+            ("local.driver", 1, "No value given for local.driver"),
+            ("client.primary-name=x", 2, "cannot be changed"),
+            ("client.primary-name", 2, "cannot be changed"),
+        ] {
+            let error = parse(setting.to_owned()).expect_err(setting);
+            assert_eq!(error.exit_code(), code, "{setting}");
+            assert!(error.message().contains(message), "{setting}: {}", error.message());
+            assert!(error.next_step().is_some(), "{setting}");
+        }
+    }
+
+    #[test]
+    fn values_are_shown_and_hashes_are_not() {
+        for (key, value, raw, expected) in [
+            (PASSPHRASE, "", false, "false\n"),
+            (PASSPHRASE, "true", false, "true\n"),
+            (PASSPHRASE, "c0ffee", false, "true\n"),
+            (PASSPHRASE, "c0ffee", true, "true\n"),
+            (PASSPHRASE, "", true, "false\n"),
+            ("local.driver", "qemu", false, "qemu\n"),
+            ("local.bridged-network", "", false, "<empty>\n"),
+            ("local.bridged-network", "", true, "\n"),
+        ] {
+            assert_eq!(shown(key, value, raw), expected, "{key} {value} {raw}");
+        }
+    }
+}

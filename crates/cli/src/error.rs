@@ -1,0 +1,356 @@
+//! Everything that ends a command before its time: what the user reads, what to do next, the exit code.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error as ThisError;
+use tonic::{Code, Status};
+use transport::tls::RootCertificateError;
+use transport::{ConnectError, Endpoint, EndpointError};
+
+use crate::context::{ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
+use crate::identity::IdentityFault;
+use crate::platform::Denial;
+
+/// The command line is at fault.
+const EXIT_USAGE: u8 = 1;
+/// The command failed.
+const EXIT_FAILED: u8 = 2;
+/// A signal ended the command: this plus its number, as shells report it.
+const EXIT_SIGNAL: u8 = 128;
+
+/// Why a command ended.
+#[derive(Debug, ThisError)]
+pub(crate) enum Error {
+    /// The user asked for something that cannot be asked so.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        next: Option<String>,
+    },
+    /// The address in the environment is malformed.
+    #[error("{ADDRESS_VARIABLE} is not an address")]
+    Address(#[source] EndpointError),
+    /// No transport for this kind of address in this build.
+    #[error("this client cannot connect to {0}")]
+    NoTransport(Endpoint),
+    /// Nothing listens at the address.
+    #[error("cannot connect to the multipass socket")]
+    NoService {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The operating system does not let this user connect.
+    #[error("permission denied on the multipass socket ({endpoint})")]
+    SocketDenied {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// Why, as far as the system tells.
+        denial: Denial,
+    },
+    /// Any other failure to connect.
+    #[error("cannot connect to the multipass socket at {endpoint}")]
+    Connect {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The reason.
+        source: ConnectError,
+    },
+    /// Connecting took too long.
+    #[error("the service at {endpoint} did not complete the connection within {} seconds", limit.as_secs())]
+    ConnectTimeout {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// How long it was given.
+        limit: Duration,
+    },
+    /// HTTP/2 was not agreed on.
+    #[error("the service at {endpoint} does not speak gRPC")]
+    Protocol {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The reason.
+        source: hyper::Error,
+    },
+    /// The root certificate's file is not there.
+    #[error("the root certificate {path} is missing", path = path.display())]
+    RootCertificateMissing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The root certificate's file cannot be read.
+    #[error("cannot read the root certificate {path}", path = path.display())]
+    RootCertificateUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The root certificate's file holds something else.
+    #[error("the root certificate {path} cannot be used", path = path.display())]
+    RootCertificateInvalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: RootCertificateError,
+    },
+    /// The service's certificate is not signed by the root certificate.
+    #[error(
+        "the certificate of the service at {endpoint} is not valid under the root certificate {path}",
+        path = root.display()
+    )]
+    ServerUntrusted {
+        /// The address.
+        endpoint: Endpoint,
+        /// The root certificate's file.
+        root: PathBuf,
+        /// What was found wrong.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// This client's own certificate or key.
+    #[error(transparent)]
+    Identity(#[from] IdentityFault),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[source] Box<dyn StdError + Send + Sync>),
+    /// The service answered with a refusal.
+    #[error("{}", refusal(.0))]
+    Refused(Box<Status>),
+    /// The connection broke before the service had answered.
+    #[error("the connection to the service was lost")]
+    Lost(#[source] Box<Status>),
+    /// The service's answer makes no sense.
+    #[error("{0}")]
+    Answer(&'static str),
+    /// The service did not become ready in time.
+    #[error("the service was not ready within {seconds} s")]
+    NotReady {
+        /// How long it was given.
+        seconds: u32,
+        /// What the last attempt met.
+        source: Option<Box<Error>>,
+    },
+    /// The command cannot be done by this client.
+    #[error("{message}")]
+    Unsupported {
+        /// What cannot be done.
+        message: String,
+        /// What to do instead.
+        next: Option<String>,
+    },
+    /// An answer cannot be read from the user.
+    #[error("cannot read the answer")]
+    Input(#[source] io::Error),
+    /// The result cannot be written.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    /// The asynchronous runtime does not start.
+    #[error("cannot start")]
+    Runtime(#[source] io::Error),
+    /// A signal asked the client to end.
+    #[error("interrupted")]
+    Signal(u8),
+}
+
+impl Error {
+    /// A mistake in what the user wrote, and what to do instead.
+    pub(crate) fn usage(message: impl Into<String>, next: Option<String>) -> Self {
+        Self::Usage { message: message.into(), next }
+    }
+
+    /// Sorts a call's failure: the service's own word, or a broken connection.
+    pub(crate) fn of_call(status: Status) -> Self {
+        // Only what arose on this side carries a source: a status that was received is nothing but text.
+        let status = Box::new(status);
+        if status.source().is_some() { Self::Lost(status) } else { Self::Refused(status) }
+    }
+
+    /// The exit code.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => EXIT_USAGE,
+            Self::Signal(number) => EXIT_SIGNAL.saturating_add(*number),
+            _ => EXIT_FAILED,
+        }
+    }
+
+    /// What happened, its causes included.
+    pub(crate) fn message(&self) -> String {
+        let mut message = self.to_string();
+        // The stock client's words for a service that is not there stand alone; the address follows as the
+        // next step.
+        let mut cause = if matches!(self, Self::NoService { .. }) { None } else { self.source() };
+        // Of a lost connection only the innermost cause says something; what is between repeats it.
+        if matches!(self, Self::Lost(_)) {
+            while let Some(inner) = cause.and_then(StdError::source) {
+                cause = Some(inner);
+            }
+        }
+        while let Some(source) = cause {
+            let text = source.to_string();
+            if !message.contains(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = source.source();
+        }
+        message
+    }
+
+    /// What the user can do about it.
+    pub(crate) fn next_step(&self) -> Option<String> {
+        match self {
+            Self::Usage { next, .. } | Self::Unsupported { next, .. } => next.clone(),
+            Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
+            Self::NoTransport(_) => Some(format!(
+                "This build supports {SUPPORTED}. Set {ADDRESS_VARIABLE} to such an address, or unset it."
+            )),
+            Self::NoService { endpoint, .. } => Some(format!(
+                "Nothing listens on {endpoint}. Start the service, multipassd, or set {ADDRESS_VARIABLE} if it \
+                 listens elsewhere."
+            )),
+            Self::SocketDenied { denial, .. } => Some(denial.next_step()),
+            Self::Connect { .. } | Self::Protocol { .. } => Some(format!(
+                "Check that the Multipass service is what listens there; {ADDRESS_VARIABLE} names another address."
+            )),
+            Self::ConnectTimeout { .. } => {
+                Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
+            }
+            Self::RootCertificateMissing { .. } => Some(format!(
+                "The service writes this file when it starts. Start it once; if it is not the system's, name \
+                 its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
+            )),
+            Self::RootCertificateUnreadable { .. } | Self::RootCertificateInvalid { .. } => Some(format!(
+                "Restart the service, which writes this file, or name another one with --root-cert or \
+                 {ROOT_CERTIFICATE_VARIABLE}."
+            )),
+            Self::ServerUntrusted { .. } => Some(format!(
+                "If you trust that service, name its root certificate with --root-cert or \
+                 {ROOT_CERTIFICATE_VARIABLE}. A service on this machine that was set up anew writes the file \
+                 again when it restarts."
+            )),
+            Self::Identity(fault) => Some(fault.next_step()),
+            Self::Refused(status) => after_refusal(status),
+            Self::Lost(_) => {
+                Some("The service may have stopped or restarted. Try again, and see its log.".to_owned())
+            }
+            Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step()),
+            Self::Answer(_)
+            | Self::Input(_)
+            | Self::Output(_)
+            | Self::Runtime(_)
+            | Self::Tls(_)
+            | Self::Signal(_) => None,
+        }
+    }
+}
+
+/// The kinds of address that this build dials.
+const SUPPORTED: &str = if cfg!(unix) { "Unix sockets, written unix:/path" } else { "no transport" };
+
+fn refusal(status: &Status) -> String {
+    let message = status.message().trim();
+    match (message.is_empty(), status.code()) {
+        (false, _) => message.to_owned(),
+        (true, Code::Unauthenticated) => {
+            "the client is not authenticated with the Multipass service".to_owned()
+        }
+        (true, Code::Unimplemented) => "the service does not know this command".to_owned(),
+        (true, code) => format!("the service refused without a reason: {}", code.description()),
+    }
+}
+
+/// The next step after a refusal, unless the service's own message has it already.
+fn after_refusal(status: &Status) -> Option<String> {
+    let (word, step) = match status.code() {
+        Code::Unauthenticated => {
+            ("multipass authenticate", "Run `multipass authenticate`. An administrator knows the passphrase.")
+        }
+        Code::FailedPrecondition if status.message().contains("No passphrase is set") => (
+            "multipass set local.passphrase",
+            "Ask someone who already uses the service here to run `multipass set local.passphrase`.",
+        ),
+        Code::ResourceExhausted => ("again", "Wait a little, then try again."),
+        Code::Unimplemented => {
+            ("multipass version", "The service may be of another version: `multipass version` shows both.")
+        }
+        _ => return None,
+    };
+    (!status.message().contains(word)).then(|| step.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: Code, message: &str) -> Error {
+        Error::of_call(Status::new(code, message))
+    }
+
+    #[test]
+    fn each_refusal_has_a_message_and_its_next_step_once() {
+        let said = "The client is not authenticated with the Multipass service.\n\
+                    Please authenticate before proceeding, see `multipass authenticate`.";
+        for (error, message, next) in [
+            (refused(Code::Unauthenticated, said), said, None),
+            (
+                refused(Code::Unauthenticated, ""),
+                "the client is not authenticated with the Multipass service",
+                Some("multipass authenticate"),
+            ),
+            (
+                refused(Code::FailedPrecondition, "No passphrase is set."),
+                "No passphrase is set.",
+                Some("multipass set local.passphrase"),
+            ),
+            (
+                refused(Code::InvalidArgument, "Passphrase is not correct."),
+                "Passphrase is not correct.",
+                None,
+            ),
+            (refused(Code::ResourceExhausted, "too many guesses"), "too many guesses", Some("Wait")),
+            (refused(Code::ResourceExhausted, "try again in 4 s"), "try again in 4 s", None),
+            (
+                refused(Code::Unimplemented, ""),
+                "the service does not know this command",
+                Some("multipass version"),
+            ),
+            (refused(Code::Internal, ""), "the service refused without a reason: Internal error", None),
+        ] {
+            assert_eq!(error.message(), message);
+            let step = error.next_step();
+            assert_eq!(step.is_some(), next.is_some(), "{message}: {step:?}");
+            assert!(step.unwrap_or_default().contains(next.unwrap_or_default()), "{message}");
+            assert_eq!(error.exit_code(), EXIT_FAILED);
+        }
+    }
+
+    #[test]
+    fn a_broken_connection_is_no_refusal() {
+        let status = Status::from_error(Box::new(io::Error::new(io::ErrorKind::ConnectionReset, "reset")));
+        let error = Error::of_call(status);
+        assert_eq!(error.message(), "the connection to the service was lost: reset");
+        assert!(error.next_step().is_some());
+    }
+
+    #[test]
+    fn an_absent_service_has_the_stock_words() {
+        let endpoint: Endpoint = "unix:/run/none".parse().expect("an address");
+        let error = Error::NoService { endpoint, source: io::ErrorKind::NotFound.into() };
+        assert_eq!(error.message(), "cannot connect to the multipass socket");
+        assert!(error.next_step().expect("a step").contains("unix:/run/none"));
+    }
+
+    #[test]
+    fn exit_codes() {
+        assert_eq!(Error::usage("x", None).exit_code(), 1);
+        assert_eq!(Error::Answer("x").exit_code(), 2);
+        assert_eq!(Error::Signal(2).exit_code(), 130);
+    }
+}

@@ -1,0 +1,91 @@
+//! Text in columns.
+
+use crate::text;
+
+/// Rows under a header, in columns as wide as their widest cell and at least as wide as asked.
+pub(super) struct Table {
+    minimum: Vec<usize>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table whose columns have these titles and minimum widths.
+    pub(super) fn new(columns: &[(&str, usize)]) -> Self {
+        Self {
+            minimum: columns.iter().map(|(_, width)| *width).collect(),
+            rows: vec![columns.iter().map(|(title, _)| (*title).to_owned()).collect()],
+        }
+    }
+
+    /// Adds a row.
+    pub(super) fn push<const N: usize>(&mut self, cells: [&str; N]) {
+        self.rows.push(cells.iter().map(|cell| text::one_line(cell)).collect());
+    }
+
+    /// The table's text.
+    pub(super) fn finish(self) -> String {
+        let mut widths = self.minimum;
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count() + 2);
+            }
+        }
+        let mut lines = String::new();
+        for row in &self.rows {
+            let cells = widths.iter().zip(row).map(|(width, cell)| format!("{cell:width$}"));
+            lines.push_str(cells.collect::<String>().trim_end());
+            lines.push('\n');
+        }
+        lines
+    }
+}
+
+/// Labels, each with its values from column 17 on.
+#[derive(Default)]
+pub(super) struct Labels(String);
+
+impl Labels {
+    /// Adds a label and its value.
+    pub(super) fn push(&mut self, label: &str, value: &str) {
+        let line = format!("{:16}{}", format!("{label}:"), text::one_line(value));
+        self.0.push_str(line.trim_end());
+        self.0.push('\n');
+    }
+
+    /// Adds a label with several values, one a line.
+    pub(super) fn push_all<T: AsRef<str>>(&mut self, label: &str, values: &[T]) {
+        let Some((first, others)) = values.split_first() else {
+            return;
+        };
+        self.push(label, first.as_ref());
+        for other in others {
+            self.0.push_str(&format!("{:16}{}\n", "", text::one_line(other.as_ref())));
+        }
+    }
+
+    /// Leaves a line empty between two items.
+    pub(super) fn separate(&mut self) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+    }
+
+    /// The text.
+    pub(super) fn finish(self) -> String {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_grow_with_their_cells_and_lines_end_without_spaces() {
+        let mut table = Table::new(&[("Name", 6), ("State", 0)]);
+        table.push(["a", "x"]);
+        table.push(["abcdefg", "\u{1b}[31mred\nline"]);
+        table.push(["", ""]);
+        assert_eq!(table.finish(), "Name     State\na        x\nabcdefg  [31mred line\n\n");
+    }
+}

@@ -1,0 +1,191 @@
+//! Help texts in the stock client's layout, from the definitions in [`crate::args`].
+//!
+//! Clap's own layout is not used: users' scripts and documentation quote the stock texts.
+
+use clap::{Arg, ArgAction, Command};
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
+
+/// Lines are filled up to this many columns.
+const WIDTH: usize = 80;
+
+/// `definition` with every help text replaced by ours.
+pub(crate) fn with_our_help(definition: Command) -> Command {
+    let general = general(&definition);
+    let common: Vec<Arg> = shared_options(&definition).cloned().collect();
+    definition
+        .mut_subcommands(|command| {
+            let text = of_command(&command, &common);
+            command.override_help(text)
+        })
+        .override_help(general)
+}
+
+/// The general help: how to call, the options, and one line for each command.
+pub(crate) fn general(definition: &Command) -> String {
+    let options: Vec<(String, String)> = definition.get_arguments().map(entry).collect();
+    let commands: Vec<(String, String)> = definition
+        .get_subcommands()
+        .map(|command| {
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            match command.get_visible_aliases().next() {
+                Some(alias) => (command.get_name().to_owned(), format!("{about} (also: {alias})")),
+                None => (command.get_name().to_owned(), about),
+            }
+        })
+        .collect();
+    let about = definition.get_about().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "Usage: multipass [options] <command>\n{}\n\nOptions:\n{}\nAvailable commands:\n{}",
+        wrap(&about, 0),
+        aligned(&options).concat(),
+        aligned(&commands).concat()
+    )
+}
+
+/// The help of the command called `name`, or by one of its aliases.
+pub(crate) fn of(definition: &Command, name: &str) -> Option<String> {
+    let common: Vec<Arg> = shared_options(definition).cloned().collect();
+    definition.find_subcommand(name).map(|command| of_command(command, &common))
+}
+
+/// Options of every command that its help shows. What concerns the service as a whole stands in the
+/// general help only.
+fn shared_options(definition: &Command) -> impl Iterator<Item = &Arg> {
+    definition.get_arguments().filter(|arg| matches!(arg.get_action(), ArgAction::Help | ArgAction::Count))
+}
+
+fn of_command(command: &Command, common: &[Arg]) -> String {
+    let positionals: Vec<&Arg> = command.get_positionals().filter(|arg| !arg.is_hide_set()).collect();
+    let mut usage = format!("Usage: multipass {} [options]", command.get_name());
+    for positional in &positionals {
+        usage.push(' ');
+        usage.push_str(&placeholder(positional));
+    }
+
+    // Options and arguments share one column for their descriptions.
+    let own = command.get_arguments().filter(|arg| !arg.is_positional());
+    let options: Vec<&Arg> = common.iter().chain(own).collect();
+    let entries: Vec<_> = options.iter().chain(&positionals).map(|arg| entry(arg)).collect();
+    let lines = aligned(&entries);
+    let (options, arguments) = lines.split_at(options.len().min(lines.len()));
+
+    let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string);
+    let mut text = format!("{usage}\n{}\n\n{}", about.unwrap_or_default(), options.concat());
+    if !arguments.is_empty() {
+        text.push('\n');
+        text.push_str(&arguments.concat());
+    }
+    text
+}
+
+/// How an argument is called in the list of arguments, and what is said about it.
+fn entry(arg: &Arg) -> (String, String) {
+    let mut name = match (arg.get_short(), arg.get_long()) {
+        (Some(short), Some(long)) => format!("-{short}, --{long}"),
+        (Some(short), None) => format!("-{short}"),
+        (None, Some(long)) => format!("--{long}"),
+        (None, None) => arg.get_id().to_string(),
+    };
+    if !arg.is_positional() && arg.get_action().takes_values() {
+        name.push_str(&format!(" <{}>", value_name(arg)));
+    }
+    (name, arg.get_help().map(ToString::to_string).unwrap_or_default())
+}
+
+/// A positional argument in the usage line.
+fn placeholder(arg: &Arg) -> String {
+    let name = format!("<{}>", value_name(arg));
+    let repeated = if matches!(arg.get_action(), ArgAction::Append) { " ..." } else { "" };
+    if arg.is_required_set() { format!("{name}{repeated}") } else { format!("[{name}{repeated}]") }
+}
+
+fn value_name(arg: &Arg) -> String {
+    match arg.get_value_names().and_then(<[_]>::first) {
+        Some(name) => name.to_string(),
+        None => arg.get_id().to_string(),
+    }
+}
+
+/// Each entry as its lines: the name, two spaces after the longest name, the description.
+fn aligned(entries: &[(String, String)]) -> Vec<String> {
+    let width = entries.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let indent = width + 4;
+    entries
+        .iter()
+        .map(|(name, description)| format!("  {name:width$}  {}\n", wrap(description, indent)))
+        .collect()
+}
+
+/// `text` filled greedily, with lines after the first indented by `indent`.
+fn wrap(text: &str, indent: usize) -> String {
+    let options = Options::new(WIDTH.saturating_sub(indent))
+        .wrap_algorithm(WrapAlgorithm::FirstFit)
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).join(&format!("\n{:indent$}", ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::args::Cli;
+
+    const AUTHENTICATE: &str = "\
+Usage: multipass authenticate [options] [<passphrase>]
+Authenticate with the Multipass service.
+A system administrator should provide you with a passphrase
+to allow use of the Multipass service.
+
+  -h, --help     Displays help on commandline options
+  -v, --verbose  Increase logging verbosity. Repeat the 'v' in the short option
+                 for more detail. Maximum verbosity is obtained with 4 (or more)
+                 v's, i.e. -vvvv.
+
+  passphrase     Passphrase to register with the Multipass service. If omitted,
+                 a prompt will be displayed for entering the passphrase.
+";
+
+    #[test]
+    fn authenticate_reads_as_the_stock_text() {
+        for name in ["authenticate", "auth"] {
+            assert_eq!(of(&Cli::command(), name).as_deref(), Some(AUTHENTICATE));
+        }
+    }
+
+    #[test]
+    fn no_line_is_too_wide_and_none_ends_in_spaces() {
+        let definition = Cli::command();
+        let names: Vec<&str> = definition.get_subcommands().map(Command::get_name).collect();
+        let texts = names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]);
+        for line in texts.collect::<Vec<_>>().iter().flat_map(|text| text.lines()) {
+            assert!(line.len() <= WIDTH && line.trim_end() == line, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn usage_shows_what_is_required_and_what_repeats() {
+        for (name, usage) in [
+            ("set", "Usage: multipass set [options] <key[=value]>"),
+            ("get", "Usage: multipass get [options] [<key>]"),
+            ("info", "Usage: multipass info [options] [<instance[.snapshot]> ...]"),
+            ("ls", "Usage: multipass list [options]"),
+            ("help", "Usage: multipass help [options] [<command>]"),
+        ] {
+            let text = of(&Cli::command(), name).unwrap_or_default();
+            assert_eq!(text.lines().next(), Some(usage));
+        }
+    }
+
+    #[test]
+    fn general_help_has_every_command_once() {
+        let definition = Cli::command();
+        let text = general(&definition);
+        for command in definition.get_subcommands() {
+            let start = format!("  {} ", command.get_name());
+            assert_eq!(text.lines().filter(|line| line.starts_with(&start)).count(), 1, "{start}");
+        }
+        assert!(text.contains("--root-cert <file>"), "{text}");
+    }
+}

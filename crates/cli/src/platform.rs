@@ -1,0 +1,106 @@
+//! What differs between operating systems: where the client's certificate lies, who may connect to the
+//! socket, who owns a file, and a terminal's echo.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The directory of the user's client certificate, shared by all of the user's clients, stock ones included.
+/// `None` when the environment does not tell where the user's files are.
+pub(crate) fn identity_directory() -> Option<PathBuf> {
+    Some(data_directory(|name| env::var_os(name))?.join("multipass-client-certificate"))
+}
+
+/// What has to be set in the environment for [`identity_directory`] to be known.
+pub(crate) const HOME_VARIABLE: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "HOME" };
+
+/// Where programs keep a user's data.
+fn data_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if cfg!(windows) {
+        return set(HOME_VARIABLE);
+    }
+    if cfg!(target_os = "macos") {
+        return Some(set(HOME_VARIABLE)?.join("Library/Application Support"));
+    }
+    // "All paths set in these environment variables must be absolute. If an implementation encounters a
+    // relative path […] it should consider the path invalid and ignore it" (XDG Base Directory).
+    set("XDG_DATA_HOME")
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(set(HOME_VARIABLE)?.join(".local/share")))
+}
+
+/// Why the system does not let this user connect to the service's socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Denial {
+    /// The user's account is a member of the group, but this login began before it was one.
+    NewMember {
+        /// The socket's group.
+        group: String,
+    },
+    /// Only members of a group may connect.
+    NotMember {
+        /// The socket's group.
+        group: String,
+    },
+    /// Only one user may connect.
+    OwnerOnly {
+        /// The socket's owner.
+        owner: String,
+    },
+    /// The socket's own permissions do not tell.
+    Unknown {
+        /// The socket, or the address.
+        place: String,
+    },
+}
+
+impl Denial {
+    /// What the user can do about it.
+    pub(crate) fn next_step(&self) -> String {
+        match self {
+            Self::NewMember { group } => format!(
+                "You are a member of the group '{group}', but not in this session: log out and in again."
+            ),
+            Self::NotMember { group } => format!(
+                "Only members of the group '{group}' may connect, until the first of them has. Ask an \
+                 administrator to connect first, or to add you to the group."
+            ),
+            Self::OwnerOnly { owner } => format!("The service runs for the user '{owner}' only."),
+            Self::Unknown { place } => format!("Ask an administrator for access to {place}."),
+        }
+    }
+}
+
+#[cfg(unix)]
+pub(crate) use unix::{EchoOff, explain_denial, interrupted, tighten, unbuffered_stdin};
+
+#[cfg(unix)]
+mod unix;
+
+#[cfg(windows)]
+pub(crate) use windows::{EchoOff, explain_denial, interrupted, tighten, unbuffered_stdin};
+
+#[cfg(windows)]
+mod windows;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(not(any(windows, target_os = "macos")))]
+    #[test]
+    fn the_directory_follows_the_xdg_specification() {
+        for (xdg, home, expected) in [
+            (Some("/x"), Some("/home/u"), Some("/x")),
+            (None, Some("/home/u"), Some("/home/u/.local/share")),
+            (Some(""), Some("/home/u"), Some("/home/u/.local/share")),
+            (Some("relative"), Some("/home/u"), Some("/home/u/.local/share")),
+            (Some("relative"), None, None),
+            (None, Some(""), None),
+        ] {
+            let found = data_directory(|name| if name == "HOME" { home } else { xdg }.map(OsString::from));
+            assert_eq!(found, expected.map(PathBuf::from), "{xdg:?} {home:?}");
+        }
+    }
+}

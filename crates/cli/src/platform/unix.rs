@@ -1,0 +1,193 @@
+//! Linux, macOS and the like.
+
+use std::fs;
+use std::io::{self, Stdin};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use nix::sys::signal::{Signal, raise};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
+use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
+
+use super::{Denial, Path};
+
+/// Finds out why connecting to the socket at `path` was refused.
+pub(crate) fn explain_denial(path: &Path) -> Denial {
+    let unknown = Denial::Unknown { place: path.display().to_string() };
+    let Ok(socket) = fs::metadata(path) else {
+        return unknown;
+    };
+    let facts = Facts {
+        mode: socket.mode(),
+        owner: name_of_user(Uid::from_raw(socket.uid())),
+        group: name_of_group(Gid::from_raw(socket.gid())),
+        process_has_group: process_groups().contains(&Gid::from_raw(socket.gid())),
+        account_has_group: account_has_group(Gid::from_raw(socket.gid())),
+    };
+    facts.judge().unwrap_or(unknown)
+}
+
+/// What decides who may connect to a socket.
+struct Facts {
+    mode: u32,
+    owner: String,
+    group: String,
+    process_has_group: bool,
+    account_has_group: bool,
+}
+
+impl Facts {
+    fn judge(self) -> Option<Denial> {
+        const GROUP_WRITES: u32 = 0o020;
+        const OTHERS_WRITE: u32 = 0o002;
+        let Self { mode, owner, group, process_has_group, account_has_group } = self;
+        if mode & OTHERS_WRITE != 0 {
+            return None;
+        }
+        if mode & GROUP_WRITES == 0 {
+            return Some(Denial::OwnerOnly { owner });
+        }
+        match (process_has_group, account_has_group) {
+            (true, _) => None,
+            (false, true) => Some(Denial::NewMember { group }),
+            (false, false) => Some(Denial::NotMember { group }),
+        }
+    }
+}
+
+fn name_of_user(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+fn name_of_group(gid: Gid) -> String {
+    Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
+}
+
+fn process_groups() -> Vec<Gid> {
+    #[cfg(not(target_vendor = "apple"))]
+    let mut groups = nix::unistd::getgroups().unwrap_or_default();
+    // Apple's getgroups does not report all groups, so nix leaves it out.
+    #[cfg(target_vendor = "apple")]
+    let mut groups = Vec::new();
+    groups.push(getegid());
+    groups
+}
+
+fn account_has_group(gid: Gid) -> bool {
+    let Ok(Some(user)) = User::from_uid(geteuid()) else {
+        return false;
+    };
+    let listed = |group: Group| group.mem.contains(&user.name);
+    user.gid == gid || Group::from_gid(gid).ok().flatten().is_some_and(listed)
+}
+
+/// Takes the access of others away from a file that only its owner should read. Returns whether there
+/// was any; a file of another user is left alone.
+///
+/// # Errors
+/// The file's mode cannot be read or changed.
+pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
+    const OTHERS_ACCESS: u32 = 0o077;
+    let found = file.metadata()?;
+    if found.mode() & OTHERS_ACCESS == 0 || found.uid() != geteuid().as_raw() {
+        return Ok(false);
+    }
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(true)
+}
+
+/// Standard input without the buffer that the standard library keeps.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
+    io::stdin().as_fd().try_clone_to_owned().map(fs::File::from)
+}
+
+/// Waits for a signal that asks the client to end, and returns its number.
+///
+/// # Errors
+/// The signals cannot be caught.
+pub(crate) async fn interrupted() -> io::Result<u8> {
+    // POSIX gives these four their numbers.
+    const SIGHUP: u8 = 1;
+    const SIGINT: u8 = 2;
+    const SIGQUIT: u8 = 3;
+    const SIGTERM: u8 = 15;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(tokio::select! {
+        _ = hangup.recv() => SIGHUP,
+        _ = interrupt.recv() => SIGINT,
+        _ = quit.recv() => SIGQUIT,
+        _ = terminate.recv() => SIGTERM,
+    })
+}
+
+/// A terminal that does not show what is typed. Dropping it brings the terminal's settings back.
+pub(crate) struct EchoOff {
+    terminal: Stdin,
+    before: Termios,
+    silent: Termios,
+    stops: Arrivals,
+}
+
+impl EchoOff {
+    /// Switches the echo of standard input's terminal off. What was typed before is discarded: it was
+    /// shown, and it was not meant as the answer.
+    ///
+    /// # Errors
+    /// Standard input is no terminal, or its settings cannot be changed.
+    pub(crate) fn new() -> io::Result<Self> {
+        let terminal = io::stdin();
+        let before = tcgetattr(&terminal)?;
+        let mut silent = before.clone();
+        silent.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHONL);
+        silent.local_flags.insert(LocalFlags::ICANON | LocalFlags::ISIG);
+        let stops = signal(SignalKind::from_raw(Signal::SIGTSTP as i32))?;
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &silent)?;
+        Ok(Self { terminal, before, silent, stops })
+    }
+
+    /// Returns when the user has stopped the client with Ctrl-Z and continued it. In between, the
+    /// terminal has its echo.
+    ///
+    /// # Errors
+    /// The terminal's settings cannot be changed.
+    pub(crate) async fn stopped_and_continued(&mut self) -> io::Result<()> {
+        self.stops.recv().await;
+        tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.before)?;
+        raise(Signal::SIGSTOP)?;
+        tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.silent)?;
+        Ok(())
+    }
+}
+
+impl Drop for EchoOff {
+    fn drop(&mut self) {
+        // What was typed and not entered is part of a secret: the shell must not get to show it.
+        let _ = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_names_who_may_connect() {
+        let judge = |mode, process_has_group, account_has_group| {
+            Facts { mode, owner: "o".into(), group: "g".into(), process_has_group, account_has_group }.judge()
+        };
+        let group = || "g".to_owned();
+        assert_eq!(judge(0o660, false, false), Some(Denial::NotMember { group: group() }));
+        assert_eq!(judge(0o660, false, true), Some(Denial::NewMember { group: group() }));
+        assert_eq!(judge(0o600, false, true), Some(Denial::OwnerOnly { owner: "o".into() }));
+        // A directory on the way denies.
+        assert_eq!(judge(0o660, true, true), None);
+        assert_eq!(judge(0o666, false, false), None);
+    }
+}

@@ -1,0 +1,56 @@
+//! Windows.
+
+use std::os::windows::io::AsHandle;
+use std::{fs, io};
+
+use super::{Denial, Path};
+
+/// Without Unix sockets nothing more is known.
+pub(crate) fn explain_denial(path: &Path) -> Denial {
+    Denial::Unknown { place: path.display().to_string() }
+}
+
+/// The user's profile directory already keeps others out.
+///
+/// # Errors
+/// None.
+pub(crate) fn tighten(_file: &fs::File) -> io::Result<bool> {
+    Ok(false)
+}
+
+/// Standard input without the buffer that the standard library keeps.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
+    io::stdin().as_handle().try_clone_to_owned().map(fs::File::from)
+}
+
+/// Waits for Ctrl-C, and returns the number that it has as a signal elsewhere.
+///
+/// # Errors
+/// It cannot be caught.
+pub(crate) async fn interrupted() -> io::Result<u8> {
+    tokio::signal::ctrl_c().await.map(|()| 2)
+}
+
+/// A terminal that does not show what is typed.
+pub(crate) struct EchoOff(());
+
+impl EchoOff {
+    /// Not possible on this system yet: refused, rather than showing the passphrase.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn new() -> io::Result<Self> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "the terminal's echo cannot be switched off here"))
+    }
+
+    /// Never returns.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) async fn stopped_and_continued(&mut self) -> io::Result<()> {
+        std::future::pending().await
+    }
+}

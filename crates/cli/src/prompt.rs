@@ -1,0 +1,179 @@
+//! Asks for passphrases: without echo on a terminal, one line from anything else.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Read};
+use std::pin::pin;
+use std::{mem, thread};
+
+use tokio::sync::oneshot;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::error::Error;
+use crate::output;
+use crate::platform::{self, EchoOff};
+
+/// The longest line taken, in bytes.
+const MAX_LINE: usize = 4096;
+
+/// A passphrase; wiped from memory when dropped, and never shown.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// The passphrase in `text`.
+    pub(crate) fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// Whether it is empty, which the service refuses.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A copy for a request, which wipes its own.
+    pub(crate) fn expose(&self) -> String {
+        String::clone(&self.0)
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase([redacted])")
+    }
+}
+
+/// Where answers come from: a terminal, or a pipe or file, where nobody sees a question.
+pub(crate) struct Prompt {
+    /// The terminal's echo, off for as long as this value lives. Dropping the future that asks, as happens on
+    /// a signal, drops this and so brings the echo back.
+    echo_off: Option<EchoOff>,
+}
+
+impl Prompt {
+    /// Prepares standard input.
+    ///
+    /// # Errors
+    /// The terminal does not let its echo be switched off.
+    pub(crate) fn open() -> Result<Self, Error> {
+        let is_terminal = io::stdin().is_terminal();
+        let echo_off = is_terminal.then(EchoOff::new).transpose().map_err(Error::Input)?;
+        Ok(Self { echo_off })
+    }
+
+    /// Whether somebody types the answers, and may mistype them.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.echo_off.is_some()
+    }
+
+    /// Asks `question` and waits for a line.
+    ///
+    /// # Errors
+    /// The input ended before a line began, or is no text.
+    pub(crate) async fn passphrase(&mut self, question: &str) -> Result<Passphrase, Error> {
+        let line = match &mut self.echo_off {
+            Some(echo_off) => ask(question, echo_off).await,
+            None => read_line().await,
+        };
+        line.map_err(Error::Input)?.map(Passphrase).ok_or_else(|| {
+            let next = "Type the passphrase, or pipe it in as one line.".to_owned();
+            Error::usage("No passphrase given: the input ended", Some(next))
+        })
+    }
+}
+
+/// Asks on a terminal, and once more when the user has been elsewhere in between.
+async fn ask(question: &str, echo_off: &mut EchoOff) -> io::Result<Option<Zeroizing<String>>> {
+    let mut line = pin!(read_line());
+    let line = loop {
+        output::ask(question);
+        tokio::select! {
+            line = &mut line => break line,
+            back = echo_off.stopped_and_continued() => back?,
+        }
+    };
+    // The user's own newline was not shown.
+    output::ask("\n");
+    line
+}
+
+/// Reads a line on a thread of its own. A read from a terminal cannot be called back: the runtime would wait
+/// for a blocking task of its own, while this thread ends with the process.
+async fn read_line() -> io::Result<Option<Zeroizing<String>>> {
+    let (done, line) = oneshot::channel();
+    thread::Builder::new().name("prompt".to_owned()).spawn(move || {
+        let _ = done.send(platform::unbuffered_stdin().and_then(|input| line_of(&input)));
+    })?;
+    line.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread ended")))
+}
+
+/// A line without its end, `None` at the end of the input. Reads not one byte further: what follows belongs
+/// to whoever reads next, and standard input's own buffer would keep a copy of the secret.
+fn line_of(mut input: impl Read) -> io::Result<Option<Zeroizing<String>>> {
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+    let mut byte = Zeroizing::new([0]);
+    loop {
+        match input.read(byte.as_mut_slice()) {
+            Ok(0) if line.is_empty() => return Ok(None),
+            Ok(0) => break,
+            Ok(_) if *byte == *b"\n" => {
+                line.pop_if(|last| *last == b'\r');
+                break;
+            }
+            Ok(_) if line.len() == MAX_LINE => {
+                return Err(invalid(&format!("it is longer than {MAX_LINE} bytes")));
+            }
+            Ok(_) => line.extend_from_slice(byte.as_slice()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    match String::from_utf8(mem::take(&mut *line)) {
+        Ok(text) => Ok(Some(Zeroizing::new(text))),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(invalid("it is not UTF-8 text"))
+        }
+    }
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_ends_at_its_newline_or_with_the_input() {
+        for (input, expected, rest) in [
+            ("secret\nmore\n", Some("secret"), "more\n"),
+            ("secret\r\nmore", Some("secret"), "more"),
+            ("secret", Some("secret"), ""),
+            ("trailing\r", Some("trailing\r"), ""),
+            ("  spaces stay \n", Some("  spaces stay "), ""),
+            ("p\u{e4}ss=w\u{f6}rd\n", Some("p\u{e4}ss=w\u{f6}rd"), ""),
+            ("\n", Some(""), ""),
+            ("\r\n", Some(""), ""),
+            ("", None, ""),
+        ] {
+            let mut bytes = input.as_bytes();
+            let line = line_of(&mut bytes).expect(input);
+            assert_eq!(line.as_ref().map(|line| line.as_str()), expected, "{input:?}");
+            assert_eq!(bytes, rest.as_bytes(), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_line_of_text_is_refused() {
+        let longest = "x".repeat(MAX_LINE);
+        assert!(line_of(format!("{longest}\n").as_bytes()).is_ok());
+        assert!(line_of(format!("{longest}x").as_bytes()).is_err());
+        assert!(line_of(&b"\xff\n"[..]).is_err());
+    }
+
+    #[test]
+    fn passphrases_do_not_show_in_debug_output() {
+        assert!(!format!("{:?}", Passphrase::new("s3cret".to_owned())).contains("s3cret"));
+    }
+}

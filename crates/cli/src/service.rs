@@ -1,0 +1,395 @@
+//! One connection to the service, and calls over it.
+
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rpc::rpc_client::RpcClient;
+use tonic::body::Body;
+use tonic::{Status, Streaming};
+use transport::tls::{ClientTls, Identity, RootCertificate};
+use transport::{Closer, ConnectError, Endpoint, Transport};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::identity::IdentityStore;
+use crate::{output, platform};
+
+/// How long reaching the service, its TLS handshake and HTTP/2's may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// Larger files hold no root certificate.
+const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
+/// The authority that every client states, whatever the address: the name in the server's certificate.
+const ORIGIN: &str = "https://localhost";
+
+/// A connection to the service. Dropping it cuts the connection.
+pub(crate) struct Service {
+    /// The calls.
+    pub(crate) rpc: RpcClient<Channel>,
+    context: Context,
+    closer: Closer,
+}
+
+impl Service {
+    /// Connects as the current user, who gets an identity if there is none yet.
+    ///
+    /// # Errors
+    /// There is no trust in the service, no identity, or no service.
+    pub(crate) async fn connect(context: &Context) -> Result<Self, Error> {
+        let target = Target::find(context)?;
+        let store = IdentityStore::of_user()?;
+        context.note(|| format!("using the client certificate in {}", store.directory().display()));
+        target.connect(context, store.load_or_create()?).await
+    }
+
+    /// Connects as `identity`.
+    ///
+    /// # Errors
+    /// There is no trust in the service, or no service.
+    pub(crate) async fn connect_as(context: &Context, identity: Identity) -> Result<Self, Error> {
+        Target::find(context)?.connect(context, identity).await
+    }
+
+    /// The verbosity that requests carry.
+    pub(crate) fn verbosity_level(&self) -> i32 {
+        self.context.verbosity_level()
+    }
+
+    /// Tells that a call is made, if such was asked for.
+    pub(crate) fn note_call(&self, method: &str) {
+        self.context.note(|| format!("calling {method}"));
+    }
+
+    /// Reads the answer of a call to its end, shows what it has for the user, and hands each part to `take`.
+    ///
+    /// # Errors
+    /// The service refused, or the connection was lost.
+    pub(crate) async fn answer<R: Reply>(
+        &self,
+        answer: Result<tonic::Response<Streaming<R>>, Status>,
+        mut take: impl FnMut(R),
+    ) -> Result<(), Error> {
+        let mut replies = answer.map_err(Error::of_call)?.into_inner();
+        while let Some(reply) = replies.message().await.map_err(Error::of_call)? {
+            for text in [reply.log_line(), reply.reply_message()] {
+                if !text.is_empty() {
+                    output::tell(text);
+                }
+            }
+            take(reply);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.closer.close();
+    }
+}
+
+/// One request and no more: the stream that a call without questions sends.
+pub(crate) fn once<T>(request: T) -> tokio_stream::Once<T> {
+    tokio_stream::once(request)
+}
+
+/// What the answers of all calls have in common.
+pub(crate) trait Reply {
+    /// A line of the service's log, for standard error.
+    fn log_line(&self) -> &str;
+    /// Progress.
+    fn reply_message(&self) -> &str {
+        ""
+    }
+}
+
+macro_rules! replies {
+    ($($reply:ty),*) => {
+        $(impl Reply for $reply {
+            fn log_line(&self) -> &str {
+                &self.log_line
+            }
+        })*
+    };
+}
+
+replies!(
+    rpc::AuthenticateReply,
+    rpc::GetReply,
+    rpc::InfoReply,
+    rpc::KeysReply,
+    rpc::ListReply,
+    rpc::VersionReply,
+    rpc::WaitReadyReply
+);
+
+impl Reply for rpc::SetReply {
+    fn log_line(&self) -> &str {
+        &self.log_line
+    }
+
+    fn reply_message(&self) -> &str {
+        &self.reply_message
+    }
+}
+
+/// A service to connect to: how to reach it, and what it has to prove itself with.
+struct Target {
+    endpoint: Endpoint,
+    transport: Box<dyn Transport>,
+    root: RootCertificate,
+}
+
+impl Target {
+    fn find(context: &Context) -> Result<Self, Error> {
+        let endpoint = context.endpoint()?;
+        let transport = transport_for(&endpoint)?;
+        let root = load_root_certificate(context, &endpoint)?;
+        Ok(Self { endpoint, transport, root })
+    }
+
+    async fn connect(self, context: &Context, identity: Identity) -> Result<Service, Error> {
+        let Self { endpoint, transport, root } = self;
+        let tls = ClientTls::new(root, Some(identity)).map_err(|source| Error::Tls(source.into()))?;
+        context.note(|| format!("connecting to {endpoint}"));
+        let fault = |error| connect_error(error, &endpoint, context);
+        let connecting = async {
+            let mut connection = transport.dial(&endpoint, tls).await.map_err(fault)?;
+            let stream = connection.open_stream().await.map_err(fault)?;
+            let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .map_err(|source| Error::Protocol { endpoint: endpoint.clone(), source })?;
+            // Its failure reaches the calls that it fails.
+            tokio::spawn(driver);
+            Ok(Service {
+                rpc: RpcClient::with_origin(Channel(sender), Uri::from_static(ORIGIN)),
+                context: context.clone(),
+                closer: connection.closer(),
+            })
+        };
+        tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
+            Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT })
+        })
+    }
+}
+
+/// The transport that reaches `endpoint`.
+fn transport_for(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
+    match endpoint {
+        #[cfg(unix)]
+        Endpoint::Unix(_) => Ok(Box::new(transport_unix::UnixTransport::default())),
+        other => Err(Error::NoTransport(other.clone())),
+    }
+}
+
+fn connect_error(error: ConnectError, endpoint: &Endpoint, context: &Context) -> Error {
+    match error {
+        ConnectError::NotListening { endpoint, source } => Error::NoService { endpoint, source },
+        ConnectError::PermissionDenied { endpoint, .. } => {
+            let denial = match &endpoint {
+                Endpoint::Unix(path) => platform::explain_denial(path),
+                other => platform::Denial::Unknown { place: other.to_string() },
+            };
+            Error::SocketDenied { endpoint, denial }
+        }
+        ConnectError::ServerUntrusted(fault) => Error::ServerUntrusted {
+            endpoint: endpoint.clone(),
+            root: context.root_certificate.clone(),
+            source: fault.into(),
+        },
+        source => Error::Connect { endpoint: endpoint.clone(), source },
+    }
+}
+
+fn load_root_certificate(context: &Context, endpoint: &Endpoint) -> Result<RootCertificate, Error> {
+    let path = &context.root_certificate;
+    context.note(|| format!("trusting the root certificate {}", path.display()));
+    match read_bounded(path) {
+        Ok(text) => RootCertificate::from_pem(&text)
+            .map_err(|source| Error::RootCertificateInvalid { path: path.clone(), source }),
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(match endpoint {
+            // A service that has never run has left neither: that it does not run is then what the user
+            // needs to hear.
+            Endpoint::Unix(socket) if !socket.exists() => {
+                Error::NoService { endpoint: endpoint.clone(), source }
+            }
+            _ => Error::RootCertificateMissing { path: path.clone() },
+        }),
+        Err(source) => Err(Error::RootCertificateUnreadable { path: path.clone(), source }),
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_ROOT_CERTIFICATE).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// hyper's HTTP/2 sender as the service that the generated client wants.
+#[derive(Clone)]
+pub(crate) struct Channel(SendRequest<Body>);
+
+impl tower_service::Service<Request<Body>> for Channel {
+    type Response = Response<Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+    use transport::Stream;
+    use transport::testkit::certificates::{TestIdentity, TestServer};
+    use transport::testkit::run;
+    use transport_unix::UnixTransport;
+
+    use super::*;
+
+    /// A place for a socket and a root certificate.
+    struct Place {
+        directory: TempDir,
+        server: TestServer,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            let place =
+                Self { directory: tempfile::tempdir().expect("a directory"), server: TestServer::generate() };
+            place.publish(&place.server.root_pem());
+            place
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path().join(name)
+        }
+
+        fn publish(&self, root: &str) {
+            fs::write(self.path("root.pem"), root).expect("written");
+        }
+
+        fn context(&self) -> Context {
+            Context::at(&format!("unix:{}", self.path("socket").display()), self.path("root.pem"))
+        }
+
+        async fn connect(&self) -> Result<Service, Error> {
+            Service::connect_as(&self.context(), TestIdentity::client().identity()).await
+        }
+
+        async fn refusal(&self) -> Error {
+            match self.connect().await {
+                Ok(_) => panic!("connected"),
+                Err(error) => error,
+            }
+        }
+
+        /// A service that completes one handshake and then does `answer`.
+        async fn serve<F: Future<Output = ()> + Send>(
+            &self,
+            answer: impl FnOnce(Stream) -> F + Send + 'static,
+        ) {
+            let endpoint = self.context().endpoint().expect("an address");
+            let mut listener =
+                UnixTransport::default().listen(&endpoint, self.server.tls()).await.expect("listening");
+            tokio::spawn(async move {
+                let incoming = listener.accept().await.expect("a client");
+                if let Ok(mut connection) = incoming.handshake().await {
+                    answer(connection.next_stream().await.expect("a stream")).await;
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_transport_is_refused_before_anything_is_read() {
+        run(async {
+            for address in ["localhost:50051", "quic:localhost:50051"] {
+                let context = Context::at(address, PathBuf::from("/nonexistent"));
+                let error = Service::connect_as(&context, TestIdentity::client().identity()).await;
+                assert!(matches!(error, Err(Error::NoTransport(_))), "{address}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_missing_is_told_apart() {
+        run(async {
+            let place = Place::new();
+            assert!(matches!(place.refusal().await, Error::NoService { .. }));
+
+            fs::remove_file(place.path("root.pem")).expect("removed");
+            assert!(matches!(place.refusal().await, Error::NoService { .. }), "neither socket nor root");
+
+            let _socket = UnixListener::bind(place.path("socket")).expect("bound");
+            let error = place.refusal().await;
+            assert!(error.message().contains("root.pem"), "{}", error.message());
+            assert!(matches!(error, Error::RootCertificateMissing { .. }));
+
+            place.publish("not a certificate");
+            assert!(matches!(place.refusal().await, Error::RootCertificateInvalid { .. }));
+        });
+    }
+
+    #[test]
+    fn a_service_under_another_root_is_not_trusted() {
+        run(async {
+            let place = Place::new();
+            place.serve(|_| async {}).await;
+            place.publish(&TestServer::generate().root_pem());
+            let error = place.refusal().await;
+            assert!(error.message().contains("root.pem"), "{}", error.message());
+            assert!(matches!(error, Error::ServerUntrusted { .. }));
+        });
+    }
+
+    #[test]
+    fn something_that_is_no_service() {
+        run(async {
+            let place = Place::new();
+            let listener = UnixListener::bind(place.path("socket")).expect("bound");
+            tokio::spawn(async move {
+                let (mut client, _) = listener.accept().await.expect("a client");
+                client.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.expect("written");
+            });
+            assert!(matches!(place.refusal().await, Error::Connect { .. }));
+        });
+    }
+
+    #[test]
+    fn a_service_that_leaves_in_the_middle_of_a_call_is_lost_and_has_not_refused() {
+        run(async {
+            let place = Place::new();
+            place.serve(|mut stream| async move { drop(stream.read(&mut [0; 64]).await) }).await;
+            let mut service = place.connect().await.expect("connected");
+            let answer = service.rpc.list(once(rpc::ListRequest::default())).await;
+            let error = service.answer(answer, drop).await.expect_err("no answer");
+            assert!(matches!(error, Error::Lost(_)), "{error:?}");
+            assert!(
+                error.message().starts_with("the connection to the service was lost"),
+                "{}",
+                error.message()
+            );
+        });
+    }
+}
