@@ -75,7 +75,8 @@ fn perform(step: Step, workspace: &Workspace) -> anyhow::Result<Option<String>> 
             workspace,
             ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
         ),
-        Step::Build => cargo(workspace, ["build", "--workspace", "--bins"]),
+        // Together with the tests, or cargo would unify their features anew and build much of it twice.
+        Step::Build => cargo(workspace, ["build", "--workspace", "--bins", "--tests"]),
         Step::Docs => {
             let mut doc = cargo(workspace, ["doc", "--workspace", "--no-deps"]);
             doc.env("RUSTDOCFLAGS", "-D warnings");
@@ -92,7 +93,7 @@ fn tests(workspace: &Workspace) -> anyhow::Result<Option<String>> {
     skips::start(&file)?;
     // cargo nextest does not run the examples in the documentation.
     let suites = [
-        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]),
+        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace"]),
         cargo(workspace, ["test", "--doc", "--workspace"]),
     ];
     let outcomes = suites.map(|mut suite| {

@@ -7,6 +7,7 @@
 
 mod ci;
 mod command;
+mod demo;
 mod layers;
 mod skips;
 mod tools;
@@ -37,6 +38,8 @@ enum Task {
         #[arg(value_enum, value_name = "STEP")]
         steps: Vec<ci::Step>,
     },
+    /// Tell the story of `multipass authenticate` with the real binaries. Needs no root.
+    Demo,
     /// Check which crate knows which, and where unsafe code may be.
     Layers,
 }
@@ -59,6 +62,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Ci { steps } => ci::run(&workspace, &steps),
+        Task::Demo => demo::run(&workspace),
         Task::Layers => layers::run(&workspace),
     }
 }

@@ -1,0 +1,152 @@
+//! A running `multipassd`.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::{Account, Sandbox, through_shell, wait_until};
+
+/// How long a daemon may take to start or to stop.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// How to start a daemon.
+#[derive(Clone, Debug, Default)]
+pub struct DaemonOptions {
+    /// The user to run it as; by default whoever runs the test.
+    pub account: Option<Account>,
+    /// `--verbosity`; by default the daemon's own.
+    pub verbosity: Option<&'static str>,
+    /// Its umask, in octal; by default that of whoever runs the test.
+    pub umask: Option<&'static str>,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+}
+
+/// A daemon of its own files, killed when dropped. Its name keeps apart several in one sandbox.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    /// The socket's path.
+    pub socket: PathBuf,
+    /// The published root certificate.
+    pub root_certificate: PathBuf,
+    /// The data directory.
+    pub data: PathBuf,
+    /// What it writes to standard error.
+    pub log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a daemon and waits until it listens.
+    ///
+    /// # Errors
+    /// It ends instead, or does not listen in time; the message holds its log.
+    pub fn start(sandbox: &Sandbox, name: &str, options: &DaemonOptions) -> io::Result<Self> {
+        let mut daemon = Self::spawn(sandbox, name, options)?;
+        let (socket, log) = (daemon.socket.clone(), daemon.log.clone());
+        let mut ended = None;
+        let listening = wait_until("the daemon listens", DEADLINE, || {
+            ended = daemon.child.try_wait().ok().flatten();
+            ended.is_some() || UnixStream::connect(&socket).is_ok()
+        });
+        match (listening, ended) {
+            (Ok(()), None) => Ok(daemon),
+            (result, ended) => Err(io::Error::other(format!(
+                "{result:?}, ended: {ended:?}\n{}",
+                fs::read_to_string(log).unwrap_or_default()
+            ))),
+        }
+    }
+
+    /// Starts a daemon, which may end by itself.
+    ///
+    /// # Errors
+    /// The program cannot be run.
+    pub fn spawn(sandbox: &Sandbox, name: &str, options: &DaemonOptions) -> io::Result<Self> {
+        let home = sandbox.path(name);
+        fs::create_dir_all(&home)?;
+        if let Some(account) = &options.account {
+            std::os::unix::fs::chown(&home, Some(account.uid), Some(account.gid))?;
+        }
+        let (socket, root_certificate) = (home.join("socket"), home.join("root.pem"));
+        let log = home.join("log");
+        let output = File::options().append(true).create(true).open(&log)?;
+        let mut command = Account::command(options.account.as_ref(), &sandbox.path("multipassd"));
+        command
+            .arg("--address")
+            .arg(format!("unix:{}", socket.display()))
+            .arg("--root-cert")
+            .arg(&root_certificate)
+            .args(options.verbosity.iter().flat_map(|level| ["--verbosity", level]))
+            .args(&options.arguments)
+            .env("MULTIPASS_STORAGE", &home);
+        if let Some(umask) = options.umask {
+            command = through_shell(&format!("umask {umask}; exec \"$@\""), &command);
+        }
+        command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        Ok(Self { child: command.spawn()?, socket, root_certificate, data: home.join("data"), log })
+    }
+
+    /// All that it has logged.
+    #[must_use]
+    pub fn logged(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The address as clients are told it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("unix:{}", self.socket.display())
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to stop and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn stop(self) -> io::Result<ExitStatus> {
+        self.stop_with(Signal::SIGTERM)
+    }
+
+    /// Sends it a signal and waits for its end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn stop_with(mut self, signal: Signal) -> io::Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
+        kill(Pid::from_raw(pid), signal)?;
+        self.wait()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// It does not end in time.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        let mut status = None;
+        wait_until("the daemon ends", DEADLINE, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        })?;
+        status.ok_or_else(|| io::Error::other("the daemon's status is unknown"))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already; there is nobody left to tell.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binaries in a sandbox of their own: a daemon on temporary directories, and clients as
+//! different users. Shared by the end-to-end tests and by `cargo xtask demo`.
+#![cfg(unix)]
+
+mod client;
+mod daemon;
+mod sandbox;
+
+pub use client::{Client, Outcome};
+pub use daemon::{Daemon, DaemonOptions};
+pub use sandbox::{Account, Sandbox, is_root, skip, through_shell, wait_until};

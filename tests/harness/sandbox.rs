@@ -1,0 +1,150 @@
+//! A temporary directory that all users may enter, with the binaries in it.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// A place for one test: removed at its end.
+#[derive(Debug)]
+pub struct Sandbox {
+    directory: TempDir,
+}
+
+/// A user and groups to run a program as. The user needs no entry in the user database.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// User.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+impl Sandbox {
+    /// Makes a sandbox with the binaries found in `binaries`.
+    ///
+    /// # Errors
+    /// The binaries are not there, or the directory cannot be made.
+    pub fn new(binaries: &Path) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("multipass-").tempdir()?;
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+        let sandbox = Self { directory };
+        for name in ["multipass", "multipassd"] {
+            let from = binaries.join(name);
+            if !from.exists() {
+                let hint = format!("{} is missing; run 'cargo build --workspace --bins'", from.display());
+                return Err(io::Error::new(io::ErrorKind::NotFound, hint));
+            }
+            // Where they were built, other users may not be able to reach them.
+            fs::hard_link(&from, sandbox.path(name)).or_else(|_| copy(&from, &sandbox.path(name)))?;
+        }
+        Ok(sandbox)
+    }
+
+    /// A sandbox with the binaries that were built along with the running test.
+    ///
+    /// # Errors
+    /// As [`Sandbox::new`].
+    pub fn of_this_build() -> io::Result<Self> {
+        // Tests run from target/<profile>/deps.
+        let test = std::env::current_exe()?;
+        let profile =
+            test.parent().and_then(Path::parent).ok_or_else(|| io::Error::other("no target directory"))?;
+        Self::new(profile)
+    }
+
+    /// A path in the sandbox.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
+impl Account {
+    /// A program run as this account. Without one, programs run as whoever runs the test.
+    #[must_use]
+    pub fn command(account: Option<&Self>, program: &Path) -> Command {
+        let Some(account) = account else { return Command::new(program) };
+        let mut command = Command::new("setpriv");
+        command.arg("--reuid").arg(account.uid.to_string()).arg("--regid").arg(account.gid.to_string());
+        if account.groups.is_empty() {
+            command.arg("--clear-groups");
+        } else {
+            let groups: Vec<String> = account.groups.iter().map(u32::to_string).collect();
+            command.arg("--groups").arg(groups.join(","));
+        }
+        command.arg("--").arg(program);
+        command
+    }
+}
+
+/// Copies a program by a process of its own. A descriptor of ours, open for writing, could be inherited by what
+/// another test starts just then, and a program that is open for writing cannot be run.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let output = Command::new("cp").arg("--").arg(from).arg(to).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+/// `command` as the arguments `"$@"` of a shell script, which sets the scene and then runs it with `exec`.
+#[must_use]
+pub fn through_shell(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(script).arg("sh").arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        shell.current_dir(directory);
+    }
+    shell
+}
+
+/// Whether the tests may act as any user.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Says that a test cannot run here, and why; `cargo xtask ci` counts these.
+#[allow(clippy::print_stderr)] // The test runner shows it.
+pub fn skip(why: &str) {
+    let line = format!("SKIPPED: {why}\n");
+    eprint!("{line}");
+    if let Some(list) = std::env::var_os("MULTIPASS_TEST_SKIPS") {
+        let written = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(list)
+            .and_then(|mut f| f.write_all(line.as_bytes()));
+        if let Err(error) = written {
+            eprintln!("the skip could not be counted: {error}");
+        }
+    }
+}
+
+/// Polls until `condition` holds.
+///
+/// # Errors
+/// It does not within `deadline`.
+pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) -> io::Result<()> {
+    let end = Instant::now() + deadline;
+    while !condition() {
+        if Instant::now() > end {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what}: not within {deadline:?}")));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
