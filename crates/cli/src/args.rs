@@ -201,6 +201,9 @@ pub(crate) struct SetArgs {
         help = "A key, or a key and a value. The key names a setting, for example local.passphrase."
     )]
     pub(crate) setting: String,
+    /// Anything further is a mistake, and may be a passphrase: clap's message would show it.
+    #[arg(hide = true)]
+    pub(crate) rest: Vec<String>,
 }
 
 /// Arguments of `version`.

@@ -73,3 +73,21 @@ impl fmt::Debug for ProvenCertificate {
         write!(f, "ProvenCertificate({} bytes)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_shown_as_a_person_names_it() {
+        let credentials = OsCredentials { uid: 1000, gid: 100, groups: vec![27], pid: Some(1) };
+        assert_eq!(Origin::Local(credentials).to_string(), "uid 1000");
+        assert_eq!(Origin::Remote(([127, 0, 0, 1], 50051).into()).to_string(), "127.0.0.1:50051");
+    }
+
+    #[test]
+    fn a_certificate_does_not_fill_a_log_line() {
+        let certificate = ProvenCertificate(CertificateDer::from(vec![7; 500]));
+        assert_eq!(format!("{certificate:?}"), "ProvenCertificate(500 bytes)");
+    }
+}

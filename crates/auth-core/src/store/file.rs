@@ -272,13 +272,9 @@ impl Files {
         if self.somebody_was_enrolled()? {
             return Ok(());
         }
-        match durable::rename(&self.first_awaited, &self.enrolled_once) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                durable::replace(&self.enrolled_once, TEXT, Readers::Owner)
-            }
-            result => result,
-        }
-        .map_err(|source| write_error(&self.enrolled_once, source))
+        durable::rename(&self.first_awaited, &self.enrolled_once)
+            .or_else(|_| durable::replace(&self.enrolled_once, TEXT, Readers::Owner))
+            .map_err(|source| write_error(&self.enrolled_once, source))
     }
 
     fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {

@@ -239,11 +239,8 @@ fn what_was_set_aside_is_never_overwritten() {
     let (_, damage) = data.try_open().unwrap();
 
     assert_eq!(fs::read(&damage[0].kept_in).unwrap(), garbled(&b).as_bytes());
-    let mut set_aside = data.set_aside();
-    set_aside.sort();
-    let mut expected = [torn(&a), torn(&b), garbled(&b)].map(String::into_bytes);
-    expected.sort();
-    assert_eq!(set_aside, expected);
+    let earlier = [torn(&a), torn(&b), garbled(&b)].map(String::into_bytes);
+    assert_eq!(data.set_aside(), earlier, "in the order of their names, which is that of time");
 }
 
 proptest! {
@@ -485,7 +482,7 @@ fn what_cannot_be_read_is_an_error_and_never_empty() {
         matches!(error, StoreError::NotAPassphraseHash { path: named } if named == path)
     }
     type Check = fn(&StoreError, &PathBuf) -> bool;
-    let cases: [(&str, Spoil, Check); 8] = [
+    let cases: [(&str, Spoil, Check); 9] = [
         ("a directory for the trust file", |data| directory(data.clients()), read),
         ("a directory for the passphrase", |data| directory(data.passphrase()), read),
         (
@@ -496,14 +493,12 @@ fn what_cannot_be_read_is_an_error_and_never_empty() {
             },
             read,
         ),
+        ("a trust file beyond all measure", |data| resized(file(data.clients(), ""), 268_435_457), too_large),
+        // Read, because it is not larger than that, and then found to be no hash.
         (
-            "a trust file beyond all measure",
-            |data| {
-                let path = file(data.clients(), "");
-                fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(268_435_457).unwrap();
-                path
-            },
-            too_large,
+            "a passphrase file just within measure",
+            |data| resized(file(data.passphrase(), ""), 268_435_456),
+            not_a_hash,
         ),
         ("words for a passphrase hash", |data| file(data.passphrase(), "open sesame\n"), not_a_hash),
         ("bytes for a passphrase hash", |data| file(data.passphrase(), [0xff, 0xfe]), not_a_hash),
@@ -536,6 +531,11 @@ fn directory(path: PathBuf) -> PathBuf {
 fn file(path: PathBuf, bytes: impl AsRef<[u8]>) -> PathBuf {
     fs::create_dir(path.parent().unwrap()).unwrap();
     fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn resized(path: PathBuf, bytes: u64) -> PathBuf {
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(bytes).unwrap();
     path
 }
 
@@ -730,6 +730,11 @@ fn all_files_are_the_owners_alone_whatever_the_umask() {
             by_passphrase(&store);
             check(&["enrolled-once", "multipass_client_certs.pem", "passphrase.phc"]);
 
+            // A directory that a person made is the owner's alone from the first start on.
+            let by_hand = Data::with_clients(a.to_pem());
+            by_hand.open();
+            assert_eq!(mode(by_hand.directory()), 0o700, "umask {mask:03o}, made by hand");
+
             // A file that a person wrote is the owner's alone once the store has written to it.
             fs::remove_file(data.clients()).unwrap();
             fs::write(data.clients(), format!("{}{}", a.to_pem(), torn(&b))).unwrap();
@@ -754,15 +759,15 @@ fn changes_wait_for_whoever_holds_the_lock_and_readers_do_not() {
 
     let data = Data::new();
     let store = data.open();
-    let lock = fs::File::open(data.path().join("lock")).unwrap();
-    lock.try_lock().expect("nobody holds it between changes");
-    let inode = format!(":{} ", lock.metadata().unwrap().ino());
+    let inode = format!(":{} ", fs::metadata(data.path().join("lock")).unwrap().ino());
     let somebody_waits = || {
         let locks = fs::read_to_string("/proc/locks").unwrap();
         locks.lines().any(|line| line.contains("->") && line.contains(&inode))
     };
 
     std::thread::scope(|scope| {
+        let lock = fs::File::open(data.path().join("lock")).unwrap();
+        lock.try_lock().expect("nobody holds it between changes");
         let change = scope.spawn(|| enrol(&store, &Condition::FirstClient, &certificate("a")));
         let deadline = Instant::now() + Duration::from_secs(20);
         while !somebody_waits() {
@@ -771,7 +776,7 @@ fn changes_wait_for_whoever_holds_the_lock_and_readers_do_not() {
         }
         assert!(store.is_armed() && store.is_empty() && store.passphrase().is_none());
         assert_eq!(data.names(), ["first-client-awaited"]);
-        lock.unlock().unwrap();
+        drop(lock);
     });
     assert!(!store.is_armed() && data.clients().exists());
 }

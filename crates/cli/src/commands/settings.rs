@@ -65,6 +65,10 @@ fn shown(key: &str, value: &str, raw: bool) -> String {
 /// # Errors
 /// No value was given, or the service refused it.
 pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Error> {
+    if !args.rest.is_empty() {
+        let next = "Write `multipass set <key>=<value>`, in quotes if the value has spaces.".to_owned();
+        return Err(Error::usage("Too many arguments given", Some(next)));
+    }
     let (key, value) = match parse(args.setting)? {
         (key, Some(value)) => (key, value),
         (key, None) => (key, ask().await?),

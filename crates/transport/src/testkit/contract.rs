@@ -21,9 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion
 
 use super::certificates::{Kind, TestIdentity, TestServer, provider, stolen};
 use crate::tls::{ClientTls, SERVER_NAME};
-use crate::{
-    AcceptError, ConnectError, Connection, Endpoint, HandshakeError, Incoming, Listener, Stream, Transport,
-};
+use crate::{ConnectError, Connection, Endpoint, HandshakeError, Listener, Stream, Transport};
 
 /// A transport under test.
 #[async_trait]
@@ -749,6 +747,7 @@ pub async fn what_is_no_tls_is_refused<H: ByteStreamHarness>() {
 /// Without descriptors accepting fails for the moment, and goes on once there are some.
 #[cfg(unix)]
 pub async fn running_out_of_descriptors_is_transient<H: ByteStreamHarness>() {
+    use crate::AcceptError;
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
     let mut service = Service::<H>::start().await;
@@ -773,7 +772,7 @@ pub async fn running_out_of_descriptors_is_transient<H: ByteStreamHarness>() {
     }
 
     drop(others);
-    let waited: Box<dyn Incoming> = service.listener.accept().await.expect("the peer that waited");
+    let waited = service.listener.accept().await.expect("the peer that waited");
     drop((first, waited));
     let (mut client, mut server) = service.stream().await;
     passes(&mut client.stream, &mut server.stream).await;

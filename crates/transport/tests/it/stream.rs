@@ -62,7 +62,7 @@ async fn an_orderly_end_passes_through() {
 }
 
 /// Two tasks wait on one stream; each has to be woken.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_cut_wakes_the_reader_and_the_writer() {
     for reader_waits_first in [true, false] {
         let connections = LiveConnections::default();

@@ -1,0 +1,86 @@
+//! `multipass help` and `--help`, which need no service, no certificate and no home.
+
+use std::fs;
+
+use e2e::Outcome;
+
+use crate::support::{Expected, Service, run};
+
+/// The documented text, to the letter.
+const AUTHENTICATE: &str = "\
+Usage: multipass authenticate [options] [<passphrase>]
+Authenticate with the Multipass service.
+A system administrator should provide you with a passphrase
+to allow use of the Multipass service.
+
+  -h, --help     Displays help on commandline options
+  -v, --verbose  Increase logging verbosity. Repeat the 'v' in the short option
+                 for more detail. Maximum verbosity is obtained with 4 (or more)
+                 v's, i.e. -vvvv.
+
+  passphrase     Passphrase to register with the Multipass service. If omitted,
+                 a prompt will be displayed for entering the passphrase.
+";
+
+const COMMANDS: &[&str] = &["authenticate", "get", "help", "info", "list", "set", "version", "wait-ready"];
+
+#[test]
+fn the_help_of_authenticate_is_the_documented_text() {
+    let service = Service::start();
+    let user = service.user("user");
+    for arguments in [
+        &["help", "authenticate"][..],
+        &["help", "auth"],
+        &["authenticate", "--help"],
+        &["authenticate", "-h"],
+        &["auth", "--help"],
+        &["authenticate", "a", "b", "c", "--help"],
+    ] {
+        run(&user, arguments).prints(AUTHENTICATE);
+    }
+}
+
+#[test]
+fn every_command_has_its_help() {
+    let service = Service::start();
+    let user = service.user("user");
+    for command in COMMANDS {
+        let outcome = run(&user, &["help", command]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
+        let usage = format!("Usage: multipass {command} [options]");
+        assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
+        assert_eq!(run(&user, &[command, "--help"]), outcome, "{command}");
+        assert_eq!(run(&user, &[command, "-h"]), outcome, "{command}");
+    }
+}
+
+#[test]
+fn the_general_help_names_every_command() {
+    let service = Service::start();
+    let user = service.user("user");
+    for arguments in [&["help"], &["--help"], &["-h"]] {
+        let outcome = run(&user, arguments);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+        for command in COMMANDS {
+            let named = outcome.stdout.lines().any(|line| line.split_whitespace().next() == Some(command));
+            assert!(named, "{command}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn help_needs_nothing_and_leaves_nothing() {
+    let service = Service::start();
+    let user = service.user("user");
+    let mut command = user.command(&["help", "authenticate"]);
+    command
+        .env_remove("HOME")
+        .env("MULTIPASS_SERVER_ADDRESS", "no address at all")
+        .env("MULTIPASS_ROOT_CERT", user.home.join("none.pem"));
+    Outcome::of(&mut command, "").expect("the client runs").prints(AUTHENTICATE);
+
+    run(&user, &["help"]);
+    run(&user, &["list", "--help"]);
+    assert_eq!(fs::read_dir(&user.home).expect("the home").count(), 0);
+    assert_eq!(service.trusted(), 0);
+}

@@ -1,0 +1,173 @@
+//! The daemon with clients that share no code with it: certificates made by OpenSSL, messages encoded by
+//! hand, and two gRPC stacks under them. grpcio is what the stock client is built on; Python's ssl with
+//! hyper-h2 can be told which TLS to speak. What is expected of the daemon stands in the scripts in
+//! `tests/python`.
+//!
+//! A certificate with another's key is not tried here: these stacks refuse to load such a pair.
+
+mod identities;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::{Daemon, DaemonOptions, Outcome, Sandbox};
+
+use self::identities::Kind;
+
+/// The two stacks, as the scripts name them.
+const GRPCIO: &str = "grpcio";
+const H2: &str = "h2";
+
+#[test]
+fn the_whole_flow_with_v3_certificates() {
+    whole_flow(Kind::V3);
+}
+
+#[test]
+fn the_whole_flow_with_v1_certificates() {
+    whole_flow(Kind::V1);
+}
+
+#[test]
+fn the_whole_flow_with_rsa_certificates() {
+    whole_flow(Kind::Rsa2048);
+}
+
+#[test]
+fn the_whole_flow_with_p384_certificates() {
+    whole_flow(Kind::P384);
+}
+
+#[test]
+fn the_whole_flow_with_expired_certificates() {
+    whole_flow(Kind::Expired);
+}
+
+#[test]
+fn the_whole_flow_with_certificates_of_an_authority() {
+    whole_flow(Kind::CaSigned);
+}
+
+#[test]
+fn the_whole_flow_with_ed25519_certificates() {
+    whole_flow(Kind::Ed25519);
+}
+
+#[test]
+fn without_a_certificate() {
+    let Some(python) = python() else { return };
+    let clients = Clients::new(Kind::V3, &["first"]);
+    for stack in [GRPCIO, H2] {
+        assert_eq!(python.judges("no_certificate.py", stack, &clients), 1, "{stack}");
+    }
+}
+
+#[test]
+fn tls_versions_and_groups_with_v3_certificates() {
+    tls(Kind::V3);
+}
+
+#[test]
+fn tls_versions_and_groups_with_v1_certificates() {
+    tls(Kind::V1);
+}
+
+#[test]
+fn tls_versions_and_groups_with_rsa_certificates() {
+    tls(Kind::Rsa2048);
+}
+
+/// These clients sign on a curve that they do not offer for the key exchange.
+#[test]
+fn tls_versions_and_groups_with_p384_certificates() {
+    tls(Kind::P384);
+}
+
+fn whole_flow(kind: Kind) {
+    let Some(python) = python() else { return };
+    let clients = Clients::new(kind, &["first", "second"]);
+    for stack in [GRPCIO, H2] {
+        assert_eq!(python.judges("flow.py", stack, &clients), 2, "{stack}");
+    }
+}
+
+fn tls(kind: Kind) {
+    let Some(python) = python() else { return };
+    let clients = Clients::new(kind, &["first", "tls12", "tls12-p256", "tls13", "tls13-p256"]);
+    assert_eq!(python.judges("tls.py", H2, &clients), 5);
+}
+
+/// A sandbox in which some clients have their certificates.
+struct Clients {
+    sandbox: Sandbox,
+    identities: PathBuf,
+}
+
+impl Clients {
+    fn new(kind: Kind, names: &[&str]) -> Self {
+        let sandbox = Sandbox::of_this_build().unwrap();
+        let identities = sandbox.path("identities");
+        fs::create_dir(&identities).unwrap();
+        for name in names {
+            kind.make(&identities, name);
+        }
+        Self { sandbox, identities }
+    }
+}
+
+/// A Python that has both stacks.
+struct Python(PathBuf);
+
+/// The one that `cargo xtask ci` names, or has made before; without it the test is skipped.
+fn python() -> Option<Python> {
+    let made = workspace().join("target/python/bin/python");
+    let python =
+        std::env::var_os("MULTIPASS_TEST_PYTHON").map(PathBuf::from).or(made.exists().then_some(made));
+    if python.is_none() {
+        e2e::skip("needs the Python environment: cargo xtask ci tools");
+    }
+    python.map(Python)
+}
+
+impl Python {
+    /// Runs a script against a fresh daemon. Returns how many clients the daemon trusts at the end: a script
+    /// that did nothing would leave none.
+    ///
+    /// # Panics
+    /// The script found something that is not as it expects.
+    fn judges(&self, script: &str, stack: &str, clients: &Clients) -> usize {
+        let options = DaemonOptions { verbosity: Some("debug"), ..Default::default() };
+        let daemon = Daemon::start(&clients.sandbox, stack, &options).unwrap();
+        let trusted = daemon.data.join("authenticated-certs/multipass_client_certs.pem");
+
+        let mut command = Command::new(&self.0);
+        // Compiled modules would be left behind in the source tree.
+        command
+            .arg("-B")
+            .arg(workspace().join("tests/python").join(script))
+            .args(["--stack", stack])
+            .arg("--socket")
+            .arg(&daemon.socket)
+            .arg("--root")
+            .arg(&daemon.root_certificate)
+            .arg("--trust-file")
+            .arg(&trusted)
+            .arg("--identities")
+            .arg(&clients.identities);
+        let outcome = Outcome::of(&mut command, "").unwrap();
+        assert!(
+            outcome.code == 0,
+            "{script} over {stack}: exit code {}\n{}\n{}\nThe daemon's log:\n{}",
+            outcome.code,
+            outcome.stdout,
+            outcome.stderr,
+            daemon.logged()
+        );
+        fs::read_to_string(trusted).unwrap().matches("BEGIN CERTIFICATE").count()
+    }
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}

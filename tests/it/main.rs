@@ -1,0 +1,32 @@
+//! What users and administrators meet: the real `multipass` and `multipassd`, as real users and groups.
+//!
+//! Each test has a sandbox of its own and runs beside the others. What is expected is typed from the documented
+//! behaviour, never recorded. Races inside the daemon, odd peers and damaged bytes are the crates' own tests.
+#![cfg(unix)]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panicking"
+)]
+
+mod access;
+mod authenticate;
+mod command_line;
+mod daemon_command_line;
+mod first_client;
+mod help;
+mod identity;
+mod instances;
+mod interop;
+mod lifecycle;
+mod pty;
+mod secrecy;
+mod settings;
+mod support;
+mod terminal;
+mod trust_file;
+mod unreachable;
+mod version;
+mod wait_ready;

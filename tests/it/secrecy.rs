@@ -1,0 +1,141 @@
+//! Passphrases and their hash: where they are, and that they are nowhere else.
+
+use std::fs;
+use std::path::Path;
+
+use e2e::{DaemonOptions, Outcome};
+
+use crate::support::{NO_INSTANCES, Service, below, mode, run_with_input};
+
+const PASSPHRASE: &str = "Zwiebelfisch-27182";
+const CHANGED: &str = "Schusterjunge-57721";
+const WRONG: &str = "Fliegenkopf-31415";
+/// How every hash of a passphrase begins in its PHC form.
+const HASH: &str = "$argon2";
+
+#[test]
+fn passphrases_are_shown_and_kept_nowhere_at_any_verbosity() {
+    for verbosity in ["error", "warning", "info", "debug", "trace"] {
+        let service =
+            Service::start_with(DaemonOptions { verbosity: Some(verbosity), ..DaemonOptions::default() });
+        let shown = every_use_of_a_passphrase(&service);
+        for outcome in &shown {
+            assert_absent(format!("{}{}", outcome.stdout, outcome.stderr).as_bytes(), "a client's output");
+        }
+
+        let log = service.daemon.logged();
+        assert_absent(log.as_bytes(), "the daemon's log");
+        if verbosity != "error" && verbosity != "warning" {
+            assert!(log.contains("passphrase"), "{verbosity}: it does log what happened: {log}");
+        }
+        assert_only_the_hash_is_kept(&service);
+        assert_not_in_the_process(&service);
+    }
+}
+
+/// Sets, checks, changes and reads the passphrase, by argument and by pipe, also with mistakes.
+fn every_use_of_a_passphrase(service: &Service) -> Vec<Outcome> {
+    let (first, user) = (service.user("first"), service.user("user"));
+    let set = |passphrase| format!("local.passphrase={passphrase}");
+    [
+        (&first, &["list"][..], "", 0),
+        (&user, &["authenticate", WRONG], "", 2),
+        (&first, &["set", &set(PASSPHRASE)], "", 0),
+        (&first, &["set", "local.passphrase"], CHANGED, 0),
+        (&first, &["set", &set(PASSPHRASE)], "", 0),
+        (&user, &["set", &set(CHANGED)], "", 2),
+        (&user, &["authenticate", WRONG], "", 2),
+        (&user, &["authenticate"], WRONG, 2),
+        (&user, &["authenticate", PASSPHRASE], "", 0),
+        (&user, &["authenticate"], PASSPHRASE, 0),
+        (&user, &["authenticate", PASSPHRASE, WRONG], "", 1),
+        (&first, &["set", &format!("local.pasphrase={PASSPHRASE}")], "", 2),
+        (&first, &["set", &format!("local.driver={PASSPHRASE}")], "", 2),
+        (&first, &["set", "local.passphrase", PASSPHRASE], "", 1),
+        (&first, &["get", &set(PASSPHRASE)], "", 2),
+        (&first, &["get", "local.passphrase"], "", 0),
+        (&first, &["get", "local.passphrase", "--raw"], "", 0),
+        (&user, &["list"], "", 0),
+    ]
+    .into_iter()
+    .map(|(client, arguments, input, code)| {
+        let outcome = run_with_input(client, &[arguments, &["-vvvv"]].concat(), input);
+        assert_eq!(outcome.code, code, "{arguments:?}: {outcome:?}");
+        outcome
+    })
+    .collect()
+}
+
+#[track_caller]
+fn assert_absent(bytes: &[u8], place: &str) {
+    for secret in [PASSPHRASE, CHANGED, WRONG, HASH] {
+        assert!(!contains(bytes, secret), "{secret} in {place}: {}", String::from_utf8_lossy(bytes));
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+#[track_caller]
+fn assert_only_the_hash_is_kept(service: &Service) {
+    let mut with_hash = Vec::new();
+    for path in below(&service.sandbox.path("")) {
+        let program = service.sandbox.path("multipass") == path || service.sandbox.path("multipassd") == path;
+        if program || !path.is_file() {
+            continue;
+        }
+        let bytes = fs::read(&path).expect("readable");
+        for secret in [PASSPHRASE, CHANGED, WRONG] {
+            assert!(!contains(&bytes, secret), "{secret} in {}", path.display());
+        }
+        if contains(&bytes, HASH) {
+            with_hash.push(path);
+        }
+    }
+    let [path] = with_hash.as_slice() else { panic!("the hash is in {with_hash:?}") };
+    assert!(path.starts_with(&service.daemon.data), "{}", path.display());
+    assert_eq!(mode(path), 0o600);
+    let hash = fs::read_to_string(path).expect("text");
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+}
+
+#[track_caller]
+fn assert_not_in_the_process(service: &Service) {
+    let process = Path::new("/proc").join(service.daemon.pid().to_string());
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    for file in ["cmdline", "environ"] {
+        let bytes = fs::read(process.join(file)).expect("readable");
+        assert!(contains(&bytes, if file == "cmdline" { "multipassd" } else { "MULTIPASS_STORAGE" }));
+        assert_absent(&bytes, file);
+    }
+}
+
+#[test]
+fn an_unset_passphrase_leaves_no_hash_behind() {
+    let service = Service::start();
+    let first = service.first_client();
+    for value in [PASSPHRASE, ""] {
+        let setting = format!("local.passphrase={value}");
+        assert_eq!(run_with_input(&first, &["set", &setting], "").code, 0);
+    }
+    for path in below(&service.daemon.data) {
+        if path.is_file() {
+            assert_absent(&fs::read(&path).expect("readable"), &path.display().to_string());
+        }
+    }
+    assert_eq!(run_with_input(&first, &["list"], "").stdout, NO_INSTANCES);
+}
+
+#[test]
+fn two_equal_passphrases_have_different_hashes() {
+    let services = [Service::start(), Service::start()];
+    let [one, other] = services.each_ref().map(|service| {
+        let setting = format!("local.passphrase={PASSPHRASE}");
+        assert_eq!(run_with_input(&service.first_client(), &["set", &setting], "").code, 0);
+        fs::read_to_string(service.daemon.data.join("authenticated-certs/passphrase.phc")).expect("a hash")
+    });
+    assert_ne!(one, other);
+}

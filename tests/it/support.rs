@@ -1,0 +1,186 @@
+//! What most tests begin with: a daemon in a sandbox, users of it, and what their commands must do.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use e2e::{Account, Client, Daemon, DaemonOptions, Outcome, Sandbox, is_root, skip, through_shell};
+use nix::sys::signal::Signal;
+use nix::unistd::Group;
+
+/// The version of everything in this workspace.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The daemon's name in its sandbox.
+pub(crate) const DAEMON: &str = "service";
+/// What `list` prints where there is nothing to list.
+pub(crate) const NO_INSTANCES: &str = "No instances found.\n";
+/// What a client must read that is not trusted.
+pub(crate) const NOT_AUTHENTICATED: &[&str] = &[
+    "not authenticated with the Multipass service",
+    "Please authenticate before proceeding",
+    "multipass authenticate",
+];
+
+/// A daemon and its sandbox.
+pub(crate) struct Service {
+    pub(crate) daemon: Daemon,
+    pub(crate) sandbox: Sandbox,
+    options: DaemonOptions,
+}
+
+impl Service {
+    pub(crate) fn start() -> Self {
+        Self::start_with(DaemonOptions::default())
+    }
+
+    pub(crate) fn start_with(options: DaemonOptions) -> Self {
+        Self::start_in(Sandbox::of_this_build().expect("a sandbox"), options)
+    }
+
+    pub(crate) fn start_in(sandbox: Sandbox, options: DaemonOptions) -> Self {
+        let daemon = Daemon::start(&sandbox, DAEMON, &options).expect("a daemon that listens");
+        Self { daemon, sandbox, options }
+    }
+
+    /// Ends the daemon by `signal` and starts one on the same files.
+    pub(crate) fn restart(self, signal: Signal) -> Self {
+        let Self { daemon, sandbox, options } = self;
+        daemon.stop_with(signal).expect("an end");
+        Self::start_in(sandbox, options)
+    }
+
+    /// A user with a home of that name, run as whoever runs the test.
+    pub(crate) fn user(&self, name: &str) -> Client {
+        Client::new(&self.sandbox, name, None, &self.daemon).expect("a home")
+    }
+
+    /// A user with a home of that name and an account.
+    pub(crate) fn user_as(&self, name: &str, account: Account) -> Client {
+        Client::new(&self.sandbox, name, Some(account), &self.daemon).expect("a home")
+    }
+
+    /// A user who has become the first client.
+    #[track_caller]
+    pub(crate) fn first_client(&self) -> Client {
+        let first = self.user("first");
+        run(&first, &["list"]).prints(NO_INSTANCES);
+        first
+    }
+
+    pub(crate) fn trust_file(&self) -> PathBuf {
+        self.daemon.data.join("authenticated-certs/multipass_client_certs.pem")
+    }
+
+    /// How many certificates are trusted.
+    pub(crate) fn trusted(&self) -> usize {
+        let text = fs::read(self.trust_file()).unwrap_or_default();
+        String::from_utf8_lossy(&text).matches("-----BEGIN CERTIFICATE-----").count()
+    }
+
+    /// Whether this user's certificate is among the trusted ones.
+    pub(crate) fn trusts(&self, user: &Client) -> bool {
+        let certificate = fs::read_to_string(user.certificate()).expect("a certificate");
+        fs::read_to_string(self.trust_file()).unwrap_or_default().contains(certificate.trim())
+    }
+
+    /// The socket's owner, group and mode.
+    pub(crate) fn socket(&self) -> (u32, u32, u32) {
+        let found = fs::metadata(&self.daemon.socket).expect("the socket");
+        (found.uid(), found.gid(), found.mode() & 0o7777)
+    }
+}
+
+/// A file's or directory's permissions.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::symlink_metadata(path).expect("a file").mode() & 0o7777
+}
+
+/// All that lies below a directory.
+pub(crate) fn below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let entry = entry.expect("an entry");
+        if entry.file_type().expect("its type").is_dir() {
+            found.extend(below(&entry.path()));
+        }
+        found.push(entry.path());
+    }
+    found
+}
+
+#[track_caller]
+pub(crate) fn run(user: &Client, arguments: &[&str]) -> Outcome {
+    user.run(arguments).expect("the client runs")
+}
+
+#[track_caller]
+pub(crate) fn run_with_input(user: &Client, arguments: &[&str], input: &str) -> Outcome {
+    user.run_with_input(arguments, input).expect("the client runs")
+}
+
+/// Gets each command ready, lets all of them go at one moment, and waits for their ends.
+pub(crate) fn at_once(commands: impl IntoIterator<Item = Command>) -> Vec<Outcome> {
+    let mut ready: Vec<_> = commands
+        .into_iter()
+        .map(|command| {
+            through_shell("read _; exec \"$@\"", &command)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("a shell")
+        })
+        .collect();
+    ready.iter_mut().for_each(|child| drop(child.stdin.take()));
+    ready.into_iter().map(|child| child.wait_with_output().expect("an end").into()).collect()
+}
+
+/// What a command must have done.
+pub(crate) trait Expected {
+    /// It succeeded, printed exactly this, and had nothing else to say.
+    fn prints(&self, stdout: &str);
+
+    /// It failed with this exit code and printed nothing; its message begins so, and has these parts.
+    fn fails(&self, code: i32, beginning: &str, parts: &[&str]);
+}
+
+impl Expected for Outcome {
+    #[track_caller]
+    fn prints(&self, stdout: &str) {
+        assert_eq!(self, &Outcome { code: 0, stdout: stdout.to_owned(), stderr: String::new() });
+    }
+
+    #[track_caller]
+    fn fails(&self, code: i32, beginning: &str, parts: &[&str]) {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
+        assert!(self.stderr.starts_with(beginning), "no {beginning:?} at the beginning: {self:?}");
+        for part in parts {
+            assert!(self.stderr.contains(part), "no {part:?}: {self:?}");
+        }
+    }
+}
+
+/// The administrators' group, for tests that act as several users. Where they cannot, that is said.
+pub(crate) fn administrators() -> Option<Group> {
+    if !is_root() {
+        skip("needs root, to act as several users");
+        return None;
+    }
+    let known = |name: &&str| Group::from_name(name).expect("the group database");
+    let group = ["sudo", "admin", "wheel"].iter().find_map(known);
+    if group.is_none() {
+        skip("needs a group called sudo, admin or wheel");
+    }
+    group
+}
+
+/// A member of a group, by his supplementary groups.
+pub(crate) fn member(uid: u32, group: &Group) -> Account {
+    Account { uid, gid: uid, groups: vec![group.gid.as_raw()] }
+}
+
+/// Somebody of no group but his own.
+pub(crate) fn outsider() -> Account {
+    Account { uid: 65534, gid: 65534, groups: Vec::new() }
+}
