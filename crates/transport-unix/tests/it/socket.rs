@@ -237,6 +237,27 @@ fn a_daemon_without_the_lock_is_known_by_its_answering() {
     });
 }
 
+/// Only a refusal says that nobody listens; no answer at all may be a daemon's too.
+#[test]
+fn a_socket_that_cannot_be_asked_is_left_alone() {
+    run(async {
+        let place = Place::new();
+        if Uid::effective().is_root() {
+            chown(place.directory(), Some(NOBODY), None).unwrap();
+        }
+        let _unprivileged = Unprivileged::new();
+        let _daemon = StdListener::bind(place.socket()).unwrap();
+        set_mode(&place.socket(), 0);
+        match place.bind(SocketAccess::Private).await {
+            Err(ListenError::Io { step: "find out who listens on", path, .. }) => {
+                assert_eq!(path, place.socket());
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(access(&place.socket()).unwrap().2, 0);
+    });
+}
+
 #[test]
 fn what_a_dead_daemon_left_is_taken_over() {
     run(async {
