@@ -5,10 +5,11 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 
+use crate::guessing::{Attempt, Guessing};
 use crate::{
     Caller, Channel, ClientCertificate, Condition, Enrolment, Fingerprint, FirstClientRule, HashError,
     Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
@@ -20,6 +21,7 @@ pub struct Authority {
     store: Box<dyn TrustStore>,
     gate: Box<dyn Gate>,
     first_client: FirstClientRule,
+    guessing: Guessing,
 }
 
 /// What keeps strangers away before the first client is enrolled, and is opened after.
@@ -95,6 +97,13 @@ pub enum Denied {
     /// It gave a passphrase where none is set.
     #[error("no passphrase is set")]
     NoPassphraseSet,
+    /// Too many passphrases were wrong: from this source, or from everywhere. This one was not looked
+    /// at, and does not count.
+    #[error("too many failed attempts; try again in {seconds} s")]
+    TooManyGuesses {
+        /// How long to wait, in whole seconds, never too short.
+        seconds: u64,
+    },
     /// It gave another passphrase than the one set.
     #[error("the passphrase is not correct")]
     WrongPassphrase,
@@ -102,8 +111,25 @@ pub enum Denied {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The client is stored, but the socket could not be opened to the other users.
-    #[error("the client was enrolled, but the socket could not be opened to other users: {0}")]
+    #[error("the client was enrolled, but the socket could not be opened to other users")]
     Gate(#[source] io::Error),
+}
+
+impl Denied {
+    fn too_soon(wait: Duration) -> Self {
+        Self::TooManyGuesses { seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
+    }
+}
+
+/// A passphrase that somebody gave, which may be evaluated and is counted already.
+#[derive(Debug)]
+pub struct Guess {
+    certificate: ClientCertificate,
+    channel: Channel,
+    passphrase: Passphrase,
+    hash: PassphraseHash,
+    /// None for a trusted client, who is not slowed down.
+    attempt: Option<Attempt>,
 }
 
 /// Why a passphrase was not set.
@@ -122,7 +148,7 @@ impl Authority {
     /// A judge over `store`, who opens `gate` with the first enrolment.
     #[must_use]
     pub fn new(store: Box<dyn TrustStore>, gate: Box<dyn Gate>, first_client: FirstClientRule) -> Self {
-        Self { store, gate, first_client }
+        Self { store, gate, first_client, guessing: Guessing::default() }
     }
 
     /// Whether the caller is a trusted client. Never enrols anyone, never blocks.
@@ -175,23 +201,39 @@ impl Authority {
         }
     }
 
-    /// Lets a caller in who knows the passphrase. *Blocking*: it hashes.
+    /// Counts an attempt to be let in by the passphrase, before it is evaluated: who leaves without
+    /// waiting for the answer has been counted. Never blocks.
     ///
     /// # Errors
-    /// The caller has no certificate, no passphrase is set, this is not the one, or the client could
-    /// not be stored.
-    pub fn authenticate(
+    /// The caller has no certificate, no passphrase is set, or there were too many attempts.
+    pub fn begin_guess(
         &self,
         caller: &Caller,
-        passphrase: &Passphrase,
-        now: SystemTime,
-    ) -> Result<Authenticated, Denied> {
-        let certificate = caller.certificate.as_ref().ok_or(Denied::NoCertificate)?;
+        passphrase: Passphrase,
+        now: Instant,
+    ) -> Result<Guess, Denied> {
+        let certificate = caller.certificate.clone().ok_or(Denied::NoCertificate)?;
         let hash = self.store.passphrase().ok_or(Denied::NoPassphraseSet)?;
-        if !hash.matches(passphrase) {
+        let attempt = match self.store.contains(&certificate.fingerprint()) {
+            true => None,
+            false => Some(self.guessing.begin(&caller.channel, now).map_err(Denied::too_soon)?),
+        };
+        Ok(Guess { certificate, channel: caller.channel.clone(), passphrase, hash, attempt })
+    }
+
+    /// Lets a caller in whose guess is right. *Blocking*: it hashes.
+    ///
+    /// # Errors
+    /// This is not the passphrase, or the client could not be stored.
+    pub fn authenticate(&self, guess: Guess, now: SystemTime) -> Result<Authenticated, Denied> {
+        let Guess { certificate, channel, passphrase, hash, attempt } = guess;
+        if !hash.matches(&passphrase) {
             return Err(Denied::WrongPassphrase);
         }
-        let enrolment = Enrolment { certificate, channel: &caller.channel, at: now };
+        if let Some(attempt) = &attempt {
+            self.guessing.forgive(attempt);
+        }
+        let enrolment = Enrolment { certificate: &certificate, channel: &channel, at: now };
         // The passphrase may have been changed while this one was hashed: then it is the wrong one.
         self.enrol(&Condition::PassphraseIs(hash), &enrolment)?.ok_or(Denied::WrongPassphrase)
     }
@@ -202,11 +244,19 @@ impl Authority {
         condition: &Condition,
         enrolment: &Enrolment<'_>,
     ) -> Result<Option<Authenticated>, Denied> {
-        if self.store.enrol_if(condition, enrolment)? == Outcome::ConditionFailed {
-            return Ok(None);
-        }
         let enrolled = Enrolled(enrolment.certificate.fingerprint());
-        self.gate.open(&enrolled).map_err(Denied::Gate)?;
+        match self.store.enrol_if(condition, enrolment) {
+            Ok(Outcome::Enrolled) => self.gate.open(&enrolled).map_err(Denied::Gate)?,
+            Ok(Outcome::ConditionFailed) => return Ok(None),
+            Err(error) => {
+                // It failed at the very end if the client is there all the same: the next call will be let
+                // in, so the gate must not stay shut.
+                if self.store.contains(&enrolled.0) {
+                    self.gate.open(&enrolled).map_err(Denied::Gate)?;
+                }
+                return Err(error.into());
+            }
+        }
         Ok(Some(Authenticated { client: enrolled.0 }))
     }
 

@@ -39,6 +39,39 @@ impl fmt::Display for Channel {
     }
 }
 
+/// Who is behind a caller, as far as an attacker cannot change it at will: what limits count by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A user of this machine, by the kernel's word.
+    User(u32),
+    /// An IPv4 address.
+    V4([u8; 4]),
+    /// An IPv6 /64: what one customer of a provider is usually given.
+    V6([u8; 8]),
+    /// This machine over the network: any of its users may use any of its loopback addresses.
+    Loopback,
+    /// All that no table has room for.
+    Others,
+}
+
+impl Source {
+    /// The source behind a channel.
+    #[must_use]
+    pub fn of(channel: &Channel) -> Self {
+        match channel {
+            Channel::Local { uid, .. } => Self::User(*uid),
+            Channel::Remote(address) => match address.to_canonical() {
+                address if address.is_loopback() => Self::Loopback,
+                IpAddr::V4(address) => Self::V4(address.octets()),
+                IpAddr::V6(address) => {
+                    let [a, b, c, d, e, f, g, h, ..] = address.octets();
+                    Self::V6([a, b, c, d, e, f, g, h])
+                }
+            },
+        }
+    }
+}
+
 /// Who is entitled to be the first client: over the Unix socket only, root, the daemon's own user, or
 /// a member of one group. Over a network nobody is enrolled for being first.
 #[derive(Clone, Copy, Debug)]

@@ -8,6 +8,9 @@ use thiserror::Error;
 /// The label of a certificate's PEM block (RFC 7468, section 5).
 pub(crate) const PEM_LABEL: &str = "CERTIFICATE";
 
+/// The longest certificate taken, in bytes of DER. Clients' own have 400; RSA-4096 with a long name, 2,000.
+const MAX_DER: usize = 16 * 1024;
+
 /// SHA-256 of a certificate's DER encoding; shown in lower-case hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
@@ -38,6 +41,9 @@ pub enum CertificateError {
     /// Not the DER of an X.509 certificate.
     #[error("not an X.509 certificate")]
     NotX509,
+    /// More than [`MAX_DER`].
+    #[error("the certificate is longer than {MAX_DER} bytes")]
+    TooLong,
     /// A certificate, and then more.
     #[error("bytes follow the certificate")]
     TrailingBytes,
@@ -49,6 +55,9 @@ impl ClientCertificate {
     /// # Errors
     /// The bytes are anything else.
     pub fn from_der(der: Vec<u8>) -> Result<Self, CertificateError> {
+        if der.len() > MAX_DER {
+            return Err(CertificateError::TooLong);
+        }
         match x509_parser::parse_x509_certificate(&der) {
             Ok(([], _)) => {}
             Ok(_) => return Err(CertificateError::TrailingBytes),

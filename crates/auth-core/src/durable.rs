@@ -14,7 +14,8 @@ pub enum Readers {
 }
 
 /// Replaces the file at `path` by `bytes`. When it returns, the new contents survive a power cut;
-/// when it fails, the old ones are whole. *Blocking*.
+/// when it fails, the file is
+/// whole, with the old contents or, if only the last step failed, the new ones. *Blocking*.
 ///
 /// # Errors
 /// The directory cannot be written, or is full.
@@ -22,6 +23,8 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let directory = path
         .parent()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a directory"))?;
+    // Opened before anything changes: there must be a descriptor for it when the change is made.
+    let opened = open_directory(directory)?;
     // Created 0600, beside its target: a rename within one directory is atomic.
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
     file.write_all(bytes)?;
@@ -34,7 +37,7 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     let _ = readers;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    sync_directory(directory)
+    sync(opened)
 }
 
 /// Renames a file within its directory, so that the new name survives a power cut. *Blocking*.
@@ -42,14 +45,19 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
 /// # Errors
 /// There is no such file, or the directory cannot be written.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    let opened = to.parent().map_or(Ok(None), open_directory)?;
     std::fs::rename(from, to)?;
-    to.parent().map_or(Ok(()), sync_directory)
+    sync(opened)
 }
 
-/// Makes the names in a directory survive a power cut. Windows has no such operation; its renames are
+/// A directory whose names are to survive a power cut. Windows has no such operation; its renames are
 /// journalled.
-fn sync_directory(directory: &Path) -> io::Result<()> {
+pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {
     // The parent of a bare file name is the empty path.
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    if cfg!(windows) { Ok(()) } else { File::open(directory)?.sync_all() }
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    if cfg!(windows) { Ok(None) } else { File::open(path).map(Some) }
+}
+
+pub(crate) fn sync(directory: Option<File>) -> io::Result<()> {
+    directory.map_or(Ok(()), |directory| directory.sync_all())
 }

@@ -8,15 +8,17 @@ mod authority;
 mod caller;
 mod certificate;
 pub mod durable;
+mod guessing;
 mod passphrase;
+pub mod private;
 mod store;
 
 pub use authority::{
     Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate, SetPassphraseError,
 };
-pub use caller::{Caller, Channel, FirstClientRule};
+pub use caller::{Caller, Channel, FirstClientRule, Source};
 pub use certificate::{CertificateError, ClientCertificate, Fingerprint};
 pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
 pub use store::file::{Damage, FileStore};
 pub use store::memory::MemoryStore;
-pub use store::{Condition, Enrolment, How, Outcome, StoreError, TrustStore};
+pub use store::{Condition, Enrolment, Outcome, StoreError, TrustStore};

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Memory in KiB, passes and lanes of Argon2id: the first choice of OWASP's Password Storage Cheat
 /// Sheet (19 MiB, t=2, p=1); RFC 9106 describes the function.
@@ -71,9 +71,15 @@ impl PassphraseHash {
         let fails = |error: &dyn fmt::Display| HashError::Hashing(error.to_string());
         let (memory, passes, lanes) = COST;
         let params = Params::new(memory, passes, lanes, None).map_err(|e| fails(&e))?;
-        let hash: PasswordHash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-            .hash_password(passphrase.0.expose_secret().as_bytes())
-            .map_err(|e| fails(&e))?;
+        let salt = Salt::generate();
+        let output = argon2id(passphrase, &salt, Version::V0x13, params.clone(), Params::DEFAULT_OUTPUT_LEN)?;
+        let hash = PasswordHash {
+            algorithm: ARGON2ID_IDENT,
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(|e| fails(&e))?,
+            salt: Some(salt),
+            hash: Some(output),
+        };
         Ok(Self(hash.to_string()))
     }
 
@@ -93,16 +99,49 @@ impl PassphraseHash {
     /// Whether `passphrase` is the one, compared in constant time. *Blocking*, as [`Self::of`].
     #[must_use]
     pub fn matches(&self, passphrase: &Passphrase) -> bool {
-        PasswordHash::new(&self.0).is_ok_and(|hash| {
-            // The parameters are those in the hash, so that older hashes stay valid.
-            Argon2::default().verify_password(passphrase.0.expose_secret().as_bytes(), &hash).is_ok()
-        })
+        // The parameters are those in the hash, so that older hashes stay valid.
+        let Ok(hash) = PasswordHash::new(&self.0) else { return false };
+        let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
+        let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+        let (Ok(params), Ok(version)) = (Params::try_from(&hash), version) else { return false };
+        // `Output` compares in constant time.
+        argon2id(passphrase, salt, version, params, expected.len()).is_ok_and(|output| output == *expected)
     }
 
     /// The PHC string, to be stored where only the daemon reads it.
     pub(crate) fn as_phc(&self) -> &str {
         &self.0
     }
+}
+
+/// Allocations beyond this many bytes come from the system and go back to it when they are freed; glibc
+/// keeps smaller ones (32 MiB is its `DEFAULT_MMAP_THRESHOLD_MAX`, mallopt(3)), for each thread.
+const RETURNED_TO_SYSTEM: usize = 33 * 1024 * 1024;
+
+/// One evaluation of Argon2id. Its memory is that of a moment: only what it uses of the allocation is ever
+/// touched, and all of it is returned.
+fn argon2id(
+    passphrase: &Passphrase,
+    salt: &[u8],
+    version: Version,
+    params: Params,
+    length: usize,
+) -> Result<Output, HashError> {
+    let fails = |error: &dyn fmt::Display| HashError::Hashing(error.to_string());
+    let blocks = params.block_count();
+    let mut memory: Vec<Block> = Vec::new();
+    memory.try_reserve_exact(blocks.max(RETURNED_TO_SYSTEM / Block::SIZE)).map_err(|e| fails(&e))?;
+    memory.resize(blocks, Block::default());
+    let mut output = Zeroizing::new(vec![0; length]);
+    Argon2::new(Algorithm::Argon2id, version, params)
+        .hash_password_into_with_memory(
+            passphrase.0.expose_secret().as_bytes(),
+            salt,
+            &mut output,
+            memory.as_mut_slice(),
+        )
+        .map_err(|e| fails(&e))?;
+    Output::new(&output).map_err(|e| fails(&e))
 }
 
 impl fmt::Debug for PassphraseHash {

@@ -5,30 +5,32 @@
 //! enrolled once. All changes go through one path: lock, read again, check, write a new file, rename.
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::fmt;
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::memory::State;
 use super::pem_file::{self, Kind};
-use super::{Condition, Enrolment, How, Outcome, StoreError, TrustStore};
+use super::state::State;
+use super::{Condition, Enrolment, Outcome, StoreError, TrustStore};
 use crate::durable::{self, Readers};
-use crate::{Fingerprint, PassphraseHash};
+use crate::{Fingerprint, PassphraseHash, private};
 
 /// The most that is read of any file of the store: 100,000 clients take about 100 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// A trust store in a directory.
-#[derive(Debug)]
 pub struct FileStore {
     files: Files,
     /// What was last read or written. Written to only after the disk.
     state: RwLock<State>,
     /// One change at a time in this process; the lock file keeps other processes out.
     changing: Mutex<()>,
+    /// Told of each damaged part that was set aside.
+    report: Box<dyn Fn(&Damage) + Send + Sync>,
 }
 
 /// A damaged part of the trust file, which was set aside.
@@ -45,6 +47,7 @@ pub struct Damage {
 /// Where the store's files are.
 #[derive(Debug)]
 struct Files {
+    directory: PathBuf,
     lock: PathBuf,
     clients: PathBuf,
     passphrase: PathBuf,
@@ -63,6 +66,7 @@ impl Files {
             passphrase: directory.join("passphrase.phc"),
             first_awaited: directory.join("first-client-awaited"),
             enrolled_once: directory.join("enrolled-once"),
+            directory,
         }
     }
 }
@@ -77,13 +81,18 @@ struct Clients {
 
 impl FileStore {
     /// Opens the store in the data directory, which must exist. Damaged parts of the trust file are
-    /// moved to a file beside it and returned. *Blocking*.
+    /// moved to a file beside it, now and later, and each is told to `report`. *Blocking*.
     ///
     /// # Errors
     /// A file of the store cannot be read or written.
-    pub fn open(data: &Path, now: SystemTime) -> Result<(Self, Vec<Damage>), StoreError> {
+    pub fn open(
+        data: &Path,
+        now: SystemTime,
+        report: impl Fn(&Damage) + Send + Sync + 'static,
+    ) -> Result<Self, StoreError> {
         let files = Files::within(data);
-        create_private_directory(&files)?;
+        // Whoever puts certificates there before the first start also makes the directory.
+        private::directory(&files.directory).map_err(|source| write_error(&files.directory, source))?;
         let _lock = files.lock()?;
         let mut clients = files.read_clients()?;
         let passphrase = files.read_passphrase()?;
@@ -95,13 +104,13 @@ impl FileStore {
             true => files.await_first()?,
             false => files.mark_enrolled_once()?,
         }
-        let damage = files.set_aside(&mut clients, now)?;
+        files.set_aside(&mut clients, now, &report)?;
         if was_damaged {
             files.write_clients(&clients.text)?;
         }
         let state = State { clients: clients.fingerprints, passphrase, armed };
-        let store = Self { files, state: RwLock::new(state), changing: Mutex::new(()) };
-        Ok((store, damage))
+        let report = Box::new(report);
+        Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), report })
     }
 
     // A panic cannot leave the state half changed: each change is one assignment.
@@ -109,15 +118,37 @@ impl FileStore {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs one change: alone in this process and, by the lock file, on this machine.
-    fn change<T>(&self, change: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Runs one change: alone in this process and, by the lock file, on this machine. It begins with what
+    /// is on the disk, and in the end what is remembered is what is there: also if the change failed, for
+    /// it may have failed at its last step.
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Clients, &mut State) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.files.lock()?;
-        change()
+        let (mut clients, mut state) = self.on_disk()?;
+        let result = change(&mut clients, &mut state);
+        let state = match &result {
+            Ok(_) => Some(state),
+            Err(_) => self.on_disk().ok().map(|(_, state)| state),
+        };
+        if let Some(state) = state {
+            *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        }
+        result
     }
 
-    fn remember(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
+    fn on_disk(&self) -> Result<(Clients, State), StoreError> {
+        let mut clients = self.files.read_clients()?;
+        let passphrase = self.files.read_passphrase()?;
+        // Another process may have enrolled somebody since this one started.
+        let armed = self.state().armed
+            && clients.fingerprints.is_empty()
+            && clients.damaged.is_empty()
+            && !self.files.somebody_was_enrolled()?;
+        let state = State { clients: std::mem::take(&mut clients.fingerprints), passphrase, armed };
+        Ok((clients, state))
     }
 }
 
@@ -139,52 +170,50 @@ impl TrustStore for FileStore {
     }
 
     fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        self.change(|| {
-            let files = &self.files;
-            let mut clients = files.read_clients()?;
-            let passphrase = files.read_passphrase()?;
-            // Another process may have enrolled somebody since this one started.
-            let armed = self.state().armed
-                && clients.fingerprints.is_empty()
-                && clients.damaged.is_empty()
-                && !files.somebody_was_enrolled()?;
-            let holds = match condition {
-                Condition::FirstClient => armed,
-                Condition::PassphraseIs(hash) => passphrase.as_ref() == Some(hash),
-            };
-            if holds && clients.fingerprints.insert(enrolment.certificate.fingerprint()) {
-                files.set_aside(&mut clients, enrolment.at)?;
-                append(&mut clients.text, condition.how(), enrolment);
-                files.write_clients(&clients.text)?;
-                // The client is stored and will be let in, so this is no failure of the call; a store
-                // with clients in it is marked again when it is next opened.
-                let _ = files.mark_enrolled_once();
+        self.change(|clients, state| {
+            if !state.satisfies(condition) {
+                return Ok(Outcome::ConditionFailed);
             }
-            // Whoever lost to another process learns here who is trusted now.
-            self.remember(|state| {
-                *state = State { clients: clients.fingerprints, passphrase, armed: armed && !holds };
-            });
-            Ok(if holds { Outcome::Enrolled } else { Outcome::ConditionFailed })
+            let files = &self.files;
+            if !state.clients.contains(&enrolment.certificate.fingerprint()) {
+                files.set_aside(clients, enrolment.at, &self.report)?;
+                append(&mut clients.text, condition, enrolment);
+                files.write_clients(&clients.text)?;
+            }
+            state.enrol(enrolment.certificate.fingerprint());
+            // The client is stored and will be let in, so a failure here is none of the call; a store
+            // with clients in it is marked again when it is next opened.
+            let _ = files.mark_enrolled_once();
+            Ok(Outcome::Enrolled)
         })
     }
 
     fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.change(|| {
+        self.change(|_, state| {
             self.files.write_passphrase(passphrase.as_ref())?;
-            self.remember(|state| state.passphrase = passphrase);
+            state.passphrase = passphrase;
             Ok(())
         })
     }
 }
 
+impl fmt::Debug for FileStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileStore")
+            .field("files", &self.files)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Adds a client at the end, ahead of it a comment that the stock service ignores.
-fn append(text: &mut Vec<u8>, how: How, enrolment: &Enrolment<'_>) {
+fn append(text: &mut Vec<u8>, condition: &Condition, enrolment: &Enrolment<'_>) {
     if text.last().is_some_and(|last| *last != b'\n') {
         text.push(b'\n');
     }
-    let how = match how {
-        How::FirstClient => "first-client",
-        How::Passphrase => "passphrase",
+    let how = match condition {
+        Condition::FirstClient => "first-client",
+        Condition::PassphraseIs(_) => "passphrase",
     };
     // The format has no years before 1970, which a clock that was never set may show.
     let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
@@ -197,16 +226,17 @@ impl Files {
     /// Waits for the lock that every process which changes the store holds. It is released when the
     /// returned file is dropped.
     fn lock(&self) -> Result<File, StoreError> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        owner_only(&mut options);
-        let file = options.open(&self.lock).map_err(|source| write_error(&self.lock, source))?;
+        let file = private::lock_file(&self.lock).map_err(|source| write_error(&self.lock, source))?;
         file.lock().map_err(|source| write_error(&self.lock, source))?;
         Ok(file)
     }
 
+    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+        private::read(path, MAX_FILE).map_err(|source| read_error(path, source))
+    }
+
     fn read_clients(&self) -> Result<Clients, StoreError> {
-        let text = read(&self.clients)?.unwrap_or_default();
+        let text = self.read(&self.clients)?.unwrap_or_default();
         let (mut fingerprints, mut damaged) = (HashSet::new(), Vec::new());
         for part in pem_file::parse(&text) {
             match part.kind {
@@ -228,9 +258,14 @@ impl Files {
     }
 
     /// Writes the damaged parts to a file of their own, before the trust file is written without them.
-    fn set_aside(&self, clients: &mut Clients, now: SystemTime) -> Result<Vec<Damage>, StoreError> {
+    fn set_aside(
+        &self,
+        clients: &mut Clients,
+        now: SystemTime,
+        report: &dyn Fn(&Damage),
+    ) -> Result<(), StoreError> {
         if clients.damaged.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let path_at = |nanoseconds: u128| {
             let mut path = self.clients.clone().into_os_string();
@@ -246,13 +281,18 @@ impl Files {
         let damaged = std::mem::take(&mut clients.damaged);
         let bytes: Vec<u8> = damaged.iter().flat_map(|(_, _, bytes)| bytes.iter().copied()).collect();
         durable::replace(&kept_in, &bytes, Readers::Owner).map_err(|source| write_error(&kept_in, source))?;
-        Ok(damaged
-            .into_iter()
-            .map(|(bytes, reason, _)| Damage { bytes, reason, kept_in: kept_in.clone() })
-            .collect())
+        for (bytes, reason, _) in damaged {
+            report(&Damage { bytes, reason, kept_in: kept_in.clone() });
+        }
+        Ok(())
     }
 
     fn write_clients(&self, text: &[u8]) -> Result<(), StoreError> {
+        // What would not be read again must not be written.
+        if text.len() as u64 > MAX_FILE {
+            let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
+            return Err(write_error(&self.clients, full));
+        }
         durable::replace(&self.clients, text, Readers::Owner)
             .map_err(|source| write_error(&self.clients, source))
     }
@@ -278,7 +318,7 @@ impl Files {
     }
 
     fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {
-        let Some(bytes) = read(&self.passphrase)? else { return Ok(None) };
+        let Some(bytes) = self.read(&self.passphrase)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         match text.trim_end() {
             "" => Ok(None),
@@ -294,55 +334,6 @@ impl Files {
         durable::replace(&self.passphrase, text.as_bytes(), Readers::Owner)
             .map_err(|source| write_error(&self.passphrase, source))
     }
-}
-
-fn create_private_directory(files: &Files) -> Result<(), StoreError> {
-    let Some(directory) = files.clients.parent() else { return Ok(()) };
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(directory) {
-        Ok(()) => Ok(()),
-        // Whoever puts certificates there before the first start also makes the directory.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            close_to_others(directory).map_err(|source| write_error(directory, source))
-        }
-        Err(source) => Err(write_error(directory, source)),
-    }
-}
-
-#[cfg(unix)]
-fn close_to_others(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(directory, std::fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn close_to_others(_directory: &Path) -> io::Result<()> {
-    Ok(())
-}
-
-fn owner_only(options: &mut OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    #[cfg(not(unix))]
-    let _ = options;
-}
-
-/// The whole file, or `None` if there is none. Every other failure is an error.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        // A link that leads nowhere, to a disk that is not mounted say, is there and cannot be read.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => return Ok(None),
-        Err(source) => return Err(read_error(path, source)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|source| read_error(path, source))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(StoreError::TooLarge { path: path.to_owned(), limit: MAX_FILE });
-    }
-    Ok(Some(bytes))
 }
 
 fn read_error(path: &Path, source: io::Error) -> StoreError {

@@ -1,8 +1,8 @@
 //! A store that forgets when the process ends: for tests and for models of the protocol.
 
-use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::state::State;
 use super::{Condition, Enrolment, Outcome, StoreError, TrustStore};
 use crate::{Fingerprint, PassphraseHash};
 
@@ -10,28 +10,11 @@ use crate::{Fingerprint, PassphraseHash};
 #[derive(Debug)]
 pub struct MemoryStore(RwLock<State>);
 
-/// What a store knows. The file store keeps one too, as what it has last read or written.
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) clients: HashSet<Fingerprint>,
-    pub(super) passphrase: Option<PassphraseHash>,
-    pub(super) armed: bool,
-}
-
-impl State {
-    pub(super) fn satisfies(&self, condition: &Condition) -> bool {
-        match condition {
-            Condition::FirstClient => self.armed,
-            Condition::PassphraseIs(hash) => self.passphrase.as_ref() == Some(hash),
-        }
-    }
-}
-
 impl MemoryStore {
     /// An empty store that awaits its first client.
     #[must_use]
     pub fn new() -> Self {
-        Self(RwLock::new(State { clients: HashSet::new(), passphrase: None, armed: true }))
+        Self(RwLock::new(State { armed: true, ..State::default() }))
     }
 
     // A panic cannot leave the state half changed: each change is one assignment.
@@ -72,8 +55,7 @@ impl TrustStore for MemoryStore {
         if !state.satisfies(condition) {
             return Ok(Outcome::ConditionFailed);
         }
-        state.clients.insert(enrolment.certificate.fingerprint());
-        state.armed = false;
+        state.enrol(enrolment.certificate.fingerprint());
         Ok(Outcome::Enrolled)
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod file;
 pub(crate) mod memory;
 mod pem_file;
+mod state;
 
 use std::fmt::Debug;
 use std::io;
@@ -35,13 +36,13 @@ pub trait TrustStore: Debug + Send + Sync {
     /// stored for good. *Blocking*.
     ///
     /// # Errors
-    /// The store could not be read or written; nothing has changed.
+    /// The store could not be read or written. What is remembered is what is on the disk.
     fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError>;
 
     /// Sets the passphrase, or unsets it. Once it returns, the change is stored for good. *Blocking*.
     ///
     /// # Errors
-    /// The store could not be written; nothing has changed.
+    /// The store could not be written. What is remembered is what is on the disk.
     fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError>;
 }
 
@@ -65,26 +66,6 @@ pub struct Enrolment<'a> {
     pub at: SystemTime,
 }
 
-/// On what grounds a client is enrolled, for the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// It was the first.
-    FirstClient,
-    /// It knew the passphrase.
-    Passphrase,
-}
-
-impl Condition {
-    /// The grounds that this condition stands for.
-    #[must_use]
-    pub fn how(&self) -> How {
-        match self {
-            Self::FirstClient => How::FirstClient,
-            Self::PassphraseIs(_) => How::Passphrase,
-        }
-    }
-}
-
 /// What became of an enrolment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -99,7 +80,7 @@ pub enum Outcome {
 #[non_exhaustive]
 pub enum StoreError {
     /// A file or directory could not be read. It is never taken for an empty one.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}")]
     Read {
         /// What was read.
         path: PathBuf,
@@ -107,20 +88,12 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A file or directory could not be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {path}")]
     Write {
         /// What was written.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
-    },
-    /// A file is larger than any sensible store.
-    #[error("{path} is larger than {limit} bytes and was not read")]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is read, in bytes.
-        limit: u64,
     },
     /// The passphrase file holds something else.
     #[error(

@@ -1,6 +1,7 @@
 //! Store, rule, channel, credentials and certificate on one side, the decision on the other: over both
 //! kinds of store, with one body.
 
+use std::error::Error;
 use std::sync::atomic::Ordering;
 
 use auth_core::{
@@ -9,8 +10,8 @@ use auth_core::{
 };
 
 use crate::support::{
-    ADMIN, Bench, DAEMON, Data, KINDS, Kind, Past, RULE, Shared, by_passphrase, certificate, enrol, local,
-    now, passphrase, remote, root, stranger,
+    ADMIN, Bench, DAEMON, Data, KINDS, Kind, Past, RULE, Shared, authenticate, by_passphrase, certificate,
+    enrol, local, now, passphrase, remote, root, stranger,
 };
 
 /// What an authority may answer.
@@ -198,7 +199,7 @@ fn who_is_let_in_by_the_passphrase() {
                 let case = format!("{kind:?}, {past:?}, set {set:?}, {certificate:?}, {given}, {channel}");
 
                 let caller = Caller { channel: channel.clone(), certificate: certificate.cloned() };
-                let result = bench.authority.authenticate(&caller, &passphrase(given), now());
+                let result = authenticate(&bench.authority, &caller, given);
                 assert_eq!(Answer::from(result), answer, "{case}");
 
                 let let_in = matches!(answer, Granted(_));
@@ -275,7 +276,7 @@ fn a_passphrase_that_is_changed_while_it_is_hashed_is_the_wrong_one() {
             let store = Shared::new(ChangedMeanwhile { inner, to: to.cloned() });
             let bench = Bench::over(Box::new(store.clone()), data, RULE);
 
-            let result = bench.authority.authenticate(&root(&bob), &passphrase("open sesame"), now());
+            let result = authenticate(&bench.authority, &root(&bob), "open sesame");
             assert_eq!(Answer::from(result), Answer::WrongPassphrase, "{kind:?}");
             assert!(!store.contains(&bob.fingerprint()), "{kind:?}");
             assert_eq!(bench.events(), [""; 0], "{kind:?}");
@@ -291,8 +292,7 @@ fn a_store_that_fails_lets_nobody_in_and_opens_no_gate() {
         by_passphrase(&bench.store);
         let claim = claim(&bench, &root(&alice));
         let first = || Answer::from(bench.authority.enrol_first(&claim, now()));
-        let by_passphrase =
-            || Answer::from(bench.authority.authenticate(&stranger(&bob), &passphrase("open sesame"), now()));
+        let by_passphrase = || Answer::from(authenticate(&bench.authority, &stranger(&bob), "open sesame"));
 
         bench.store.fails.store(true, Ordering::SeqCst);
         assert_eq!((first(), by_passphrase()), (Answer::Store, Answer::Store), "{kind:?}");
@@ -316,10 +316,10 @@ fn a_gate_that_fails_is_an_error_once_and_the_client_stays_trusted() {
         bench.gate.fails.store(true, Ordering::SeqCst);
 
         let first = bench.authority.enrol_first(&claim, now());
-        let message = first.as_ref().unwrap_err().to_string();
+        let message = first.as_ref().unwrap_err().source().unwrap().to_string();
         assert!(message.contains("chmod refused"), "{message}");
         assert_eq!(Answer::from(first), Answer::Gate, "{kind:?}");
-        let second = bench.authority.authenticate(&stranger(&bob), &passphrase("open sesame"), now());
+        let second = authenticate(&bench.authority, &stranger(&bob), "open sesame");
         assert_eq!(Answer::from(second), Answer::Gate, "{kind:?}");
 
         assert_eq!(bench.events(), ["stored", "not opened", "stored", "not opened"], "{kind:?}");
@@ -337,9 +337,7 @@ fn a_trusted_client_sets_and_unsets_the_passphrase() {
         let bench = Bench::new(kind, Past::Enrolled, &alice, RULE);
         let by = bench.authority.recognise(&stranger(&alice)).unwrap();
         let set = |text: Option<&str>| bench.authority.set_passphrase(&by, text.map(passphrase).as_ref());
-        let given = |text: &str| {
-            Answer::from(bench.authority.authenticate(&stranger(&bob), &passphrase(text), now()))
-        };
+        let given = |text: &str| Answer::from(authenticate(&bench.authority, &stranger(&bob), text));
 
         assert!(!bench.authority.passphrase_is_set(), "{kind:?}");
         set(Some("old words")).unwrap();

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use auth_core::{
-    CertificateError, ClientCertificate, Condition, Enrolment, FileStore, Outcome, PassphraseHash,
-    StoreError, TrustStore,
+    CertificateError, ClientCertificate, Condition, Enrolment, Outcome, PassphraseHash, StoreError,
+    TrustStore,
 };
 use proptest::prelude::*;
 
@@ -476,7 +476,8 @@ fn what_cannot_be_read_is_an_error_and_never_empty() {
         matches!(error, StoreError::Write { path: named, .. } if named == path)
     }
     fn too_large(error: &StoreError, path: &PathBuf) -> bool {
-        matches!(error, StoreError::TooLarge { path: named, limit: 268_435_456 } if named == path)
+        matches!(error, StoreError::Read { path: named, source }
+            if named == path && source.to_string() == "it has more than 268435456 bytes")
     }
     fn not_a_hash(error: &StoreError, path: &PathBuf) -> bool {
         matches!(error, StoreError::NotAPassphraseHash { path: named } if named == path)
@@ -489,9 +490,9 @@ fn what_cannot_be_read_is_an_error_and_never_empty() {
             "a file for the directory",
             |data| {
                 fs::write(data.directory(), "").unwrap();
-                data.clients()
+                data.directory()
             },
-            read,
+            write,
         ),
         ("a trust file beyond all measure", |data| resized(file(data.clients(), ""), 268_435_457), too_large),
         // Read, because it is not larger than that, and then found to be no hash.
@@ -595,7 +596,7 @@ fn a_passphrase_that_cannot_be_written_leaves_the_old_one() {
     fs::create_dir(data.passphrase()).unwrap();
     for new in [None, Some(PassphraseHash::of(&passphrase("new words")).unwrap())] {
         let error = store.set_passphrase(new).unwrap_err();
-        assert!(matches!(&error, StoreError::Write { path, .. } if *path == data.passphrase()), "{error:?}");
+        assert!(matches!(&error, StoreError::Read { path, .. } if *path == data.passphrase()), "{error:?}");
         assert!(store.passphrase().unwrap().matches(&passphrase("open sesame")));
     }
     fs::remove_dir(data.passphrase()).unwrap();
@@ -740,7 +741,7 @@ fn all_files_are_the_owners_alone_whatever_the_umask() {
             fs::write(data.clients(), format!("{}{}", a.to_pem(), torn(&b))).unwrap();
             fs::set_permissions(data.clients(), fs::Permissions::from_mode(0o666)).unwrap();
             let later = now() + Duration::from_nanos(1);
-            FileStore::open(&data.path(), later).unwrap();
+            data.try_open_at(later).unwrap();
             check(&[
                 "enrolled-once",
                 "multipass_client_certs.pem",

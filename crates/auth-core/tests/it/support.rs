@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Authority, Caller, Channel, ClientCertificate, Condition, Damage, Enrolled, Enrolment, FileStore,
-    Fingerprint, FirstClientRule, Gate, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError,
-    TrustStore,
+    Authenticated, Authority, Caller, Channel, ClientCertificate, Condition, Damage, Denied, Enrolled,
+    Enrolment, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Outcome, Passphrase,
+    PassphraseHash, StoreError, TrustStore,
 };
 use tempfile::TempDir;
 
@@ -76,7 +76,14 @@ pub(crate) struct Data(TempDir);
 
 impl Data {
     pub(crate) fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        let directory = tempfile::tempdir().unwrap();
+        // Whatever the umask, or the store would refuse to be in it.
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        }
+        Self(directory)
     }
 
     /// One with a trust file that somebody wrote before the daemon was first started.
@@ -129,7 +136,17 @@ impl Data {
     }
 
     pub(crate) fn try_open(&self) -> Result<(FileStore, Vec<Damage>), StoreError> {
-        FileStore::open(&self.path(), now())
+        self.try_open_at(now())
+    }
+
+    /// Opens the store, and gives what it reports as damaged.
+    pub(crate) fn try_open_at(&self, at: SystemTime) -> Result<(FileStore, Vec<Damage>), StoreError> {
+        let reported = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&reported);
+        let store =
+            FileStore::open(&self.path(), at, move |damage| sink.lock().unwrap().push(damage.clone()))?;
+        let damage = std::mem::take(&mut *reported.lock().unwrap());
+        Ok((store, damage))
     }
 
     /// Opens the store, in which nothing may be damaged.
@@ -376,4 +393,14 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     let output = test.args(["--exact", name, "--nocapture"]).env(INSIDE, "1").output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
+}
+
+/// What becomes of one guess, made and evaluated at once.
+pub(crate) fn authenticate(
+    authority: &Authority,
+    caller: &Caller,
+    text: &str,
+) -> Result<Authenticated, Denied> {
+    let guess = authority.begin_guess(caller, passphrase(text), Instant::now())?;
+    authority.authenticate(guess, now())
 }

@@ -1,0 +1,171 @@
+//! Files and directories that belong to the daemon alone.
+//!
+//! A root daemon that uses what another user made, or can still change, does that user's bidding. So a
+//! directory must be ours and closed, all above it must be beyond others' reach, links are not followed,
+//! and what cannot be read is never taken for missing.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Makes a directory of our own (0700); one that exists is closed to others. *Blocking*.
+///
+/// # Errors
+/// It cannot be made, is a link, is another user's, or another user could replace it.
+pub fn directory(path: &Path) -> io::Result<()> {
+    system::own_directory(path)
+}
+
+/// Makes a directory that everyone can read (0755), with those above it, whatever the umask. One that
+/// exists is left as it is. *Blocking*.
+///
+/// # Errors
+/// It cannot be made.
+pub fn create_all(path: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> =
+        path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    for path in missing.into_iter().rev() {
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(()) => system::set_mode(path, 0o755)?,
+        }
+    }
+    Ok(())
+}
+
+/// The whole of a regular file, or `None` if nothing has its name. *Blocking*.
+///
+/// # Errors
+/// It cannot be read, has more than `limit` bytes, is no regular file, or is a link that leads nowhere.
+pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    // Opening a FIFO would wait for somebody to write to it.
+    system::never_wait(&mut options);
+    let file = match options.open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return match path.symlink_metadata() {
+                Ok(_) => Err(io::Error::new(io::ErrorKind::NotFound, "it is a link that leads nowhere")),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {limit} bytes")));
+    }
+    Ok(Some(bytes))
+}
+
+/// Opens a file to be locked, creating it for us alone. Its contents do not matter. *Blocking*.
+///
+/// # Errors
+/// It cannot be opened, or is a link.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    system::own_file(&mut options);
+    options.open(path)
+}
+
+#[cfg(unix)]
+mod system {
+    use std::fs::{DirBuilder, OpenOptions, Permissions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    use std::path::Path;
+
+    use nix::fcntl::OFlag;
+    use nix::unistd::geteuid;
+
+    use crate::durable;
+
+    pub(super) fn own_directory(path: &Path) -> io::Result<()> {
+        let parent = path.parent().unwrap_or(Path::new("/")).canonicalize()?;
+        for above in parent.ancestors() {
+            check_above(above)?;
+        }
+        match DirBuilder::new().mode(0o700).create(path) {
+            Ok(()) => durable::sync(durable::open_directory(&parent)?)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let directory = OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+            .open(path)
+            .map_err(|error| io::Error::new(error.kind(), format!("it is not a directory: {error}")))?;
+        let owner = directory.metadata()?.uid();
+        if owner != geteuid().as_raw() {
+            return Err(refused(format!("it belongs to user {owner}, not to the user who runs this")));
+        }
+        directory.set_permissions(Permissions::from_mode(0o700))
+    }
+
+    /// Whoever can write to a directory can replace what is in it. A group of one's own is no stranger to
+    /// an ordinary user; root trusts no group but its own.
+    fn check_above(path: &Path) -> io::Result<()> {
+        let metadata = path.metadata()?;
+        let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
+        let me = geteuid().as_raw();
+        if owner != 0 && owner != me {
+            return Err(refused(format!("{} belongs to user {owner}, who could replace it", path.display())));
+        }
+        let by_group = mode & 0o020 != 0 && me == 0 && group != 0;
+        let sticky = mode & 0o1000 != 0;
+        if (mode & 0o002 != 0 || by_group) && !sticky {
+            return Err(refused(format!(
+                "other users may write to {}, and could replace it",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    fn refused(why: String) -> io::Error {
+        io::Error::new(io::ErrorKind::PermissionDenied, why)
+    }
+
+    pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    }
+
+    pub(super) fn never_wait(options: &mut OpenOptions) {
+        options.custom_flags(OFlag::O_NONBLOCK.bits());
+    }
+
+    pub(super) fn own_file(options: &mut OpenOptions) {
+        options.mode(0o600).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
+    }
+}
+
+/// Windows: directories below the system's and the user's own inherit lists of who may use them.
+#[cfg(not(unix))]
+mod system {
+    use std::fs::OpenOptions;
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn own_directory(path: &Path) -> io::Result<()> {
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+            result => result,
+        }
+    }
+
+    pub(super) fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn never_wait(_options: &mut OpenOptions) {}
+
+    pub(super) fn own_file(_options: &mut OpenOptions) {}
+}
