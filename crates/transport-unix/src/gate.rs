@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::system::SocketFile;
+use crate::socket_file::SocketFile;
 
 /// Which users the kernel lets connect to the socket.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,13 +7,15 @@
 
 mod gate;
 mod listener;
+mod socket_file;
 mod system;
 
 use async_trait::async_trait;
 use tokio::net::UnixStream;
 use transport::tls::{ClientTls, ServerTls};
 use transport::{
-    ByteStreamConnection, ConnectError, Connection, Endpoint, ListenError, Listener, Origin, Transport,
+    ByteStreamConnection, ConnectError, Connection, Endpoint, ListenError, Listener, Origin, OsCredentials,
+    Transport,
 };
 
 pub use gate::{SocketAccess, UnixGate};
@@ -64,8 +66,12 @@ impl Transport for UnixTransport {
                 _ => ConnectError::Unreachable { endpoint, source },
             }
         })?;
-        let origin = system::peer_credentials(&stream)
+        // Of the daemon only the user is of interest, and not every kernel tells more.
+        let daemon = stream
+            .peer_cred()
             .map_err(|source| ConnectError::Unreachable { endpoint: to.clone(), source })?;
+        let origin =
+            OsCredentials { uid: daemon.uid(), gid: daemon.gid(), groups: Vec::new(), pid: daemon.pid() };
         ByteStreamConnection::connect(stream, Origin::Local(origin), &tls).await
     }
 }

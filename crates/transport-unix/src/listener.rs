@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::Mode;
+use nix::unistd::geteuid;
 use tokio::net::{UnixSocket, UnixStream};
 use tokio::time::Instant;
 use transport::tls::ServerTls;
@@ -15,7 +16,8 @@ use transport::{
     AcceptError, ByteStreamIncoming, Endpoint, Incoming, ListenError, Listener, LiveConnections, Origin,
 };
 
-use crate::system::{self, SocketFile};
+use crate::socket_file::{SocketFile, open_lock_file};
+use crate::system;
 use crate::{SocketAccess, UnixGate};
 
 /// Connections that the kernel completes before the daemon accepts them.
@@ -42,10 +44,7 @@ impl UnixListener {
         remove_stale(path).await?;
 
         let socket = UnixSocket::new_stream().map_err(|e| fails("make a socket for", e))?;
-        // The mode of an unbound socket becomes that of the file which bind makes: closed to others
-        // from its first moment.
-        fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR).map_err(|e| fails("set the mode of", e.into()))?;
-        socket.bind(path).map_err(|e| fails("bind", e))?;
+        bind_closed(&socket, path).map_err(|e| fails("bind", e))?;
         let file = match SocketFile::open(path) {
             Ok(file) => Arc::new(file),
             Err(error) => {
@@ -103,6 +102,24 @@ impl Listener for UnixListener {
     }
 }
 
+/// Binds so that the socket's file is closed to others from its first moment. On Linux the mode of an
+/// unbound socket becomes that of the file.
+#[cfg(target_os = "linux")]
+fn bind_closed(socket: &UnixSocket, path: &Path) -> io::Result<()> {
+    nix::sys::stat::fchmod(socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    socket.bind(path)
+}
+
+/// As on Linux, where sockets have no mode before they are bound. The mask is the process's, so what
+/// other threads create in this moment is closed too; a daemon binds before it serves.
+#[cfg(not(target_os = "linux"))]
+fn bind_closed(socket: &UnixSocket, path: &Path) -> io::Result<()> {
+    let before = nix::sys::stat::umask(Mode::S_IXUSR | Mode::S_IRWXG | Mode::S_IRWXO);
+    let bound = socket.bind(path);
+    nix::sys::stat::umask(before);
+    bound
+}
+
 /// Refuses a directory in which another user could put a socket of their own in place of ours.
 fn check_directory(path: &Path) -> Result<(), ListenError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
@@ -111,6 +128,10 @@ fn check_directory(path: &Path) -> Result<(), ListenError> {
         path: directory.to_owned(),
         source,
     })?;
+    let owner = metadata.uid();
+    if owner != 0 && owner != geteuid().as_raw() {
+        return Err(ListenError::DirectoryOfAnother(directory.to_owned()));
+    }
     let (writable_by_others, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
     if writable_by_others && !sticky {
         return Err(ListenError::DirectoryWritableByOthers(directory.to_owned()));
@@ -125,7 +146,7 @@ fn lock(path: &Path) -> Result<File, ListenError> {
     name.push(".lock");
     let name = PathBuf::from(name);
     let fails = |source| ListenError::Io { step: "lock", path: name.clone(), source };
-    let file = system::open_lock_file(&name).map_err(fails)?;
+    let file = open_lock_file(&name).map_err(fails)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ListenError::InUse(Endpoint::Unix(path.to_owned()))),

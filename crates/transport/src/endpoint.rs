@@ -58,6 +58,9 @@ pub enum EndpointError {
     /// `unix:` without an absolute path.
     #[error("'{0}': the socket's path must begin with '/', as in unix:/run/multipass_socket")]
     PathNotAbsolute(String),
+    /// A path that names a directory.
+    #[error("'{0}': the socket's path ends in '/'; it must name a file")]
+    PathIsDirectory(String),
     /// A path that does not fit a socket address.
     #[error("'{address}': the socket's path has {length} bytes; the system takes at most {MAX_UNIX_PATH}")]
     PathTooLong {
@@ -131,6 +134,9 @@ fn scheme<'a>(address: &'a str, name: &str) -> Option<&'a str> {
 fn unix_path(address: &str, path: &str) -> Result<PathBuf, EndpointError> {
     if !path.starts_with('/') {
         return Err(EndpointError::PathNotAbsolute(address.to_owned()));
+    }
+    if path.ends_with('/') {
+        return Err(EndpointError::PathIsDirectory(address.to_owned()));
     }
     if path.len() > MAX_UNIX_PATH {
         return Err(EndpointError::PathTooLong { address: address.to_owned(), length: path.len() });
@@ -245,6 +251,8 @@ mod tests {
             ("", "is empty"),
             ("unix:", "must begin with '/'"),
             ("unix:relative", "must begin with '/'"),
+            ("unix:/", "must name a file"),
+            ("unix:/run/", "must name a file"),
             ("unix:/a\0b", "control character"),
             (long.as_str(), "the system takes at most"),
             ("http://localhost:80", "'http' is no known transport"),

@@ -23,6 +23,9 @@ pub enum ListenError {
     /// Others may write to the directory that holds the socket, and could replace it.
     #[error("the directory {0} may be written by other users, who could replace the socket in it")]
     DirectoryWritableByOthers(PathBuf),
+    /// The directory that holds the socket is another user's, who could replace it.
+    #[error("the directory {0} belongs to another user, who could replace the socket in it")]
+    DirectoryOfAnother(PathBuf),
     /// The operating system refused a step.
     #[error("cannot {step} {path}")]
     Io {

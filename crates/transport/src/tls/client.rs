@@ -11,6 +11,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, SignatureScheme};
 
+use super::pinned::{Dates, PinnedRoot};
 use super::{ALPN_H2, Identity, SERVER_NAME, provider};
 use crate::ByteStream;
 
@@ -52,10 +53,15 @@ impl ClientTls {
     ///
     /// # Errors
     /// The crypto provider lacks TLS 1.2 or 1.3.
-    pub fn new(root: RootCertificate, identity: Option<Identity>) -> Result<Self, rustls::Error> {
+    pub fn new(
+        root: RootCertificate,
+        dates: Dates,
+        identity: Option<Identity>,
+    ) -> Result<Self, rustls::Error> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(root.0);
+            .dangerous()
+            .with_custom_certificate_verifier(PinnedRoot::new(root.0, provider(), dates)?);
         let mut config = match identity {
             // rustls' own `with_client_auth_cert` refuses X.509 v1 certificates.
             Some(identity) => builder.with_client_cert_resolver(Arc::new(Always(identity))),

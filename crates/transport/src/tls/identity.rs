@@ -6,8 +6,7 @@ use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::ResolvesServerCert;
-use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::{provider, verifier};
 
@@ -63,11 +62,5 @@ impl Identity {
             return Err(IdentityError::Mismatch);
         }
         Ok(Self(Arc::new(CertifiedKey::new(vec![certificate], key))))
-    }
-
-    /// A resolver that answers with this identity, always.
-    #[must_use]
-    pub fn resolver(self) -> Arc<dyn ResolvesServerCert> {
-        Arc::new(SingleCertAndKey::from(self.0))
     }
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod identity;
+mod pinned;
 mod server;
 mod verifier;
 
@@ -20,6 +21,7 @@ pub use tokio_rustls::rustls::Error as TlsError;
 
 pub use client::{ClientTls, RootCertificate, RootCertificateError};
 pub use identity::{Identity, IdentityError};
+pub use pinned::Dates;
 pub use server::ServerTls;
 
 /// The name in every server certificate and in every client's SNI, whatever the address.
