@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
-use transport::tls::{ClientTls, Identity, RootCertificate};
+use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
 use transport::{Closer, ConnectError, Endpoint, Transport};
 
 use crate::context::Context;
@@ -158,7 +158,11 @@ impl Target {
 
     async fn connect(self, context: &Context, identity: Identity) -> Result<Service, Error> {
         let Self { endpoint, transport, root } = self;
-        let tls = ClientTls::new(root, Some(identity)).map_err(|source| Error::Tls(source.into()))?;
+        let dates = match &endpoint {
+            Endpoint::Unix(_) => Dates::DoNotCount,
+            _ => Dates::Count,
+        };
+        let tls = ClientTls::new(root, dates, Some(identity)).map_err(|source| Error::Tls(source.into()))?;
         context.note(|| format!("connecting to {endpoint}"));
         let fault = |error| connect_error(error, &endpoint, context);
         let connecting = async {

@@ -19,8 +19,8 @@ pub(crate) fn one_line(text: &str) -> String {
 fn is_printable(character: char) -> bool {
     match character {
         '\n' | '\t' => true,
-        // Overrides and isolates of the bidirectional algorithm (Unicode TR 36, section 3.3).
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
+        // Marks, overrides and isolates of the bidirectional algorithm (Unicode TR 36, section 3.3).
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
         _ => !character.is_control(),
     }
 }

@@ -11,6 +11,7 @@ pub mod run;
 mod serve;
 pub mod server_identity;
 mod service;
+mod strangers;
 
 pub use serve::serve;
 pub use service::Service;

@@ -27,18 +27,17 @@ impl Directories {
     /// An ordinary user without a home directory.
     pub fn find() -> Result<Self, NoDirectory> {
         let storage = std::env::var_os("MULTIPASS_STORAGE").filter(|path| !path.is_empty());
-        if let Some(storage) = storage {
-            return Ok(Self::private(PathBuf::from(storage).join("data")));
-        }
-        if is_system_service() {
-            return Ok(Self { data: system_data(), root_certificate: transport::system_root_certificate() });
-        }
-        Ok(Self::private(user_data().ok_or(NoDirectory)?.join("multipassd")))
-    }
-
-    /// A daemon that is not the system's keeps its root certificate with its data.
-    fn private(data: PathBuf) -> Self {
-        Self { root_certificate: data.join("multipass_root_cert.pem"), data }
+        let data = match storage {
+            Some(storage) => PathBuf::from(storage).join("data"),
+            None if is_system_service() => system_data(),
+            None => user_data().ok_or(NoDirectory)?.join("multipassd"),
+        };
+        let root_certificate = match is_system_service() {
+            // Wherever its data are, other users' clients look there.
+            true => transport::system_root_certificate(),
+            false => data.join("multipass_root_cert.pem"),
+        };
+        Ok(Self { data, root_certificate })
     }
 }
 
@@ -90,18 +89,18 @@ pub fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// The administrators' group: the first that exists of `sudo`, `admin` and `wheel`.
+/// The administrators' group: the first that exists of `sudo`, `admin` and `wheel`, or else root's.
 ///
 /// # Errors
 /// The group database cannot be read.
 #[cfg(unix)]
-pub fn admin_group() -> io::Result<Option<u32>> {
+pub fn admin_group() -> io::Result<u32> {
     for name in ["sudo", "admin", "wheel"] {
         if let Some(group) = nix::unistd::Group::from_name(name)? {
-            return Ok(Some(group.gid.as_raw()));
+            return Ok(group.gid.as_raw());
         }
     }
-    Ok(None)
+    Ok(0)
 }
 
 /// Waits until the daemon is asked to stop.
@@ -128,23 +127,22 @@ pub async fn asked_to_stop() -> io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// Makes a directory of the daemon's own, closed to others (0700); one that exists is closed to them.
-///
-/// # Errors
-/// It cannot be made, or is not ours to close.
-pub fn make_private_directory(path: &std::path::Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
+/// Lets the daemon use as many descriptors as the administrator allows, and tells how many: each
+/// connection takes one, and so does each file.
+#[cfg(unix)]
+#[must_use]
+pub fn raise_descriptor_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
+    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
     }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        match std::fs::DirBuilder::new().mode(0o700).create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
-    }
-    #[cfg(not(unix))]
-    std::fs::create_dir_all(path)
+}
+
+/// Windows has no such limit.
+#[cfg(windows)]
+#[must_use]
+pub fn raise_descriptor_limit() -> u64 {
+    u64::MAX
 }

@@ -3,23 +3,32 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth_core::Source;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use transport::{AcceptError, Incoming, Listener, Stream};
+use transport::{AcceptError, Connection, Incoming, Listener, Stream};
 
-use crate::Service;
 use crate::logging::with_causes;
-use crate::service::caller_of;
+use crate::service::{Visit, caller_of, channel_of};
+use crate::strangers::{Slot, Strangers};
+use crate::{Service, platform};
 
-/// Connections served at once; further peers are turned away.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections of trusted clients served at once, if there are descriptors for as many.
+const MAX_CLIENTS: usize = 1024;
+/// Descriptors that are kept for files and listeners.
+const RESERVED_DESCRIPTORS: usize = 64;
+/// Connections that are not yet admitted.
+const MAX_STRANGERS: usize = 256;
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a connection may stay without being admitted: time for a person to be asked for the
+/// passphrase, and for a few tries.
+const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after accepting failed, for descriptors to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long calls in progress may go on when the daemon stops.
@@ -28,27 +37,60 @@ const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 const MAX_CALLS: u32 = 128;
 /// The most that the headers of one call may take, in bytes.
 const MAX_HEADERS: u32 = 16 * 1024;
+/// What a peer may send before it is read, in bytes: a connection and a call.
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+const CALL_WINDOW: u32 = 64 * 1024;
+/// Replies that wait for the peer to read, in bytes a call.
+const MAX_UNSENT: usize = 64 * 1024;
+/// Streams reset by the peer before they were answered that are remembered (CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// A peer that answers no ping for this long after one, or reads nothing, is cut.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What bounds a daemon's connections.
+#[derive(Clone)]
+struct Room {
+    strangers: Strangers,
+    clients: Arc<Semaphore>,
+}
+
+impl Room {
+    /// The room that so many descriptors leave.
+    fn within(descriptors: u64) -> Self {
+        let connections =
+            usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS);
+        let strangers = MAX_STRANGERS.min(connections / 4);
+        let clients = MAX_CLIENTS.min(connections - strangers);
+        Self { strangers: Strangers::new(strangers), clients: Arc::new(Semaphore::new(clients)) }
+    }
+}
 
 /// Serves the listener's peers until `stop`, then lets calls in progress finish for a while.
 pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop: CancellationToken) {
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let room = Room::within(platform::raise_descriptor_limit());
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(incoming) => match Arc::clone(&slots).try_acquire_owned() {
-                Ok(slot) => {
-                    tokio::spawn(serve_peer(incoming, Arc::clone(&service), stop.clone(), slot));
-                }
-                Err(_) => {
-                    tracing::warn!("turned {} away: all connections are taken", incoming.origin());
+            Ok(incoming) => {
+                failing = false;
+                let Ok(channel) = channel_of(incoming.origin()) else {
+                    tracing::warn!("turned {} away: that kind of origin is unknown", incoming.origin());
                     incoming.refuse();
-                }
-            },
+                    continue;
+                };
+                let slot = room.strangers.enter(Source::of(&channel));
+                tokio::spawn(serve_peer(incoming, slot, room.clone(), Arc::clone(&service), stop.clone()));
+            }
             Err(error @ AcceptError::Transient(_)) => {
-                tracing::warn!("{}", with_causes(&error));
+                // Said once, not at each of the many tries that fail in a row.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!("{}", with_causes(&error));
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
             Err(_) => break,
@@ -59,50 +101,85 @@ pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop:
 
 async fn serve_peer(
     incoming: Box<dyn Incoming>,
+    slot: Slot,
+    room: Room,
     service: Arc<Service>,
     stop: CancellationToken,
-    _slot: OwnedSemaphorePermit,
 ) {
     let origin = incoming.origin().clone();
     let handshake = tokio::select! {
         () = stop.cancelled() => return,
+        () = slot.sent_away() => return tracing::debug!("{origin}: made room for another peer"),
         handshake = timeout(HANDSHAKE_DEADLINE, incoming.handshake()) => handshake,
     };
-    let mut connection = match handshake {
+    let connection = match handshake {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => return tracing::debug!("{origin}: {}", with_causes(&error)),
         Err(_) => return tracing::debug!("{origin}: no handshake within {HANDSHAKE_DEADLINE:?}"),
     };
-    let caller = match caller_of(connection.peer()) {
-        Ok(caller) => Arc::new(caller),
+    let visit = match caller_of(connection.peer()) {
+        Ok(caller) => Arc::new(Visit::new(caller)),
         Err(error) => return tracing::debug!("{origin}: {error}"),
     };
-    // A transport bounds how many streams a connection has.
+    service.recognise(&visit);
+
+    let closer = connection.closer();
+    let serving = serve_connection(connection, service, Arc::clone(&visit), stop);
+    let mut serving = std::pin::pin!(serving);
+    // As long as the peer is not admitted it keeps its slot, and with it may have to go.
+    tokio::select! {
+        () = serving.as_mut() => return,
+        () = visit.admitted() => {}
+        () = slot.sent_away() => {
+            tracing::debug!("{origin}: made room for another peer");
+            return closer.close();
+        }
+        () = sleep(ADMISSION_DEADLINE) => {
+            tracing::debug!("{origin}: not admitted within {ADMISSION_DEADLINE:?}");
+            return closer.close();
+        }
+    }
+    drop(slot);
+    let Ok(_place) = room.clients.try_acquire() else {
+        tracing::warn!("cut a trusted client's connection from {origin}: as many as fit are being served");
+        return closer.close();
+    };
+    serving.await;
+}
+
+/// Serves all streams of a connection. A transport bounds how many there are.
+async fn serve_connection(
+    mut connection: Box<dyn Connection>,
+    service: Arc<Service>,
+    visit: Arc<Visit>,
+    stop: CancellationToken,
+) {
     let mut streams = JoinSet::new();
     while let Some(stream) = tokio::select! {
         () = stop.cancelled() => None,
         stream = connection.next_stream() => stream,
     } {
-        let (service, caller, stop) = (Arc::clone(&service), Arc::clone(&caller), stop.clone());
-        streams.spawn(serve_stream(stream, service, caller, stop));
+        streams.spawn(serve_stream(stream, Arc::clone(&service), Arc::clone(&visit), stop.clone()));
     }
     streams.join_all().await;
 }
 
-async fn serve_stream(
-    stream: Stream,
-    service: Arc<Service>,
-    caller: Arc<auth_core::Caller>,
-    stop: CancellationToken,
-) {
+async fn serve_stream(stream: Stream, service: Arc<Service>, visit: Arc<Visit>, stop: CancellationToken) {
     let answer = service_fn(|request| {
-        let (service, caller) = (Arc::clone(&service), Arc::clone(&caller));
-        async move { Ok::<_, std::convert::Infallible>(service.answer(caller, request).await) }
+        let (service, visit) = (Arc::clone(&service), Arc::clone(&visit));
+        async move { Ok::<_, std::convert::Infallible>(service.answer(visit, request).await) }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_CALLS)
         .max_header_list_size(MAX_HEADERS)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(CALL_WINDOW)
+        .max_send_buf_size(MAX_UNSENT)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_DEADLINE)
         .serve_connection(TokioIo::new(stream), answer);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
@@ -113,6 +190,6 @@ async fn serve_stream(
         }
     };
     if let Err(error) = served {
-        tracing::debug!("a connection from {} ended: {}", caller.channel, with_causes(&error));
+        tracing::debug!("a connection from {} ended: {}", visit.caller().channel, with_causes(&error));
     }
 }

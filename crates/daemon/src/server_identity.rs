@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_core::durable::{self, Readers};
+use auth_core::private;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData,
 };
 use thiserror::Error;
-use transport::tls::{Identity, IdentityError, SERVER_NAME};
+use transport::tls::{Identity, IdentityError, SERVER_NAME, ServerTls};
+use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
-use crate::platform;
+use crate::logging::with_causes;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a root certificate is valid (the stock service's figure).
@@ -26,6 +28,11 @@ const ROOT_LIFE: Duration = DAY.saturating_mul(3650);
 const SERVER_LIFE: Duration = DAY.saturating_mul(825);
 /// Certificates begin a day early, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = DAY;
+
+/// The most that is read of a key or certificate, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+/// PEM as everything else here writes it, on every system.
+const LINE_ENDING: pem::EncodeConfig = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
 
 /// Why the server has no identity.
 #[derive(Debug, Error)]
@@ -76,11 +83,33 @@ pub fn load_or_create(
     now: SystemTime,
 ) -> Result<Identity, ServerIdentityError> {
     let directory = data.join("certificates");
-    platform::make_private_directory(&directory).map_err(|e| write_error(&directory, e))?;
+    private::directory(&directory).map_err(|e| write_error(&directory, e))?;
     let root_key = root_key(&directory.join("localhost_root_key.pem"))?;
     let root = root_certificate(&directory.join("localhost_root.pem"), published, &root_key, now)?;
     publish(&root, published)?;
     server_identity(&directory, &root, &root_key, now)
+}
+
+/// Looks after the server certificate of a daemon that runs: every `interval` whatever is due is made
+/// again, and `tls` presents it from then on. Never completes.
+pub async fn keep_fresh(
+    tls: ServerTls,
+    data: PathBuf,
+    published: PathBuf,
+    interval: Duration,
+    now: impl Fn() -> SystemTime,
+) {
+    loop {
+        tokio::time::sleep(interval).await;
+        let (data, published, now) = (data.clone(), published.clone(), now());
+        let made = tokio::task::spawn_blocking(move || load_or_create(&data, &published, now)).await;
+        match made {
+            Ok(Ok(identity)) => tls.renew(identity),
+            // The old one is still presented; there is time left for somebody to mend this.
+            Ok(Err(error)) => tracing::error!("the server certificate: {}", with_causes(&error)),
+            Err(error) => tracing::error!("the server certificate: {error}"),
+        }
+    }
 }
 
 fn root_key(path: &Path) -> Result<KeyPair, ServerIdentityError> {
@@ -103,13 +132,11 @@ fn root_certificate(
     now: SystemTime,
 ) -> Result<String, ServerIdentityError> {
     for path in [private, published] {
-        if let Some(text) = read(path)?
-            && root_belongs_to(&text, key, now)
-        {
+        if let Some(root) = read(path)?.and_then(|text| root_of(&text, key, now)) {
             if path != private {
-                write(private, text.as_bytes(), Readers::Owner)?;
+                write(private, root.as_bytes(), Readers::Owner)?;
             }
-            return Ok(text.to_string());
+            return Ok(root);
         }
     }
     let mut params = CertificateParams::default();
@@ -122,16 +149,14 @@ fn root_certificate(
     Ok(text)
 }
 
-/// Lets every user's client read the root certificate. A file that already says so is left alone.
+/// Lets every user's client read the root certificate.
 fn publish(root: &str, path: &Path) -> Result<(), ServerIdentityError> {
-    if read(path)?.is_some_and(|text| *text == root) {
-        return Ok(());
-    }
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|e| write_error(directory, e))?;
+        private::create_all(directory).map_err(|e| write_error(directory, e))?;
     }
+    // What stands there already is written again: it may be unreadable for others.
     write(path, root.as_bytes(), Readers::Everyone)?;
-    tracing::info!("published the root certificate in {}", path.display());
+    tracing::debug!("published the root certificate in {}", path.display());
     Ok(())
 }
 
@@ -143,7 +168,7 @@ fn server_identity(
 ) -> Result<Identity, ServerIdentityError> {
     let (certificate_path, key_path) = (directory.join("localhost.pem"), directory.join("localhost_key.pem"));
     if let (Some(certificate), Some(key)) = (read(&certificate_path)?, read(&key_path)?)
-        && server_is_good(&certificate, root_key, now)
+        && server_is_good(&certificate, root, root_key, now)
         && let Ok(identity) = Identity::from_pem(certificate.as_bytes(), key.as_bytes())
     {
         return Ok(identity);
@@ -171,34 +196,41 @@ fn set_life(params: &mut CertificateParams, now: SystemTime, life: Duration) {
     params.not_after = (now + life).into();
 }
 
-/// Whether a root certificate is of this key and still valid.
-fn root_belongs_to(text: &str, key: &KeyPair, now: SystemTime) -> bool {
-    with_certificate(text, |certificate| {
-        certificate.is_ca()
-            && certificate.public_key().raw == key.subject_public_key_info().as_slice()
-            && certificate.validity().not_after.timestamp() > seconds(now)
-    })
+/// The root certificate in a text, if it is this key's own and still valid. What else the text holds is
+/// left out.
+fn root_of(text: &str, key: &KeyPair, now: SystemTime) -> Option<String> {
+    let (_, block) = x509_parser::pem::parse_x509_pem(text.as_bytes()).ok()?;
+    let root = block.parse_x509().ok()?;
+    let good = root.is_ca()
+        && root.public_key().raw == key.subject_public_key_info().as_slice()
+        && root.verify_signature(None).is_ok()
+        && root.validity().not_after.timestamp() > seconds(now);
+    good.then(|| pem::encode_config(&pem::Pem::new("CERTIFICATE", block.contents.as_slice()), LINE_ENDING))
 }
 
-/// Whether a server certificate was signed by the root and has more than a third of its life before it.
-fn server_is_good(text: &str, root_key: &KeyPair, now: SystemTime) -> bool {
+/// Whether a server certificate leads to the root, for our name, and has more than a third of its life
+/// before it.
+fn server_is_good(text: &str, root: &str, root_key: &KeyPair, now: SystemTime) -> bool {
+    let (Ok((_, block)), Ok((_, root))) = (
+        x509_parser::pem::parse_x509_pem(text.as_bytes()),
+        x509_parser::pem::parse_x509_pem(root.as_bytes()),
+    ) else {
+        return false;
+    };
+    let (Ok(certificate), Ok(root)) = (block.parse_x509(), root.parse_x509()) else { return false };
     let spki = root_key.subject_public_key_info();
-    with_certificate(text, |certificate| {
-        let (start, end) =
-            (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
-        let signed = x509_parser::prelude::FromDer::from_der(&spki)
-            .is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok());
-        let renew_at = end - (end - start) / 3;
-        signed && (start..renew_at).contains(&seconds(now))
-    })
-}
-
-fn with_certificate(
-    text: &str,
-    check: impl FnOnce(&x509_parser::certificate::X509Certificate<'_>) -> bool,
-) -> bool {
-    x509_parser::pem::parse_x509_pem(text.as_bytes())
-        .is_ok_and(|(_, block)| block.parse_x509().is_ok_and(|certificate| check(&certificate)))
+    let signed = x509_parser::prelude::FromDer::from_der(&spki)
+        .is_ok_and(|(_, key)| certificate.verify_signature(Some(&key)).is_ok());
+    let named = certificate.subject_alternative_name().is_ok_and(|names| {
+        names.is_some_and(|names| names.value.general_names.contains(&GeneralName::DNSName(SERVER_NAME)))
+    });
+    let (start, end) =
+        (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let renew_at = end - (end - start) / 3;
+    signed
+        && named
+        && certificate.issuer().as_raw() == root.subject().as_raw()
+        && (start..renew_at).contains(&seconds(now))
 }
 
 fn seconds(time: SystemTime) -> i64 {
@@ -208,14 +240,12 @@ fn seconds(time: SystemTime) -> i64 {
 /// A file's text, wiped after use, or `None` if there is no such file. What is not text is no PEM, and
 /// is read as such.
 fn read(path: &Path) -> Result<Option<Zeroizing<String>>, ServerIdentityError> {
-    match std::fs::read(path) {
-        Ok(bytes) => {
-            let bytes = Zeroizing::new(bytes);
-            Ok(Some(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ServerIdentityError::Read { path: path.to_owned(), source }),
-    }
+    let bytes = private::read(path, MAX_FILE)
+        .map_err(|source| ServerIdentityError::Read { path: path.to_owned(), source })?;
+    Ok(bytes.map(|bytes| {
+        let bytes = Zeroizing::new(bytes);
+        Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
+    }))
 }
 
 fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ServerIdentityError> {

@@ -6,7 +6,7 @@ use rpc::{DetailedInfoItem, IdMap, InstanceDetails, SnapshotDetails, SnapshotFun
 use serde_json::{Map, Value, json};
 
 use super::list::NO_INSTANCES;
-use super::table::Labels;
+use super::table::{Labels, padded};
 use super::values::{UNKNOWN, human_time, or_unknown, release, size, state, time, usage, zone, zone_columns};
 use crate::args::Format;
 use crate::error::Error;
@@ -286,7 +286,7 @@ fn mount_lines(item: &DetailedInfoItem) -> Vec<String> {
         .flat_map(|mount| {
             let (users, groups) = mappings(mount);
             [
-                format!("{:width$} => {}", mount.source_path, mount.target_path),
+                format!("{} => {}", padded(&mount.source_path, width), mount.target_path),
                 format!("    UID map: {}", or_unknown(&users.join(", "))),
                 format!("    GID map: {}", or_unknown(&groups.join(", "))),
             ]

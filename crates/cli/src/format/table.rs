@@ -2,6 +2,10 @@
 
 use crate::text;
 
+/// No column is padded beyond this; a longer cell just is longer. A single cell from a hostile service
+/// would otherwise make every row as long as itself.
+const WIDEST: usize = 200;
+
 /// Rows under a header, in columns as wide as their widest cell and at least as wide as asked.
 pub(super) struct Table {
     minimum: Vec<usize>,
@@ -27,17 +31,24 @@ impl Table {
         let mut widths = self.minimum;
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max(cell.chars().count() + 2);
+                *width = (*width).max((cell.chars().count() + 2).min(WIDEST));
             }
         }
         let mut lines = String::new();
         for row in &self.rows {
-            let cells = widths.iter().zip(row).map(|(width, cell)| format!("{cell:width$}"));
+            let cells = widths.iter().zip(row).map(|(width, cell)| padded(cell, *width));
             lines.push_str(cells.collect::<String>().trim_end());
             lines.push('\n');
         }
         lines
     }
+}
+
+/// `text` with spaces up to `width` columns. Not by a format string: those panic from 65,536 on, and what a
+/// service sends may be longer.
+pub(super) fn padded(text: &str, width: usize) -> String {
+    let missing = width.saturating_sub(text.chars().count());
+    format!("{text}{}", " ".repeat(missing))
 }
 
 /// Labels, each with its values from column 17 on.

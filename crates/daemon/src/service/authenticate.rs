@@ -1,23 +1,24 @@
 //! `ping` and `authenticate`: the two calls that strangers may make.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use auth_core::{Caller, Denied, Passphrase, PassphraseError};
+use auth_core::{Channel, Denied, Passphrase, PassphraseError};
 use rpc::{AuthenticateReply, AuthenticateRequest, PingReply, PingRequest};
 use secrecy::SecretString;
 use tonic::{Code, Status};
 
-use super::{Service, status};
+use crate::logging::with_causes;
+
+use super::{Service, Visit, status};
 
 /// Says whether the caller is trusted, and enrols nobody.
-pub(super) async fn ping(
-    service: &Service,
-    caller: Arc<Caller>,
-    _: PingRequest,
-) -> Result<PingReply, Status> {
-    match service.authority.recognise(&caller) {
-        Ok(_) => Ok(PingReply {}),
+pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
+    match service.authority.recognise(&visit.caller) {
+        Ok(_) => {
+            visit.admit();
+            Ok(PingReply {})
+        }
         Err(_) => Err(Status::new(Code::Unauthenticated, "")),
     }
 }
@@ -25,38 +26,41 @@ pub(super) async fn ping(
 /// Lets in who knows the passphrase.
 pub(super) async fn authenticate(
     service: &Service,
-    caller: Arc<Caller>,
+    visit: Arc<Visit>,
     mut request: AuthenticateRequest,
 ) -> Result<AuthenticateReply, Status> {
     let given = std::mem::take(&mut *request.take_passphrase());
     let given = SecretString::from(given);
-    let channel = caller.channel.clone();
-    let judged = if !service.authority.passphrase_is_set() {
+    let channel = visit.caller.channel.clone();
+    if !service.authority.passphrase_is_set() {
         // Said first, whatever was given: a guess tells nothing here and costs nothing.
-        Err(Denied::NoPassphraseSet)
-    } else {
-        let passphrase = Passphrase::new(given).map_err(|error| match error {
-            PassphraseError::Empty => Status::invalid_argument("No passphrase was given."),
-            // None that is set is as long as that.
-            _ => status::not_authenticated(&Denied::WrongPassphrase),
-        })?;
-        service
-            .hashing(move |authority| authority.authenticate(&caller, &passphrase, SystemTime::now()))
-            .await?
-    };
-    match judged {
-        Ok(client) => {
-            tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
-            Ok(AuthenticateReply::default())
-        }
-        Err(denied) => {
-            match &denied {
-                Denied::Store(_) | Denied::Gate(_) => {
-                    tracing::error!("authenticate from {channel}: {denied}")
-                }
-                _ => tracing::info!("refused authenticate from {channel}: {denied}"),
-            }
-            Err(status::not_authenticated(&denied))
-        }
+        return Err(refuse(&channel, &Denied::NoPassphraseSet));
     }
+    let passphrase = Passphrase::new(given).map_err(|error| match error {
+        PassphraseError::Empty => Status::invalid_argument("No passphrase was given."),
+        // None that is set is as long as that.
+        _ => status::not_authenticated(&Denied::WrongPassphrase),
+    })?;
+    // Counted before it waits for its turn, so that a crowd of guesses is not a queue of hashes.
+    let guess = service
+        .authority
+        .begin_guess(&visit.caller, passphrase, Instant::now())
+        .map_err(|denied| refuse(&channel, &denied))?;
+    let judged = service
+        .hashing(&service.guesses, move |authority| authority.authenticate(guess, SystemTime::now()))
+        .await?;
+    let client = judged.map_err(|denied| refuse(&channel, &denied))?;
+    visit.admit();
+    tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
+    Ok(AuthenticateReply::default())
+}
+
+fn refuse(channel: &Channel, denied: &Denied) -> Status {
+    match denied {
+        Denied::Store(_) | Denied::Gate(_) => {
+            tracing::error!("authenticate from {channel}: {}", with_causes(denied))
+        }
+        _ => tracing::info!("refused authenticate from {channel}: {denied}"),
+    }
+    status::not_authenticated(denied)
 }

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use auth_core::{Authenticated, Caller};
+use auth_core::Authenticated;
 use http::Request;
 use hyper::body::Incoming;
 
 use super::reply::{BoxFuture, Response, reply};
-use super::{Service, about, authenticate, instances, settings};
+use super::{Service, Visit, about, authenticate, instances, settings};
 
 /// The largest request that a trusted client may send, in bytes (gRPC's usual limit).
 const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -19,7 +19,7 @@ const LARGEST_OPEN_REQUEST: usize = 4 * 1024;
 #[derive(Clone, Copy)]
 pub(super) enum Route {
     /// Anyone; the handler judges.
-    Open(fn(Arc<Service>, Arc<Caller>, Request<Incoming>) -> BoxFuture<Response>),
+    Open(fn(Arc<Service>, Arc<Visit>, Request<Incoming>) -> BoxFuture<Response>),
     /// Trusted clients.
     Client(fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
     /// Trusted clients, who are told that this daemon cannot do it.
@@ -28,9 +28,9 @@ pub(super) enum Route {
 
 macro_rules! open {
     ($handler:path) => {
-        Route::Open(|service, caller, request| {
+        Route::Open(|service, visit, request| {
             Box::pin(reply(request, LARGEST_OPEN_REQUEST, move |message| {
-                Box::pin(async move { $handler(&service, caller, message).await })
+                Box::pin(async move { $handler(&service, visit, message).await })
             }))
         })
     };

@@ -18,15 +18,19 @@ use auth_core::{
 };
 use http::Request;
 use hyper::body::Incoming;
+use thiserror::Error;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use transport::{Origin, Peer};
 
+use crate::logging::with_causes;
 use methods::Route;
 use reply::Response;
 
-/// Passphrases hashed at once: each takes 19 MiB and one core.
-const HASHES_AT_ONCE: usize = 2;
+/// Guesses hashed at once: each takes 19 MiB and one core. Trusted clients have a place of their own, and
+/// never queue behind strangers.
+const GUESSES_AT_ONCE: usize = 2;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -34,35 +38,52 @@ pub struct Service {
     authority: Arc<Authority>,
     /// The data directory; its file system is the one that instances would fill.
     data: PathBuf,
-    hashing: Arc<Semaphore>,
+    guesses: Arc<Semaphore>,
+    clients_hash: Arc<Semaphore>,
 }
 
 impl Service {
     /// A service that asks `authority` about every call.
     #[must_use]
     pub fn new(authority: Authority, data: PathBuf) -> Self {
-        Self { authority: Arc::new(authority), data, hashing: Arc::new(Semaphore::new(HASHES_AT_ONCE)) }
-    }
-
-    /// Answers one call.
-    pub(crate) async fn answer(self: Arc<Self>, caller: Arc<Caller>, request: Request<Incoming>) -> Response {
-        let Some((name, route)) = methods::find(request.uri().path()) else {
-            return Status::unimplemented("The service has no such method.").into_http();
-        };
-        tracing::debug!("{name} from {}", caller.channel);
-        let admitted = match route {
-            Route::Open(handler) => return handler(self, caller, request).await,
-            Route::Client(_) | Route::NotYet => self.admit(name, caller).await,
-        };
-        match (admitted, route) {
-            (Err(status), _) => status.into_http(),
-            (Ok(by), Route::Client(handler)) => handler(self, by, request).await,
-            (Ok(_), _) => status::not_yet(name).into_http(),
+        Self {
+            authority: Arc::new(authority),
+            data,
+            guesses: Arc::new(Semaphore::new(GUESSES_AT_ONCE)),
+            clients_hash: Arc::new(Semaphore::new(1)),
         }
     }
 
-    async fn admit(&self, method: &'static str, caller: Arc<Caller>) -> Result<Authenticated, Status> {
-        let denied = match self.authority.admit(&caller) {
+    /// Admits a peer whose certificate is that of a trusted client, before it has called anything.
+    pub(crate) fn recognise(&self, visit: &Visit) {
+        if self.authority.recognise(&visit.caller).is_ok() {
+            visit.admit();
+        }
+    }
+
+    /// Answers one call.
+    pub(crate) async fn answer(self: Arc<Self>, visit: Arc<Visit>, request: Request<Incoming>) -> Response {
+        let Some((name, route)) = methods::find(request.uri().path()) else {
+            return Status::unimplemented("The service has no such method.").into_http();
+        };
+        tracing::debug!("{name} from {}", visit.caller.channel);
+        let admitted = match route {
+            Route::Open(handler) => return handler(self, visit, request).await,
+            Route::Client(_) | Route::NotYet => self.admit(name, &visit.caller).await,
+        };
+        let by = match admitted {
+            Ok(by) => by,
+            Err(status) => return status.into_http(),
+        };
+        visit.admit();
+        match route {
+            Route::Client(handler) => handler(self, by, request).await,
+            Route::Open(_) | Route::NotYet => status::not_yet(name).into_http(),
+        }
+    }
+
+    async fn admit(&self, method: &'static str, caller: &Caller) -> Result<Authenticated, Status> {
+        let denied = match self.authority.admit(caller) {
             Ok(Admission::Granted(authenticated)) => return Ok(authenticated),
             Ok(Admission::FirstClient(claim)) => {
                 match self.blocking(move |authority| authority.enrol_first(&claim, SystemTime::now())).await?
@@ -82,7 +103,7 @@ impl Service {
         };
         match &denied {
             Denied::Store(_) | Denied::Gate(_) => {
-                tracing::error!("{method} from {}: {denied}", caller.channel);
+                tracing::error!("{method} from {}: {}", caller.channel, with_causes(&denied));
             }
             _ => tracing::info!("refused {method} from {}: {denied}", caller.channel),
         }
@@ -99,32 +120,74 @@ impl Service {
         tokio::task::spawn_blocking(move || work(&authority)).await.map_err(|_| status::internal())
     }
 
-    /// As [`Self::blocking`], for what hashes a passphrase; waits until few others do.
+    /// As [`Self::blocking`], for what hashes a passphrase: waits for one of the `places`.
     async fn hashing<T: Send + 'static>(
         &self,
+        places: &Arc<Semaphore>,
         work: impl FnOnce(&Authority) -> T + Send + 'static,
     ) -> Result<T, Status> {
-        let permit = Arc::clone(&self.hashing).acquire_owned().await.map_err(|_| status::internal())?;
+        let place = Arc::clone(places).acquire_owned().await.map_err(|_| status::internal())?;
         self.blocking(move |authority| {
-            // The work, not the wait for it, holds the permit: a caller who leaves frees nothing early.
-            let _permit = permit;
+            // The work, not the wait for it, holds the place: a caller who leaves frees nothing early.
+            let _place = place;
             work(authority)
         })
         .await
     }
 }
 
+/// One connection's peer: who it is, and whether it has been admitted.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    caller: Caller,
+    admitted: CancellationToken,
+}
+
+impl Visit {
+    pub(crate) fn new(caller: Caller) -> Self {
+        Self { caller, admitted: CancellationToken::new() }
+    }
+
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The peer is a trusted client.
+    fn admit(&self) {
+        self.admitted.cancel();
+    }
+
+    /// Completes when the peer is admitted.
+    pub(crate) async fn admitted(&self) {
+        self.admitted.cancelled().await;
+    }
+}
+
+/// A peer that the authority cannot be told about.
+#[derive(Debug, Error)]
+pub(crate) enum UnknownPeer {
+    /// A kind of origin that this daemon does not know.
+    #[error("the kind of origin is unknown")]
+    Origin,
+    /// A certificate that is none.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
 /// What the authority is told of a peer.
-pub(crate) fn caller_of(peer: &Peer) -> Result<Caller, CertificateError> {
-    let channel = match &peer.origin {
-        Origin::Local(os) => Channel::Local { uid: os.uid, gid: os.gid, groups: os.groups.clone() },
-        Origin::Remote(address) => Channel::Remote(address.ip()),
-        // A kind of origin that this daemon does not know is a stranger's.
-        _ => Channel::Remote(std::net::IpAddr::from([0, 0, 0, 0])),
-    };
+pub(crate) fn caller_of(peer: &Peer) -> Result<Caller, UnknownPeer> {
     let certificate = match &peer.certificate {
         Some(proven) => Some(ClientCertificate::from_der(proven.der().to_vec())?),
         None => None,
     };
-    Ok(Caller { channel, certificate })
+    Ok(Caller { channel: channel_of(&peer.origin)?, certificate })
+}
+
+/// What the authority is told of where a peer comes from.
+pub(crate) fn channel_of(origin: &Origin) -> Result<Channel, UnknownPeer> {
+    match origin {
+        Origin::Local(os) => Ok(Channel::Local { uid: os.uid, gid: os.gid, groups: os.groups.clone() }),
+        Origin::Remote(address) => Ok(Channel::Remote(address.ip())),
+        _ => Err(UnknownPeer::Origin),
+    }
 }

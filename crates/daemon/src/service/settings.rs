@@ -1,11 +1,12 @@
 //! The daemon's settings: `get`, `set` and `keys`.
 
-use auth_core::{Authenticated, Passphrase, SetPassphraseError};
+use auth_core::{Authenticated, Authority, Passphrase, SetPassphraseError};
 use rpc::{GetReply, GetRequest, KeysReply, KeysRequest, SetReply, SetRequest};
 use secrecy::SecretString;
 use tonic::Status;
 
 use super::Service;
+use crate::logging::with_causes;
 
 /// The setting whose value is never told.
 const PASSPHRASE: &str = "local.passphrase";
@@ -50,19 +51,22 @@ pub(super) async fn set(
         false => Some(Passphrase::new(value).map_err(|e| Status::invalid_argument(e.to_string()))?),
     };
     let (authenticated, sets) = (by.clone(), passphrase.is_some());
-    let result = service
-        .hashing(move |authority| authority.set_passphrase(&authenticated, passphrase.as_ref()))
-        .await?;
+    let change = move |authority: &Authority| authority.set_passphrase(&authenticated, passphrase.as_ref());
+    let result = match sets {
+        true => service.hashing(&service.clients_hash, change).await?,
+        false => service.blocking(change).await?,
+    };
     match result {
         Ok(()) => {
             tracing::info!("{} {} the passphrase", by.client(), if sets { "set" } else { "unset" });
             Ok(SetReply::default())
         }
         Err(error) => {
-            tracing::error!("set {PASSPHRASE}: {error}");
+            tracing::error!("set {PASSPHRASE}: {}", with_causes(&error));
             Err(match error {
                 SetPassphraseError::Store(error) => Status::internal(format!(
-                    "The passphrase was not changed: {error}. Mend this on the service's machine and try again."
+                    "The passphrase was not changed: {}. Mend this on the service's machine and try again.",
+                    with_causes(&error)
                 )),
                 _ => Status::resource_exhausted(
                     "The passphrase was not changed: too little memory to hash it.",

@@ -7,7 +7,7 @@ use tonic::Status;
 pub(super) fn not_admitted(denied: &Denied) -> Status {
     match denied {
         Denied::Store(_) => Status::internal(
-            "The service could not store this client, so it was not accepted. The service's log says why.",
+            "The service could not store this client. Its log says why; try again when that is mended.",
         ),
         Denied::Gate(_) => Status::internal(
             "This client was accepted, but the socket could not be opened to other users. The service's log says why.",
@@ -32,6 +32,9 @@ pub(super) fn not_authenticated(denied: &Denied) -> Status {
         Denied::WrongPassphrase => Status::invalid_argument(
             "Passphrase is not correct. Try again, or ask your administrator for the passphrase.",
         ),
+        Denied::TooManyGuesses { seconds } => {
+            Status::resource_exhausted(format!("Too many failed attempts. Try again in {seconds} s."))
+        }
         other => not_admitted(other),
     }
 }

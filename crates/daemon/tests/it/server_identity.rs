@@ -18,6 +18,7 @@ impl Files {
     /// A data directory in which the daemon has started once.
     fn after_first_start() -> Self {
         let files = Self { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(files.data()).unwrap();
         files.start(SystemTime::now()).unwrap();
         files
     }
@@ -84,7 +85,7 @@ fn what_is_missing_or_does_not_fit_is_made_again() {
                 fs::remove_file(f.own("localhost_root.pem")).unwrap();
             },
             0,
-            // The server certificate still leads to the same key.
+            // The server certificate's issuer has the same name and key.
             [true, false, false, true, true],
         ),
         (

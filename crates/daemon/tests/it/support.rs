@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use transport::tls::{ClientTls, Identity, RootCertificate, ServerTls};
+use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -34,7 +34,7 @@ impl TestService {
             server_identity::load_or_create(directory.path(), &published, SystemTime::now()).unwrap();
         let root = RootCertificate::from_pem(&std::fs::read(published).unwrap()).unwrap();
         let endpoint = Endpoint::Unix(directory.path().join("socket"));
-        let tls = ServerTls::new(identity.resolver()).unwrap();
+        let tls = ServerTls::new(identity).unwrap();
         let listener = UnixTransport::default().listen(&endpoint, tls).await.unwrap();
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
         let authority = Authority::new(Box::new(store), Box::new(NoGate), rule);
@@ -49,7 +49,7 @@ impl TestService {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-        let tls = ClientTls::new(self.root.clone(), Some(identity)).unwrap();
+        let tls = ClientTls::new(self.root.clone(), Dates::Count, Some(identity)).unwrap();
         let mut connection = UnixTransport::default().dial(&self.endpoint, tls).await.unwrap();
         let stream = connection.open_stream().await.unwrap();
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
