@@ -24,6 +24,8 @@ pub struct DaemonOptions {
     pub verbosity: Option<&'static str>,
     /// Its umask, in octal; by default that of whoever runs the test.
     pub umask: Option<&'static str>,
+    /// Where it listens; by default at a socket beside its files.
+    pub socket: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
 }
@@ -74,7 +76,8 @@ impl Daemon {
         if let Some(account) = &options.account {
             std::os::unix::fs::chown(&home, Some(account.uid), Some(account.gid))?;
         }
-        let (socket, root_certificate) = (home.join("socket"), home.join("root.pem"));
+        let root_certificate = home.join("root.pem");
+        let socket = options.socket.clone().unwrap_or_else(|| home.join("socket"));
         let log = home.join("log");
         let output = File::options().append(true).create(true).open(&log)?;
         let mut command = Account::command(options.account.as_ref(), &sandbox.path("multipassd"));

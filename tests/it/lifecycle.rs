@@ -104,16 +104,23 @@ fn a_killed_daemon_leaves_nothing_in_the_way() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_socket_is_refused() {
+fn a_second_daemon_on_the_same_socket_or_data_is_refused() {
     let service = Service::start();
     let first = service.first_client();
-    let mut second = Daemon::spawn(&service.sandbox, DAEMON, &DaemonOptions::default()).expect("a program");
-    assert_eq!(second.wait().expect("an end").code(), Some(1));
-    let log = second.logged();
-    let refusal = log.lines().find(|line| line.contains("ERROR")).expect("a message");
     let socket = service.daemon.socket.display().to_string();
-    for part in [&socket, "cannot listen", "--address"] {
-        assert!(refusal.contains(part), "no {part:?} in {refusal}");
+    let data = service.daemon.data.display().to_string();
+    let same_socket = DaemonOptions { socket: Some(service.daemon.socket.clone()), ..Default::default() };
+    for (name, options, parts) in [
+        ("second", same_socket, [&socket, "cannot listen", "--address"]),
+        (DAEMON, DaemonOptions::default(), [&data, "another multipassd", "MULTIPASS_STORAGE"]),
+    ] {
+        let mut second = Daemon::spawn(&service.sandbox, name, &options).expect("a program");
+        assert_eq!(second.wait().expect("an end").code(), Some(1));
+        let log = second.logged();
+        let refusal = log.lines().find(|line| line.contains("ERROR")).expect("a message");
+        for part in parts {
+            assert!(refusal.contains(part), "no {part:?} in {refusal}");
+        }
     }
     // The first one has lost nothing.
     run(&first, &["list"]).prints(NO_INSTANCES);

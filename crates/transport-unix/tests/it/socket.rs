@@ -120,9 +120,8 @@ fn the_socket_is_never_wider_than_asked() {
 fn an_owner_that_cannot_be_set_is_an_error_and_leaves_nothing() {
     run(async {
         let place = Place::new();
-        if Uid::effective().is_root() {
-            chown(place.directory(), Some(NOBODY), None).unwrap();
-        }
+        // Writable for nobody too, who may not replace what is another's in it.
+        set_mode(place.directory(), 0o1777);
         let _unprivileged = Unprivileged::new();
         match place.bind(SocketAccess::Everyone).await {
             Err(ListenError::Io { step: "set the owner and mode of", path, .. }) => {
@@ -142,9 +141,8 @@ fn an_owner_that_cannot_be_set_is_an_error_and_leaves_nothing() {
 fn between_its_steps_the_gate_is_neither_too_wide_nor_too_narrow() {
     run(async {
         let place = Place::new();
-        if Uid::effective().is_root() {
-            chown(place.directory(), Some(NOBODY), None).unwrap();
-        }
+        // Writable for nobody too, who may not replace what is another's in it.
+        set_mode(place.directory(), 0o1777);
         let _unprivileged = Unprivileged::new();
         let listener = place.bind(SocketAccess::Private).await.unwrap();
         let failed = |from, to| {
@@ -157,6 +155,35 @@ fn between_its_steps_the_gate_is_neither_too_wide_nor_too_narrow() {
         assert_eq!(failed(0o600, SocketAccess::Group(SUDO)), 0o600);
         // A member of the group stays in while everyone is let in.
         assert_eq!(failed(0o660, SocketAccess::Everyone), 0o666);
+    });
+}
+
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    run(async {
+        let place = Place::new();
+        if !Uid::effective().is_root() {
+            return transport::testkit::skip("needs root, to make a directory of another user");
+        }
+        chown(place.directory(), Some(NOBODY), None).unwrap();
+        let result = place.bind(SocketAccess::Private).await;
+        assert!(matches!(&result, Err(ListenError::DirectoryOfAnother(path)) if path == place.directory()));
+        assert_eq!(access(&place.socket()), None);
+    });
+}
+
+/// A FIFO with the lock's name would hold up whoever opens it.
+#[test]
+fn a_fifo_for_a_lock_is_an_error() {
+    run(async {
+        let place = Place::new();
+        let lock = place.directory().join(format!("{}.lock", place.socket().file_name().unwrap().display()));
+        nix::unistd::mkfifo(&lock, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let result = place.bind(SocketAccess::Private).await;
+        assert!(
+            matches!(&result, Err(ListenError::Io { step: "lock", path, .. }) if *path == lock),
+            "{result:?}"
+        );
     });
 }
 
@@ -242,9 +269,8 @@ fn a_daemon_without_the_lock_is_known_by_its_answering() {
 fn a_socket_that_cannot_be_asked_is_left_alone() {
     run(async {
         let place = Place::new();
-        if Uid::effective().is_root() {
-            chown(place.directory(), Some(NOBODY), None).unwrap();
-        }
+        // Writable for nobody too, who may not replace what is another's in it.
+        set_mode(place.directory(), 0o1777);
         let _unprivileged = Unprivileged::new();
         let _daemon = StdListener::bind(place.socket()).unwrap();
         set_mode(&place.socket(), 0);
