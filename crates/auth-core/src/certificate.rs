@@ -41,7 +41,7 @@ pub enum CertificateError {
     /// Not the DER of an X.509 certificate.
     #[error("not an X.509 certificate")]
     NotX509,
-    /// More than [`MAX_DER`].
+    /// More than 16 KiB.
     #[error("the certificate is longer than {MAX_DER} bytes")]
     TooLong,
     /// A certificate, and then more.

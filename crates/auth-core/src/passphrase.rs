@@ -27,7 +27,7 @@ pub enum PassphraseError {
     /// The empty text.
     #[error("the passphrase is empty")]
     Empty,
-    /// More than [`MAX_BYTES`].
+    /// More than 1024 bytes.
     #[error("the passphrase is longer than {MAX_BYTES} bytes")]
     TooLong,
 }
@@ -54,7 +54,7 @@ pub struct PassphraseHash(String);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum HashError {
-    /// Argon2 refused: out of memory or out of randomness.
+    /// There is too little memory.
     #[error("the passphrase could not be hashed: {0}")]
     Hashing(String),
     /// The stored text is no Argon2id hash.
@@ -66,7 +66,7 @@ impl PassphraseHash {
     /// Hashes `passphrase` with a new random salt. *Blocking*: tens of milliseconds and 19 MiB.
     ///
     /// # Errors
-    /// Memory or randomness ran out.
+    /// There is too little memory.
     pub fn of(passphrase: &Passphrase) -> Result<Self, HashError> {
         let fails = |error: &dyn fmt::Display| HashError::Hashing(error.to_string());
         let (memory, passes, lanes) = COST;
