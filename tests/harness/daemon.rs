@@ -24,6 +24,8 @@ pub struct DaemonOptions {
     pub verbosity: Option<&'static str>,
     /// Its umask, in octal; by default that of whoever runs the test.
     pub umask: Option<&'static str>,
+    /// How many descriptors it may have; by default as many as whoever runs the test.
+    pub descriptors: Option<u32>,
     /// Where it listens; by default at a socket beside its files.
     pub socket: Option<PathBuf>,
     /// Further arguments.
@@ -89,8 +91,11 @@ impl Daemon {
             .args(options.verbosity.iter().flat_map(|level| ["--verbosity", level]))
             .args(&options.arguments)
             .env("MULTIPASS_STORAGE", &home);
-        if let Some(umask) = options.umask {
-            command = through_shell(&format!("umask {umask}; exec \"$@\""), &command);
+        let umask = options.umask.map(|umask| format!("umask {umask}; "));
+        let limit = options.descriptors.map(|limit| format!("ulimit -n {limit}; "));
+        if umask.is_some() || limit.is_some() {
+            let scene: String = umask.into_iter().chain(limit).collect();
+            command = through_shell(&format!("{scene}exec \"$@\""), &command);
         }
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
         Ok(Self { child: command.spawn()?, socket, root_certificate, data: home.join("data"), log })

@@ -8,12 +8,12 @@
 mod identities;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use e2e::{Daemon, DaemonOptions, Outcome, Sandbox};
 
 use self::identities::Kind;
+use crate::python::Python;
 
 /// The two stacks, as the scripts name them.
 const GRPCIO: &str = "grpcio";
@@ -56,10 +56,10 @@ fn the_whole_flow_with_ed25519_certificates() {
 
 #[test]
 fn without_a_certificate() {
-    let Some(python) = python() else { return };
+    let Some(python) = Python::find() else { return };
     let clients = Clients::new(Kind::V3, &["first"]);
     for stack in [GRPCIO, H2] {
-        assert_eq!(python.judges("no_certificate.py", stack, &clients), 1, "{stack}");
+        assert_eq!(judged_by(&python, "no_certificate.py", stack, &clients), 1, "{stack}");
     }
 }
 
@@ -85,17 +85,17 @@ fn tls_versions_and_groups_with_p384_certificates() {
 }
 
 fn whole_flow(kind: Kind) {
-    let Some(python) = python() else { return };
+    let Some(python) = Python::find() else { return };
     let clients = Clients::new(kind, &["first", "second"]);
     for stack in [GRPCIO, H2] {
-        assert_eq!(python.judges("flow.py", stack, &clients), 2, "{stack}");
+        assert_eq!(judged_by(&python, "flow.py", stack, &clients), 2, "{stack}");
     }
 }
 
 fn tls(kind: Kind) {
-    let Some(python) = python() else { return };
+    let Some(python) = Python::find() else { return };
     let clients = Clients::new(kind, &["first", "tls12", "tls12-p256", "tls13", "tls13-p256"]);
-    assert_eq!(python.judges("tls.py", H2, &clients), 5);
+    assert_eq!(judged_by(&python, "tls.py", H2, &clients), 5);
 }
 
 /// A sandbox in which some clients have their certificates.
@@ -116,58 +116,35 @@ impl Clients {
     }
 }
 
-/// A Python that has both stacks.
-struct Python(PathBuf);
+/// Runs a script against a fresh daemon. Returns how many clients the daemon trusts at the end: a script that
+/// did nothing would leave none.
+///
+/// # Panics
+/// The script found something that is not as it expects.
+fn judged_by(python: &Python, script: &str, stack: &str, clients: &Clients) -> usize {
+    let options = DaemonOptions { verbosity: Some("debug"), ..Default::default() };
+    let daemon = Daemon::start(&clients.sandbox, stack, &options).unwrap();
+    let trusted = daemon.data.join("authenticated-certs/multipass_client_certs.pem");
 
-/// The one that `cargo xtask ci` names, or has made before; without it the test is skipped.
-fn python() -> Option<Python> {
-    let made = workspace().join("target/python/bin/python");
-    let python =
-        std::env::var_os("MULTIPASS_TEST_PYTHON").map(PathBuf::from).or(made.exists().then_some(made));
-    if python.is_none() {
-        e2e::skip("needs the Python environment: cargo xtask ci tools");
-    }
-    python.map(Python)
-}
-
-impl Python {
-    /// Runs a script against a fresh daemon. Returns how many clients the daemon trusts at the end: a script
-    /// that did nothing would leave none.
-    ///
-    /// # Panics
-    /// The script found something that is not as it expects.
-    fn judges(&self, script: &str, stack: &str, clients: &Clients) -> usize {
-        let options = DaemonOptions { verbosity: Some("debug"), ..Default::default() };
-        let daemon = Daemon::start(&clients.sandbox, stack, &options).unwrap();
-        let trusted = daemon.data.join("authenticated-certs/multipass_client_certs.pem");
-
-        let mut command = Command::new(&self.0);
-        // Compiled modules would be left behind in the source tree.
-        command
-            .arg("-B")
-            .arg(workspace().join("tests/python").join(script))
-            .args(["--stack", stack])
-            .arg("--socket")
-            .arg(&daemon.socket)
-            .arg("--root")
-            .arg(&daemon.root_certificate)
-            .arg("--trust-file")
-            .arg(&trusted)
-            .arg("--identities")
-            .arg(&clients.identities);
-        let outcome = Outcome::of(&mut command, "").unwrap();
-        assert!(
-            outcome.code == 0,
-            "{script} over {stack}: exit code {}\n{}\n{}\nThe daemon's log:\n{}",
-            outcome.code,
-            outcome.stdout,
-            outcome.stderr,
-            daemon.logged()
-        );
-        fs::read_to_string(trusted).unwrap().matches("BEGIN CERTIFICATE").count()
-    }
-}
-
-fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+    let mut command = python.script(script);
+    command
+        .args(["--stack", stack])
+        .arg("--socket")
+        .arg(&daemon.socket)
+        .arg("--root")
+        .arg(&daemon.root_certificate)
+        .arg("--trust-file")
+        .arg(&trusted)
+        .arg("--identities")
+        .arg(&clients.identities);
+    let outcome = Outcome::of(&mut command, "").unwrap();
+    assert!(
+        outcome.code == 0,
+        "{script} over {stack}: exit code {}\n{}\n{}\nThe daemon's log:\n{}",
+        outcome.code,
+        outcome.stdout,
+        outcome.stderr,
+        daemon.logged()
+    );
+    fs::read_to_string(trusted).unwrap().matches("BEGIN CERTIFICATE").count()
 }

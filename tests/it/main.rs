@@ -16,14 +16,18 @@ mod authenticate;
 mod command_line;
 mod daemon_command_line;
 mod first_client;
+mod guessing;
 mod help;
 mod identity;
 mod instances;
 mod interop;
 mod lifecycle;
 mod pty;
+mod python;
 mod secrecy;
 mod settings;
+#[cfg(target_os = "linux")]
+mod strangers;
 mod support;
 mod terminal;
 mod trust_file;

@@ -79,6 +79,15 @@ class H2Client(Client):
         self.flush()
 
     def exchange(self, method, request):
+        stream = self.start(method, request)
+        headers, body = self.receive(stream)
+        assert headers[":status"] == "200", headers
+        assert headers["content-type"].startswith("application/grpc"), headers
+        message = urllib.parse.unquote(headers.get("grpc-message", ""), errors="strict")
+        return CODES[int(headers["grpc-status"])], message, list(messages(body))
+
+    def start(self, method, request):
+        """Sends one request; returns the stream on which it will be answered."""
         stream = self.http.get_next_available_stream_id()
         headers = [
             (":method", "POST"),
@@ -93,11 +102,7 @@ class H2Client(Client):
         framed = struct.pack(">BI", 0, len(request)) + request
         self.http.send_data(stream, framed, end_stream=method == "ping")
         self.flush()
-        headers, body = self.receive(stream)
-        assert headers[":status"] == "200", headers
-        assert headers["content-type"].startswith("application/grpc"), headers
-        message = urllib.parse.unquote(headers.get("grpc-message", ""), errors="strict")
-        return CODES[int(headers["grpc-status"])], message, list(messages(body))
+        return stream
 
     def receive(self, stream):
         """All headers of the response, trailers included, and its body."""

@@ -25,10 +25,9 @@ pub fn create_all(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
-        match std::fs::create_dir(path) {
+        match system::create_readable(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-            Ok(()) => system::set_mode(path, 0o755)?,
+            result => result?,
         }
     }
     Ok(())
@@ -78,10 +77,10 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
 
 #[cfg(unix)]
 mod system {
-    use std::fs::{DirBuilder, OpenOptions, Permissions};
+    use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use nix::fcntl::OFlag;
     use nix::unistd::geteuid;
@@ -89,19 +88,21 @@ mod system {
     use crate::durable;
 
     pub(super) fn own_directory(path: &Path) -> io::Result<()> {
-        let parent = path.parent().unwrap_or(Path::new("/")).canonicalize()?;
-        for above in parent.ancestors() {
-            check_above(above)?;
-        }
-        match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => durable::sync(durable::open_directory(&parent)?)?,
+        // By its components: with a slash behind it, a link would be followed.
+        let path: PathBuf = std::path::absolute(path)?.components().collect();
+        let parent = path.parent().unwrap_or(Path::new("/"));
+        // A loop of links is found out here.
+        parent.canonicalize()?;
+        check_way(parent)?;
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => durable::sync(durable::open_directory(parent)?)?,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
         let directory = OpenOptions::new()
             .read(true)
             .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
-            .open(path)
+            .open(&path)
             .map_err(|error| io::Error::new(error.kind(), format!("it is not a directory: {error}")))?;
         let owner = directory.metadata()?.uid();
         if owner != geteuid().as_raw() {
@@ -110,14 +111,34 @@ mod system {
         directory.set_permissions(Permissions::from_mode(0o700))
     }
 
+    /// Checks all that an absolute path leads through: the directories in it, and those of each link on the
+    /// way, for whoever can replace a link leads us elsewhere.
+    fn check_way(path: &Path) -> io::Result<()> {
+        let mut step = PathBuf::new();
+        // From the root on: what is beyond others' reach stays as it was found.
+        for component in path.components() {
+            step.push(component);
+            let metadata = step.symlink_metadata()?;
+            check_step(&step, &metadata)?;
+            if metadata.is_symlink() {
+                let beside = step.parent().unwrap_or(Path::new("/"));
+                check_way(&beside.join(step.read_link()?))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whoever can write to a directory can replace what is in it. A group of one's own is no stranger to
     /// an ordinary user; root trusts no group but its own.
-    fn check_above(path: &Path) -> io::Result<()> {
-        let metadata = path.metadata()?;
+    fn check_step(path: &Path, metadata: &Metadata) -> io::Result<()> {
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
         let me = geteuid().as_raw();
         if owner != 0 && owner != me {
             return Err(refused(format!("{} belongs to user {owner}, who could replace it", path.display())));
+        }
+        // A link's mode says nothing.
+        if metadata.is_symlink() {
+            return Ok(());
         }
         let by_group = mode & 0o020 != 0 && me == 0 && group != 0;
         let sticky = mode & 0o1000 != 0;
@@ -134,8 +155,10 @@ mod system {
         io::Error::new(io::ErrorKind::PermissionDenied, why)
     }
 
-    pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-        std::fs::set_permissions(path, Permissions::from_mode(mode))
+    pub(super) fn create_readable(path: &Path) -> io::Result<()> {
+        // Never wider than this, not even for a moment; and narrower only if the umask says so.
+        DirBuilder::new().mode(0o755).create(path)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o755))
     }
 
     pub(super) fn never_wait(options: &mut OpenOptions) {
@@ -161,8 +184,8 @@ mod system {
         }
     }
 
-    pub(super) fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
-        Ok(())
+    pub(super) fn create_readable(path: &Path) -> io::Result<()> {
+        std::fs::create_dir(path)
     }
 
     pub(super) fn never_wait(_options: &mut OpenOptions) {}

@@ -20,8 +20,11 @@ use crate::{Service, platform};
 
 /// Connections of trusted clients served at once, if there are descriptors for as many.
 const MAX_CLIENTS: usize = 1024;
-/// Descriptors that are kept for files and listeners.
+/// Descriptors that are kept for files, listeners and connections on their way out.
 const RESERVED_DESCRIPTORS: usize = 64;
+/// Connections on their way out: sent away, and not gone yet. Peers may come faster than others go, and have to
+/// wait then.
+const MAX_LEAVING: usize = RESERVED_DESCRIPTORS / 2;
 /// Connections that are not yet admitted.
 const MAX_STRANGERS: usize = 256;
 /// How long a peer may take for its handshake.
@@ -53,6 +56,8 @@ const PING_DEADLINE: Duration = Duration::from_secs(20);
 struct Room {
     strangers: Strangers,
     clients: Arc<Semaphore>,
+    /// All connections, until they are closed.
+    all: Arc<Semaphore>,
 }
 
 impl Room {
@@ -62,7 +67,12 @@ impl Room {
             usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS);
         let strangers = MAX_STRANGERS.min(connections / 4);
         let clients = MAX_CLIENTS.min(connections - strangers);
-        Self { strangers: Strangers::new(strangers), clients: Arc::new(Semaphore::new(clients)) }
+        let all = strangers + clients + MAX_LEAVING;
+        Self {
+            strangers: Strangers::new(strangers),
+            clients: Arc::new(Semaphore::new(clients)),
+            all: Arc::new(Semaphore::new(all)),
+        }
     }
 }
 
@@ -71,6 +81,11 @@ pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop:
     let room = Room::within(platform::raise_descriptor_limit());
     let mut failing = false;
     loop {
+        // Who has to go goes soon, so there is room soon.
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = Arc::clone(&room.all).acquire_owned() => place,
+        };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -84,7 +99,11 @@ pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop:
                     continue;
                 };
                 let slot = room.strangers.enter(Source::of(&channel));
-                tokio::spawn(serve_peer(incoming, slot, room.clone(), Arc::clone(&service), stop.clone()));
+                let serving = serve_peer(incoming, slot, room.clone(), Arc::clone(&service), stop.clone());
+                tokio::spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
             Err(error @ AcceptError::Transient(_)) => {
                 // Said once, not at each of the many tries that fail in a row.

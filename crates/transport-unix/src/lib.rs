@@ -10,8 +10,13 @@ mod listener;
 mod socket_file;
 mod system;
 
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::net::UnixStream;
+use tokio::time::sleep;
 use transport::tls::{ClientTls, ServerTls};
 use transport::{
     ByteStreamConnection, ConnectError, Connection, Endpoint, ListenError, Listener, Origin, OsCredentials,
@@ -20,6 +25,10 @@ use transport::{
 
 pub use gate::{SocketAccess, UnixGate};
 pub use listener::UnixListener;
+
+/// The pause between tries to join the queue of those who wait to be accepted, which a busy service empties in
+/// about this time.
+const FULL_PAUSE: Duration = Duration::from_millis(2);
 
 /// Listens on and dials `unix:` addresses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,13 +65,13 @@ impl Transport for UnixTransport {
         let Endpoint::Unix(path) = to else {
             return Err(ConnectError::Unsupported(to.clone()));
         };
-        let stream = UnixStream::connect(path).await.map_err(|source| {
+        let stream = connect(path).await.map_err(|source| {
             let endpoint = to.clone();
             match source.kind() {
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
+                io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
                     ConnectError::NotListening { endpoint, source }
                 }
-                std::io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { endpoint, source },
+                io::ErrorKind::PermissionDenied => ConnectError::PermissionDenied { endpoint, source },
                 _ => ConnectError::Unreachable { endpoint, source },
             }
         })?;
@@ -73,5 +82,17 @@ impl Transport for UnixTransport {
         let origin =
             OsCredentials { uid: daemon.uid(), gid: daemon.gid(), groups: Vec::new(), pid: daemon.pid() };
         ByteStreamConnection::connect(stream, Origin::Local(origin), &tls).await
+    }
+}
+
+/// Connects, and while as many wait to be accepted as may, waits too. Where a blocking connect would, one that
+/// does not block fails with EAGAIN (connect(2)), and nothing tells when there is room. So a crowd that
+/// connects all the time does not keep others out.
+async fn connect(path: &Path) -> io::Result<UnixStream> {
+    loop {
+        match UnixStream::connect(path).await {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(FULL_PAUSE).await,
+            result => return result,
+        }
     }
 }

@@ -20,8 +20,9 @@ use crate::socket_file::{SocketFile, open_lock_file};
 use crate::system;
 use crate::{SocketAccess, UnixGate};
 
-/// Connections that the kernel completes before the daemon accepts them.
-const BACKLOG: u32 = 128;
+/// Connections that the kernel completes before the daemon accepts them: as many as Linux allows by default
+/// (`net.core.somaxconn`), so that a burst of strangers does not turn others away.
+const BACKLOG: u32 = 4096;
 
 /// A socket that listens.
 #[derive(Debug)]

@@ -343,3 +343,28 @@ fn read_error(path: &Path, source: io::Error) -> StoreError {
 fn write_error(path: &Path, source: io::Error) -> StoreError {
     StoreError::Write { path: path.to_owned(), source }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beneath the store's surface, where nothing reads a quarter of a gigabyte first: that takes minutes
+    /// without optimisation.
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let data = tempfile::tempdir().unwrap();
+        let files = Files::within(data.path());
+        std::fs::create_dir(&files.directory).unwrap();
+        files.write_clients(b"# the old ones\n").unwrap();
+        // Never touched, so that it takes no memory.
+        let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
+        let error = files.write_clients(&too_long).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Write { path, source }
+                if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),
+            "{error:?}"
+        );
+        assert_eq!(files.read_clients().unwrap().text, b"# the old ones\n");
+        assert_eq!(std::fs::read_dir(&files.directory).unwrap().count(), 1, "nothing else is left");
+    }
+}

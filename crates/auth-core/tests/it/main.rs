@@ -3,6 +3,7 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that meets the unexpected fails by panicking"
 )]
@@ -11,5 +12,7 @@ mod authority;
 mod durable;
 mod file_store;
 mod passphrase;
+#[cfg(unix)]
+mod private;
 mod race;
 mod support;

@@ -1,6 +1,8 @@
 //! The passphrase: which ones match, how they are stored, and that they are never shown.
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::sync::Barrier;
 
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
@@ -9,6 +11,8 @@ use auth_core::{
     Authority, HashError, MemoryStore, NoGate, Passphrase, PassphraseError, PassphraseHash, TrustStore,
 };
 
+#[cfg(target_os = "linux")]
+use crate::support::in_own_process;
 use crate::support::{Data, RULE, passphrase};
 
 /// From the reference implementation's own tests (`phc-winner-argon2`, `src/test.c`): `password`, at a
@@ -188,4 +192,43 @@ fn nothing_shows_a_passphrase_or_its_hash() {
     let text = format!("{error} {error:?}");
     assert!(secrets.iter().all(|secret| !text.contains(secret)), "{text}");
     assert!(text.contains("passphrase.phc"), "{text}");
+}
+
+/// Each hash takes 19 MiB. A daemon that was asked for some is as small as before, whichever of its threads
+/// made them.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_hashing_goes_back_to_the_system() {
+    /// Of this process, in KiB (proc_pid_status(5)).
+    fn resident() -> u64 {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
+    in_own_process("passphrase::the_memory_of_hashing_goes_back_to_the_system", || {
+        const THREADS: usize = 4;
+        let given = passphrase("open sesame");
+        let hash = PassphraseHash::of(&given).unwrap();
+        let before = resident();
+        // All are there until the end: memory that is kept for a thread may be given back with it.
+        let (hashed, measured) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
+        let after = std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..4 {
+                        assert!(hash.matches(&given));
+                        PassphraseHash::of(&given).unwrap();
+                    }
+                    hashed.wait();
+                    measured.wait();
+                });
+            }
+            hashed.wait();
+            let after = resident();
+            measured.wait();
+            after
+        });
+        assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
+    });
 }

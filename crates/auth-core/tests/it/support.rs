@@ -395,6 +395,25 @@ pub(crate) fn in_own_process(name: &str, body: impl FnOnce()) {
     assert!(output.status.success() && text.contains("1 passed"), "{name}: {text}");
 }
 
+/// Whether the test is to go on: it makes files of other users, which only root can. Where it is not root,
+/// it says so, and in the file that `MULTIPASS_TEST_SKIPS` names.
+#[cfg(unix)]
+pub(crate) fn is_root(test: &str) -> bool {
+    use std::io::Write;
+
+    let is_root = nix::unistd::geteuid().is_root();
+    if !is_root {
+        let line = format!("SKIPPED: {test}: needs root\n");
+        print!("{line}");
+        if let Some(path) = std::env::var_os("MULTIPASS_TEST_SKIPS") {
+            // One write: tests of other processes append to the same file.
+            let mut list = fs::File::options().append(true).create(true).open(path).unwrap();
+            list.write_all(line.as_bytes()).unwrap();
+        }
+    }
+    is_root
+}
+
 /// What becomes of one guess, made and evaluated at once.
 pub(crate) fn authenticate(
     authority: &Authority,

@@ -6,7 +6,7 @@ use rpc::{DetailedInfoItem, IdMap, InstanceDetails, SnapshotDetails, SnapshotFun
 use serde_json::{Map, Value, json};
 
 use super::list::NO_INSTANCES;
-use super::table::{Labels, padded};
+use super::table::{Labels, WIDEST, padded};
 use super::values::{UNKNOWN, human_time, or_unknown, release, size, state, time, usage, zone, zone_columns};
 use crate::args::Format;
 use crate::error::Error;
@@ -280,7 +280,8 @@ fn image(details: &InstanceDetails) -> String {
 
 fn mount_lines(item: &DetailedInfoItem) -> Vec<String> {
     let mounts = mounts(item);
-    let width = mounts.iter().map(|mount| mount.source_path.chars().count()).max().unwrap_or(0);
+    let widest = mounts.iter().map(|mount| mount.source_path.chars().count()).max().unwrap_or(0);
+    let width = widest.min(WIDEST);
     mounts
         .iter()
         .flat_map(|mount| {
@@ -668,5 +669,29 @@ bar:
         let entries = by_instance(&[&stopped], &[&snapshot]);
         assert_eq!(entries["bar"]["state"], "Stopped");
         assert_eq!(entries["bar"]["snapshots"]["s1"]["parent"], "s0");
+    }
+
+    #[test]
+    fn an_endless_path_makes_no_other_mount_as_long() {
+        let long = "x".repeat(70_000);
+        let mount = |path: &str| MountPaths {
+            source_path: path.to_owned(),
+            target_path: "/mnt".into(),
+            ..Default::default()
+        };
+        let mount_paths = vec![mount("/a"), mount(&long)];
+        let item = DetailedInfoItem {
+            mount_info: Some(MountInfo { mount_paths, ..Default::default() }),
+            ..Default::default()
+        };
+        let lines = mount_lines(&item);
+        let paths: Vec<&String> = lines.iter().filter(|line| line.contains("=>")).collect();
+        let short = format!("/a{} => /mnt", " ".repeat(WIDEST - 2));
+        assert!(
+            paths == [&short, &format!("{long} => /mnt")],
+            "{} and {} bytes",
+            paths[0].len(),
+            paths[1].len()
+        );
     }
 }

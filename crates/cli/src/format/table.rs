@@ -4,7 +4,9 @@ use crate::text;
 
 /// No column is padded beyond this; a longer cell just is longer. A single cell from a hostile service
 /// would otherwise make every row as long as itself.
-const WIDEST: usize = 200;
+pub(super) const WIDEST: usize = 200;
+/// Columns are at least this far apart.
+const GAP: usize = 2;
 
 /// Rows under a header, in columns as wide as their widest cell and at least as wide as asked.
 pub(super) struct Table {
@@ -31,12 +33,15 @@ impl Table {
         let mut widths = self.minimum;
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
-                *width = (*width).max((cell.chars().count() + 2).min(WIDEST));
+                *width = (*width).max((cell.chars().count() + GAP).min(WIDEST));
             }
         }
         let mut lines = String::new();
         for row in &self.rows {
-            let cells = widths.iter().zip(row).map(|(width, cell)| padded(cell, *width));
+            let cells = widths.iter().zip(row).map(|(width, cell)| {
+                // Of a cell that is longer than its column, the gap remains.
+                padded(cell, (*width).max(cell.chars().count() + GAP))
+            });
             lines.push_str(cells.collect::<String>().trim_end());
             lines.push('\n');
         }
@@ -98,5 +103,50 @@ mod tests {
         table.push(["abcdefg", "\u{1b}[31mred\nline"]);
         table.push(["", ""]);
         assert_eq!(table.finish(), "Name     State\na        x\nabcdefg  [31mred line\n\n");
+    }
+
+    #[test]
+    fn an_endless_cell_is_shown_and_makes_no_other_row_as_long() {
+        // Beyond what a format string can pad to.
+        for length in [197, 198, 199, 200, 201, 70_000] {
+            for letter in ["x", "\u{e4}"] {
+                let long = letter.repeat(length);
+                let mut table = Table::new(&[("Name", 6), ("State", 0)]);
+                table.push(["a", "short"]);
+                table.push([&long, "long"]);
+                let width = (length + 2).min(WIDEST);
+                let expected = [
+                    format!("Name{}State", " ".repeat(width - 4)),
+                    format!("a{}short", " ".repeat(width - 1)),
+                    format!("{long}  long"),
+                ];
+                let text = table.finish();
+                assert!(text.lines().eq(expected), "{length} of {letter}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_minimum_is_kept() {
+        let mut table = Table::new(&[("Name", 70_000), ("State", 0)]);
+        table.push(["a", "x"]);
+        let text = table.finish();
+        assert!(text.lines().all(|line| line.len() == 70_000 + if line.ends_with('x') { 1 } else { 5 }));
+    }
+
+    #[test]
+    fn padding_counts_characters_and_never_cuts() {
+        for (text, width, expected) in [
+            ("", 0, ""),
+            ("", 3, "   "),
+            ("ab", 0, "ab"),
+            ("ab", 2, "ab"),
+            ("ab", 4, "ab  "),
+            ("abc", 2, "abc"),
+            ("\u{fc}\u{df}", 4, "\u{fc}\u{df}  "),
+        ] {
+            assert_eq!(padded(text, width), expected, "{text:?} to {width}");
+        }
+        assert_eq!(padded("ab", 70_000), format!("ab{}", " ".repeat(69_998)));
     }
 }

@@ -8,9 +8,7 @@ use rpc::{AuthenticateReply, AuthenticateRequest, PingReply, PingRequest};
 use secrecy::SecretString;
 use tonic::{Code, Status};
 
-use crate::logging::with_causes;
-
-use super::{Service, Visit, status};
+use super::{Service, Visit, log_refusal, status};
 
 /// Says whether the caller is trusted, and enrols nobody.
 pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
@@ -46,21 +44,24 @@ pub(super) async fn authenticate(
         .authority
         .begin_guess(&visit.caller, passphrase, Instant::now())
         .map_err(|denied| refuse(&channel, &denied))?;
-    let judged = service
-        .hashing(&service.guesses, move |authority| authority.authenticate(guess, SystemTime::now()))
-        .await?;
-    let client = judged.map_err(|denied| refuse(&channel, &denied))?;
+    service
+        .hashing(&service.guesses, move |authority| {
+            // Logged where it is decided: the caller may leave before that, and does not take it back.
+            match authority.authenticate(guess, SystemTime::now()) {
+                Ok(client) => {
+                    let client = client.client();
+                    tracing::info!("{client} from {channel} authenticated with the passphrase");
+                    Ok(())
+                }
+                Err(denied) => Err(refuse(&channel, &denied)),
+            }
+        })
+        .await??;
     visit.admit();
-    tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
     Ok(AuthenticateReply::default())
 }
 
 fn refuse(channel: &Channel, denied: &Denied) -> Status {
-    match denied {
-        Denied::Store(_) | Denied::Gate(_) => {
-            tracing::error!("authenticate from {channel}: {}", with_causes(denied))
-        }
-        _ => tracing::info!("refused authenticate from {channel}: {denied}"),
-    }
+    log_refusal("authenticate", channel, denied);
     status::not_authenticated(denied)
 }

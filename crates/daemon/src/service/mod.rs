@@ -83,31 +83,22 @@ impl Service {
     }
 
     async fn admit(&self, method: &'static str, caller: &Caller) -> Result<Authenticated, Status> {
-        let denied = match self.authority.admit(caller) {
-            Ok(Admission::Granted(authenticated)) => return Ok(authenticated),
+        match self.authority.admit(caller) {
+            Ok(Admission::Granted(authenticated)) => Ok(authenticated),
             Ok(Admission::FirstClient(claim)) => {
-                match self.blocking(move |authority| authority.enrol_first(&claim, SystemTime::now())).await?
-                {
-                    Ok(first) => {
-                        tracing::info!(
-                            "enrolled {} from {} as the first client",
-                            first.client(),
-                            caller.channel
-                        );
-                        return Ok(first);
-                    }
-                    Err(denied) => denied,
-                }
+                let channel = caller.channel.clone();
+                self.blocking(move |authority| {
+                    // Logged where it is done: the caller may leave before that, and does not take it back.
+                    let first = authority
+                        .enrol_first(&claim, SystemTime::now())
+                        .map_err(|denied| refuse(method, &channel, &denied))?;
+                    tracing::info!("enrolled {} from {channel} as the first client", first.client());
+                    Ok(first)
+                })
+                .await?
             }
-            Err(denied) => denied,
-        };
-        match &denied {
-            Denied::Store(_) | Denied::Gate(_) => {
-                tracing::error!("{method} from {}: {}", caller.channel, with_causes(&denied));
-            }
-            _ => tracing::info!("refused {method} from {}: {denied}", caller.channel),
+            Err(denied) => Err(refuse(method, &caller.channel, &denied)),
         }
-        Err(status::not_admitted(&denied))
     }
 
     /// Runs what reads, writes or hashes off the threads that serve connections. It goes on to its end
@@ -133,6 +124,21 @@ impl Service {
             work(authority)
         })
         .await
+    }
+}
+
+fn refuse(method: &str, channel: &Channel, denied: &Denied) -> Status {
+    log_refusal(method, channel, denied);
+    status::not_admitted(denied)
+}
+
+/// Logs why a caller was not let in.
+fn log_refusal(method: &str, channel: &Channel, denied: &Denied) {
+    match denied {
+        Denied::Store(_) | Denied::Gate(_) => {
+            tracing::error!("{method} from {channel}: {}", with_causes(denied));
+        }
+        _ => tracing::info!("refused {method} from {channel}: {denied}"),
     }
 }
 

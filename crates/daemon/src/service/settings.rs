@@ -50,13 +50,9 @@ pub(super) async fn set(
         true => None,
         false => Some(Passphrase::new(value).map_err(|e| Status::invalid_argument(e.to_string()))?),
     };
-    let (authenticated, sets) = (by.clone(), passphrase.is_some());
-    let change = move |authority: &Authority| authority.set_passphrase(&authenticated, passphrase.as_ref());
-    let result = match sets {
-        true => service.hashing(&service.clients_hash, change).await?,
-        false => service.blocking(change).await?,
-    };
-    match result {
+    let (by, sets) = (by.clone(), passphrase.is_some());
+    // Logged where it is done: the caller may leave before that, and does not take it back.
+    let change = move |authority: &Authority| match authority.set_passphrase(&by, passphrase.as_ref()) {
         Ok(()) => {
             tracing::info!("{} {} the passphrase", by.client(), if sets { "set" } else { "unset" });
             Ok(SetReply::default())
@@ -73,6 +69,10 @@ pub(super) async fn set(
                 ),
             })
         }
+    };
+    match sets {
+        true => service.hashing(&service.clients_hash, change).await?,
+        false => service.blocking(change).await?,
     }
 }
 

@@ -1,6 +1,7 @@
 //! A service in this process on a real Unix socket with real TLS, and clients of it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,8 +22,9 @@ use transport_unix::UnixTransport;
 pub(crate) struct TestService {
     endpoint: Endpoint,
     root: RootCertificate,
+    tls: ServerTls,
     stop: CancellationToken,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl TestService {
@@ -35,13 +37,35 @@ impl TestService {
         let root = RootCertificate::from_pem(&std::fs::read(published).unwrap()).unwrap();
         let endpoint = Endpoint::Unix(directory.path().join("socket"));
         let tls = ServerTls::new(identity).unwrap();
-        let listener = UnixTransport::default().listen(&endpoint, tls).await.unwrap();
+        let listener = UnixTransport::default().listen(&endpoint, tls.clone()).await.unwrap();
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
         let authority = Authority::new(Box::new(store), Box::new(NoGate), rule);
         let service = Arc::new(Service::new(authority, directory.path().to_owned()));
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, service, stop.clone()));
-        Self { endpoint, root, stop, _directory: directory }
+        Self { endpoint, root, tls, stop, directory }
+    }
+
+    /// Its data directory.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().to_owned()
+    }
+
+    /// Where it has published its root certificate.
+    pub(crate) fn published(&self) -> PathBuf {
+        self.data().join("root.pem")
+    }
+
+    /// What it presents itself by.
+    pub(crate) fn tls(&self) -> ServerTls {
+        self.tls.clone()
+    }
+
+    /// The certificate, DER, that it presents to who connects now and trusts its root.
+    pub(crate) async fn presents(&self) -> Vec<u8> {
+        let tls = ClientTls::new(self.root.clone(), Dates::DoNotCount, None).unwrap();
+        let connection = UnixTransport::default().dial(&self.endpoint, tls).await.unwrap();
+        connection.peer().certificate.as_ref().expect("the server's certificate").der().to_vec()
     }
 
     /// A new client with an identity of its own, connected and its handshake finished.

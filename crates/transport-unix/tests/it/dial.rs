@@ -69,6 +69,34 @@ fn a_socket_that_is_closed_to_the_user_is_no_missing_one() {
     });
 }
 
+/// A crowd that connects all the time keeps the queue full.
+#[test]
+#[cfg(target_os = "linux")] // Other systems refuse, as if nothing listened.
+fn who_finds_the_queue_full_waits_for_room() {
+    run(async {
+        let place = Place::new();
+        let mut listener = place.bind(SocketAccess::Private).await.unwrap();
+        let mut queue = Vec::new();
+        let full = loop {
+            match tokio::net::UnixStream::connect(place.socket()).await {
+                Ok(stream) => queue.push(stream),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        let serve = async {
+            for _ in &queue {
+                listener.accept().await.unwrap().refuse();
+            }
+            listener.accept().await.unwrap().handshake().await
+        };
+        let (transport, at) = (UnixTransport::default(), place.endpoint());
+        // Polled in this order: there is no room at first.
+        let (client, server) = tokio::join!(transport.dial(&at, place.server.client(None)), serve);
+        assert!(client.is_ok() && server.is_ok(), "{:?} {:?}", client.err(), server.err());
+    });
+}
+
 #[test]
 fn a_path_through_a_file_is_unreachable() {
     run(async {

@@ -13,6 +13,7 @@ use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::CryptoProvider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
@@ -146,22 +147,41 @@ impl Kind {
 /// What a service shows: a root, and a server certificate under it as the stock service makes them.
 pub struct TestServer {
     root: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
     identity: TestIdentity,
+}
+
+/// A kind of server certificate. A client takes the first alone, or the first three where dates do not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// For `localhost`, valid from now on.
+    Usual,
+    /// Expired a year ago.
+    Expired,
+    /// Valid from a year from now on.
+    NotYetValid,
+    /// For another name.
+    OtherName,
+    /// For clients: that it is under the same root makes it no server's.
+    ClientPurpose,
 }
 
 impl TestServer {
     /// A service with a fresh root, "Multipass Root CA", and a certificate for `localhost` under it.
     #[must_use]
     pub fn generate() -> Self {
-        let root_key = KeyPair::generate().unwrap();
-        let root_params = ca_params("Multipass Root CA");
-        let root = root_params.self_signed(&root_key).unwrap().der().clone();
         let key = KeyPair::generate().unwrap();
-        let mut params = params("localhost", 825 * 24);
-        params.subject_alt_names = vec![rcgen::SanType::DnsName("localhost".try_into().unwrap())];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let certificate = params.signed_by(&key, &Issuer::new(root_params, root_key)).unwrap().der().clone();
-        Self { root, identity: TestIdentity { certificate, key: key.into() } }
+        let params = ca_params("Multipass Root CA");
+        let root = params.self_signed(&key).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        let identity = issue(&issuer, ServerKind::Usual);
+        Self { root, issuer, identity }
+    }
+
+    /// A further server certificate under the same root, with a fresh key.
+    #[must_use]
+    pub fn issue(&self, kind: ServerKind) -> TestIdentity {
+        issue(&self.issuer, kind)
     }
 
     /// The root as in the file that clients pin.
@@ -235,13 +255,37 @@ impl fmt::Debug for TestServer {
     }
 }
 
+fn issue(issuer: &Issuer<'_, KeyPair>, kind: ServerKind) -> TestIdentity {
+    let key = KeyPair::generate().unwrap();
+    let name = if kind == ServerKind::OtherName { "example.org" } else { "localhost" };
+    let purpose = match kind {
+        ServerKind::ClientPurpose => ExtendedKeyUsagePurpose::ClientAuth,
+        _ => ExtendedKeyUsagePurpose::ServerAuth,
+    };
+    let mut params = params(name, 825 * 24);
+    params.subject_alt_names = vec![rcgen::SanType::DnsName(name.try_into().unwrap())];
+    params.extended_key_usages = vec![purpose];
+    let now = SystemTime::now();
+    match kind {
+        ServerKind::Expired => {
+            (params.not_before, params.not_after) = ((now - 2 * YEAR).into(), (now - YEAR).into());
+        }
+        ServerKind::NotYetValid => {
+            (params.not_before, params.not_after) = ((now + YEAR).into(), (now + 2 * YEAR).into());
+        }
+        _ => {}
+    }
+    let certificate = params.signed_by(&key, issuer).unwrap().der().clone();
+    TestIdentity { certificate, key: key.into() }
+}
+
 /// The product's crypto provider.
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     crate::tls::provider()
 }
 
-/// A thief: presents one's certificate and signs with another's key.
+/// A thief: presents one's certificate and signs with another's key, as a client or as a server.
 #[must_use]
 pub fn stolen(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<Presents> {
     present(certificate_of, key_of)
@@ -284,6 +328,12 @@ impl ResolvesClientCert for Presents {
 
     fn has_certs(&self) -> bool {
         true
+    }
+}
+
+impl ResolvesServerCert for Presents {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.key))
     }
 }
 

@@ -19,8 +19,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 
-use super::certificates::{Kind, TestIdentity, TestServer, provider, stolen};
-use crate::tls::{ClientTls, SERVER_NAME};
+use super::certificates::{Kind, ServerKind, TestIdentity, TestServer, provider, stolen};
+use crate::tls::{ClientTls, SERVER_NAME, ServerTls};
 use crate::{ConnectError, Connection, Endpoint, HandshakeError, Listener, Stream, Transport};
 
 /// A transport under test.
@@ -65,8 +65,10 @@ macro_rules! contract_tests {
             possession_is_proven_on_every_connection
             a_client_that_knows_only_p256_is_answered
             a_server_under_another_root_is_not_trusted
+            a_renewed_certificate_is_shown_from_then_on
             nothing_listens
             a_peer_that_stalls_holds_up_no_one
+            a_crowd_waits_its_turn
             a_refused_peer_is_sent_away
             a_handshake_that_is_dropped_is_aborted
             accept_may_be_cancelled
@@ -130,6 +132,7 @@ struct Service<H> {
     harness: H,
     transport: Arc<dyn Transport>,
     server: TestServer,
+    tls: ServerTls,
     listener: Box<dyn Listener>,
     at: Endpoint,
 }
@@ -139,9 +142,10 @@ impl<H: Harness> Service<H> {
         let harness = H::new();
         let transport: Arc<dyn Transport> = harness.transport().into();
         let server = TestServer::generate();
-        let listener = transport.listen(&harness.endpoint(), server.tls()).await.expect("a listener");
+        let tls = server.tls();
+        let listener = transport.listen(&harness.endpoint(), tls.clone()).await.expect("a listener");
         let at = listener.endpoints().first().expect("an address as bound").clone();
-        Self { harness, transport, server, listener, at }
+        Self { harness, transport, server, tls, listener, at }
     }
 
     /// Both ends' results of one client's handshake.
@@ -353,10 +357,23 @@ pub async fn a_server_under_another_root_is_not_trusted<H: Harness>() {
     assert!(server.is_err());
 }
 
+/// A certificate is renewed while the service runs, and who is connected notices nothing.
+pub async fn a_renewed_certificate_is_shown_from_then_on<H: Harness>() {
+    let mut service = Service::<H>::start().await;
+    let (mut client, mut server) = service.stream().await;
+    let renewed = service.server.issue(ServerKind::Usual);
+    service.tls.renew(renewed.identity());
+    let (later, _) = service.connect(service.server.client(None)).await;
+    let shown = later.peer().certificate.as_ref().expect("the server's certificate");
+    assert!(shown.der() == renewed.certificate(), "another certificate");
+    passes(&mut client.stream, &mut server.stream).await;
+    passes(&mut server.stream, &mut client.stream).await;
+}
+
 /// Dialling where nothing listens fails, and soon.
 pub async fn nothing_listens<H: Harness>() {
     let service = Service::<H>::start().await;
-    let Service { harness: _harness, transport, server, listener, at } = service;
+    let Service { harness: _harness, transport, server, listener, at, .. } = service;
     listener.close(Instant::now()).await;
     let dialled =
         timeout(AT_ONCE, transport.dial(&at, server.client(None))).await.expect("an answer at once");
@@ -366,7 +383,7 @@ pub async fn nothing_listens<H: Harness>() {
 /// While some peers never end their handshake, others are accepted and served.
 pub async fn a_peer_that_stalls_holds_up_no_one<H: Harness>() {
     let service = Service::<H>::start().await;
-    let Service { harness, transport, server, mut listener, at } = service;
+    let Service { harness, transport, server, mut listener, at, .. } = service;
     let stalled = harness.stalled_peers(&at).await;
     assert!(!stalled.is_empty());
     // As a server does it: each handshake in a task of its own.
@@ -392,6 +409,28 @@ pub async fn a_peer_that_stalls_holds_up_no_one<H: Harness>() {
     }
     drop(stalled);
     accepting.abort();
+}
+
+/// More clients at once than a system keeps waiting to be accepted: a busy service turns nobody away.
+pub async fn a_crowd_waits_its_turn<H: Harness>() {
+    const CROWD: usize = 160;
+    let mut service = Service::<H>::start().await;
+    let clients: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let (transport, at) = (Arc::clone(&service.transport), service.at.clone());
+            let tls = service.server.client(None);
+            tokio::spawn(async move { transport.dial(&at, tls).await.map(drop) })
+        })
+        .collect();
+    // All of them dial before the first is accepted.
+    tokio::time::sleep(QUIET).await;
+    for _ in 0..CROWD {
+        let incoming = service.listener.accept().await.expect("a peer");
+        tokio::spawn(async move { incoming.handshake().await.map(drop) });
+    }
+    for client in clients {
+        client.await.unwrap().expect("the client's handshake");
+    }
 }
 
 /// A peer that is refused before its handshake learns so.
@@ -669,12 +708,12 @@ pub async fn closing_ends_with_the_last_stream<H: Harness>() {
 pub async fn an_address_can_be_used_again<H: Harness>() {
     let mut service = Service::<H>::start().await;
     for _ in 0..3 {
-        let (mut client, mut server) = service.stream().await;
-        passes(&mut client.stream, &mut server.stream).await;
-        let Service { harness, transport, server: certificates, listener, at } = service;
+        let (mut here, mut there) = service.stream().await;
+        passes(&mut here.stream, &mut there.stream).await;
+        let Service { harness, transport, server, tls, listener, at } = service;
         listener.close(Instant::now()).await;
-        let listener = transport.listen(&at, certificates.tls()).await.expect("a listener once more");
-        service = Service { harness, transport, server: certificates, listener, at };
+        let listener = transport.listen(&at, tls.clone()).await.expect("a listener once more");
+        service = Service { harness, transport, server, tls, listener, at };
     }
 }
 

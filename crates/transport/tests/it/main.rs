@@ -1,4 +1,4 @@
-//! What every transport builds on: identities, and streams that can be cut. The rest of this crate is
+//! What every transport builds on: identities, a client's judgement of the server, and streams that can be cut. The rest of this crate is
 //! tested through real transports, by the contract in its testkit.
 #![allow(
     clippy::expect_used,
@@ -9,4 +9,5 @@
 )]
 
 mod identity;
+mod server_certificate;
 mod stream;

@@ -1,0 +1,333 @@
+//! Guessing the passphrase: who fails has to wait, and nobody else has.
+
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::{Account, Client, Outcome, is_root, skip, wait_until};
+
+use crate::python::Python;
+use crate::support::{Expected, NO_INSTANCES, NOT_AUTHENTICATED, Service, at_once, outsider, run};
+
+const RIGHT: &str = "open sesame";
+const WRONG: &str = "open barley";
+/// The daemon's words for a guess that was evaluated and for one that was not.
+const EVALUATED: &str = "the passphrase is not correct";
+const NOT_EVALUATED: &str = "too many failed attempts";
+/// For an attack, how soon others must be served: it is about being served at all.
+const GENEROUS: Duration = Duration::from_secs(5);
+
+#[test]
+fn after_a_few_failures_even_the_right_passphrase_has_to_wait() {
+    let service = Service::start();
+    protect(&service.first_client());
+    let user = service.user("user");
+    shut_out([&user]);
+    let Guess::TooSoon(wait) = guess(&user, RIGHT) else { panic!("a guess before its time was evaluated") };
+    assert_eq!(service.trusted(), 1);
+    thread::sleep(wait);
+    assert_eq!(guess(&user, RIGHT), Guess::Right);
+    assert!(service.trusts(&user));
+}
+
+#[test]
+fn another_user_does_not_have_to_wait() {
+    if !is_root() {
+        return skip("needs root, to act as several users");
+    }
+    let service = Service::start();
+    protect(&service.first_client());
+    let (guesser, other) = (service.user("guesser"), service.user_as("other", outsider()));
+    shut_out([&guesser]);
+    assert_eq!(guess(&other, RIGHT), Guess::Right);
+    // And that other one's success is not the guesser's.
+    assert!(matches!(guess(&guesser, RIGHT), Guess::TooSoon(_)));
+}
+
+#[test]
+fn a_trusted_client_is_never_slowed_down_nor_does_it_slow_down_others() {
+    let service = Service::start();
+    let first = service.first_client();
+    protect(&first);
+    for _ in 0..6 {
+        assert_eq!(guess(&first, WRONG), Guess::Wrong);
+    }
+    // The same user's next identity has all of its free failures.
+    let newcomer = service.user("newcomer");
+    for _ in 0..3 {
+        assert_eq!(guess(&newcomer, WRONG), Guess::Wrong);
+    }
+    assert_eq!(guess(&newcomer, RIGHT), Guess::Right);
+}
+
+#[test]
+fn new_identities_of_one_user_wait_together_until_one_succeeds() {
+    let service = Service::start();
+    let first = service.first_client();
+    protect(&first);
+    let identities: Vec<Client> = (0..6).map(|number| service.user(&format!("user{number}"))).collect();
+    let wait = shut_out(&identities);
+    let fresh = service.user("fresh");
+    assert!(matches!(guess(&fresh, RIGHT), Guess::TooSoon(_)));
+    // One who is trusted already is asked nothing of the kind.
+    assert_eq!(guess(&first, RIGHT), Guess::Right);
+
+    thread::sleep(wait);
+    assert_eq!(guess(&fresh, RIGHT), Guess::Right);
+    for user in &identities[..4] {
+        assert_eq!(guess(user, WRONG), Guess::Wrong);
+    }
+}
+
+#[test]
+fn who_leaves_before_the_answer_has_guessed_all_the_same() {
+    let Some(python) = Python::find() else { return };
+    let service = Service::start();
+    protect(&service.first_client());
+    let user = with_identity(service.user("user"));
+
+    for number in 1..=4 {
+        let mut leaving = attack(&python, &service, &user, WRONG);
+        Outcome::of(leaving.arg("--hang-up"), "").unwrap().succeeded();
+        let logged = || service.daemon.logged().matches(EVALUATED).count();
+        wait_until("the guess is logged", GENEROUS, || logged() == number).expect("an entry for each guess");
+    }
+    // They count: the next one has to wait, or the one after it on a slow machine. Uncounted, four would not.
+    let told_to_wait = (0..3).any(|_| matches!(guess(&user, WRONG), Guess::TooSoon(_)));
+    assert!(told_to_wait, "{}", service.daemon.logged());
+
+    let service = service.restart(nix::sys::signal::Signal::SIGTERM);
+    let mut leaving = attack(&python, &service, &user, RIGHT);
+    Outcome::of(leaving.arg("--hang-up"), "").unwrap().succeeded();
+    let log = || service.daemon.logged();
+    wait_until("the client is let in", GENEROUS, || service.trusts(&user)).expect("an enrolment");
+    wait_until("it is logged", GENEROUS, || log().contains("authenticated with the passphrase"))
+        .expect("an entry for the enrolment");
+    run(&user, &["list"]).prints(NO_INSTANCES);
+}
+
+/// Four processes of one user, as fast as they can, for ten seconds.
+#[test]
+#[cfg(target_os = "linux")] // Where a process's memory is read in /proc.
+fn an_attack_gets_few_guesses_and_keeps_no_trusted_client_from_its_work() {
+    let Some(python) = Python::find() else { return };
+    let service = Service::start();
+    let first = service.first_client();
+    protect(&first);
+    let attackers: Vec<Attacker> = (0..4)
+        .map(|number| {
+            let user = with_identity(service.user(&format!("attacker{number}")));
+            Attacker::start(attack(&python, &service, &user, WRONG).args(["--seconds", "10"]))
+        })
+        .collect();
+
+    // Until it is seen to be under way, there is nothing to be kept up by.
+    wait_until("the attack begins", GENEROUS, || service.daemon.logged().contains(NOT_EVALUATED)).unwrap();
+    let (mut most_memory, mut slowest) = (0, Duration::ZERO);
+    let mut rounds = 0;
+    while rounds < 3 || attackers.iter().any(|attacker| !attacker.process.is_finished()) {
+        rounds += 1;
+        // Unset, set again: the set one is hashed.
+        for arguments in
+            [&["list"][..], &["set", "local.passphrase="], &["set", "local.passphrase=open sesame"]]
+        {
+            let began = Instant::now();
+            let expected = if arguments == ["list"] { NO_INSTANCES } else { "" };
+            run(&first, arguments).prints(expected);
+            slowest = slowest.max(began.elapsed());
+            most_memory = most_memory.max(resident_kib(&service));
+        }
+    }
+    assert!(slowest < GENEROUS, "a trusted client was served after {slowest:?}");
+    assert!(most_memory < 80 * 1024, "the daemon took {most_memory} KiB");
+
+    let answers: Vec<Outcome> = attackers.into_iter().map(Attacker::end).collect();
+    let count = |code: &str| -> usize { answers.iter().map(|outcome| outcome.count_of(code)).sum() };
+    let (evaluated, told_to_wait) = (count("INVALID_ARGUMENT"), count("RESOURCE_EXHAUSTED"));
+    let logged = service.daemon.logged();
+    assert_eq!(logged.matches(EVALUATED).count(), evaluated);
+    // Four, and one more after 1, 3 and 7 seconds; after 15 only if this machine is slow.
+    assert!((4..=8).contains(&evaluated), "{evaluated} guesses were evaluated");
+    assert!(told_to_wait > 100, "no attack: {answers:?}");
+    assert_eq!(service.trusted(), 1);
+}
+
+#[test]
+fn many_users_together_have_a_budget() {
+    if !is_root() {
+        return skip("needs root, to act as several users");
+    }
+    let service = Service::start();
+    let first = service.first_client();
+    protect(&first);
+    let began = Instant::now();
+    let users: Vec<Client> = (0..100)
+        .map(|number| {
+            let account = Account { uid: 3000 + number, gid: 3000 + number, groups: Vec::new() };
+            service.user_as(&format!("user{number}"), account)
+        })
+        .collect();
+    let mut guesses = Vec::new();
+    for users in users.chunks(20) {
+        let outcomes = at_once(users.iter().map(|user| user.command(&["authenticate", WRONG])));
+        guesses.extend(outcomes.iter().map(Guess::of));
+        run(&first, &["list"]).prints(NO_INSTANCES);
+    }
+    assert!(began.elapsed() < Duration::from_secs(60), "this machine is too slow for a minute's budget");
+    let evaluated = guesses.iter().filter(|guess| **guess == Guess::Wrong).count();
+    assert_eq!((evaluated, guesses.len() - evaluated), (60, 40), "{guesses:?}");
+    // A newcomer who knows the passphrase has to wait too, for no longer than the budget's minute.
+    let Guess::TooSoon(wait) = guess(&service.user("newcomer"), RIGHT) else { panic!("no budget") };
+    assert!(wait <= Duration::from_secs(60), "{wait:?}");
+    assert_eq!(guess(&first, RIGHT), Guess::Right);
+}
+
+/// What a guess came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guess {
+    Right,
+    Wrong,
+    /// Not evaluated; the user was told to wait so long.
+    TooSoon(Duration),
+}
+
+impl Guess {
+    #[track_caller]
+    fn of(outcome: &Outcome) -> Self {
+        if outcome.code == 0 {
+            outcome.prints("");
+            return Self::Right;
+        }
+        let wait = outcome
+            .stderr
+            .strip_prefix("authenticate failed: Too many failed attempts. Try again in ")
+            .and_then(|rest| rest.strip_suffix(" s.\n"));
+        let Some(wait) = wait else {
+            outcome.fails(2, "authenticate failed: Passphrase is not correct.", &[]);
+            return Self::Wrong;
+        };
+        outcome.fails(2, "", &[]);
+        let seconds = wait.parse().expect("whole seconds");
+        assert!(seconds > 0, "{outcome:?}");
+        Self::TooSoon(Duration::from_secs(seconds))
+    }
+}
+
+#[track_caller]
+fn guess(user: &Client, passphrase: &str) -> Guess {
+    Guess::of(&run(user, &["authenticate", passphrase]))
+}
+
+#[track_caller]
+fn protect(first: &Client) {
+    run(first, &["set", &format!("local.passphrase={RIGHT}")]).prints("");
+}
+
+/// Guesses wrongly, in turns, until there are two seconds or more to wait: time enough for what is then tried
+/// before they are over. Returns how long there is to wait.
+///
+/// Each wait that is told before must be long enough, and no guess may be evaluated sooner than it should.
+#[track_caller]
+fn shut_out<'a>(users: impl IntoIterator<Item = &'a Client>) -> Duration {
+    let users: Vec<&Client> = users.into_iter().collect();
+    let (began, mut failures, mut waited) = (Instant::now(), 0, false);
+    for user in users.into_iter().cycle() {
+        match guess(user, WRONG) {
+            Guess::Wrong => {
+                failures += 1;
+                waited = false;
+                // After the fourth failure one second has to pass, then two, then four.
+                let passed = (4..failures).map(|failures| 1 << (failures - 4)).sum();
+                assert!(began.elapsed() >= Duration::from_secs(passed), "{failures} failures so soon");
+            }
+            Guess::TooSoon(wait) => {
+                assert!(failures >= 4, "told to wait after {failures} failures");
+                assert!(!waited, "the wait was longer than told");
+                if wait >= Duration::from_secs(2) {
+                    return wait;
+                }
+                thread::sleep(wait);
+                waited = true;
+            }
+            Guess::Right => panic!("{WRONG} was right"),
+        }
+    }
+    unreachable!("the users take turns")
+}
+
+/// A user who has a certificate and a key.
+#[track_caller]
+fn with_identity(user: Client) -> Client {
+    run(&user, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+    user
+}
+
+/// The script that guesses, as this user.
+fn attack(python: &Python, service: &Service, user: &Client, passphrase: &str) -> Command {
+    let mut command = python.script("guesses.py");
+    command
+        .arg("--socket")
+        .arg(&service.daemon.socket)
+        .arg("--root")
+        .arg(&service.daemon.root_certificate)
+        .arg("--certificate")
+        .arg(user.certificate())
+        .arg("--key")
+        .arg(user.key())
+        .args(["--passphrase", passphrase]);
+    command
+}
+
+/// One who guesses while the test goes on.
+struct Attacker {
+    process: thread::JoinHandle<Outcome>,
+}
+
+impl Attacker {
+    fn start(command: &mut Command) -> Self {
+        let child: Child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("an attacker");
+        // It ends by itself.
+        let process = thread::spawn(|| child.wait_with_output().expect("an end").into());
+        Self { process }
+    }
+
+    /// What the script printed: it failed at nothing.
+    fn end(self) -> Outcome {
+        self.process.join().expect("no panic").succeeded()
+    }
+}
+
+/// Judges of the script's outcome.
+trait Answers {
+    fn succeeded(self) -> Self;
+
+    /// How often the answer had this code.
+    fn count_of(&self, code: &str) -> usize;
+}
+
+impl Answers for Outcome {
+    #[track_caller]
+    fn succeeded(self) -> Self {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
+        self
+    }
+
+    fn count_of(&self, code: &str) -> usize {
+        let number = self.stdout.lines().find_map(|line| line.strip_prefix(code)?.strip_prefix(' '));
+        number.map_or(0, |number| number.parse().expect("a number"))
+    }
+}
+
+/// What the daemon has in memory just now.
+#[cfg(target_os = "linux")]
+fn resident_kib(service: &Service) -> u64 {
+    let path = format!("/proc/{}/status", service.daemon.pid());
+    let status = std::fs::read_to_string(path).expect("the daemon's status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
