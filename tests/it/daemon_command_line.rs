@@ -102,3 +102,80 @@ fn each_verbosity_is_taken_and_says_no_less_than_the_one_before() {
     }
     assert!(before > 0, "nothing is ever logged");
 }
+
+#[test]
+fn settings_come_from_a_file_and_the_environment_too() {
+    let sandbox = Sandbox::of_this_build().expect("a sandbox");
+    let file = sandbox.path("multipassd.toml");
+    fs::write(&file, "verbosity = \"debug\"\n").expect("a file");
+    let service = Service::start_in(
+        sandbox,
+        DaemonOptions {
+            arguments: vec!["--config".to_owned(), file.display().to_string()],
+            ..DaemonOptions::default()
+        },
+    );
+    assert!(service.daemon.logged().contains("DEBUG"), "{}", service.daemon.logged());
+}
+
+#[test]
+fn settings_that_are_not_understood_are_refused_by_name() {
+    let sandbox = Sandbox::of_this_build().expect("a sandbox");
+    let file = sandbox.path("multipassd.toml");
+    for (text, parts) in [
+        ("adress = \"unix:/x\"", ["adress", "multipassd.toml"]),
+        ("verbosity = \"loud\"", ["loud", "multipassd.toml"]),
+        ("address = \"ssh://x\"", ["no known transport", "multipassd.toml"]),
+    ] {
+        fs::write(&file, text).expect("a file");
+        let outcome = multipassd(&sandbox, &["--config", &file.display().to_string()]);
+        assert_eq!(outcome.code, 1, "{outcome:?}");
+        for part in parts {
+            assert!(outcome.stderr.contains(part), "no {part:?}: {outcome:?}");
+        }
+    }
+    multipassd(&sandbox, &["--config", "/nowhere.toml"]).fails(1, "", &["/nowhere.toml"]);
+}
+
+/// An ordinary user's own daemon, with nothing said about where.
+#[test]
+fn a_users_own_daemon_tells_how_to_reach_it() {
+    if !e2e::is_root() {
+        return e2e::skip("needs root, to act as a user without an environment");
+    }
+    let sandbox = Sandbox::of_this_build().expect("a sandbox");
+    let account = crate::support::outsider();
+    let home = sandbox.path("home of user");
+    fs::create_dir(&home).expect("a home");
+    std::os::unix::fs::chown(&home, Some(account.uid), Some(account.gid)).expect("its owner");
+    let command = |runtime: Option<&std::path::Path>| {
+        let mut command = e2e::Account::command(Some(&account), &sandbox.path("multipassd"));
+        command.env("HOME", &home).env_remove("MULTIPASS_STORAGE").env_remove("XDG_DATA_HOME");
+        match runtime {
+            Some(directory) => command.env("XDG_RUNTIME_DIR", directory),
+            None => command.env_remove("XDG_RUNTIME_DIR"),
+        };
+        command
+    };
+    Outcome::of(&mut command(None), "").expect("the daemon runs").fails(
+        1,
+        "",
+        &["XDG_RUNTIME_DIR", "--address"],
+    );
+
+    let told = sandbox.path("told");
+    let output = fs::File::create(&told).expect("a file");
+    let mut daemon = command(Some(&home)).stdout(output).spawn().expect("the daemon runs");
+    let listening = e2e::wait_until("it tells", std::time::Duration::from_secs(20), || {
+        fs::read_to_string(&told).is_ok_and(|text| text.lines().count() == 2)
+    });
+    // A shell reads what was told, and the client reaches the daemon by it.
+    let mut shell = e2e::Account::command(Some(&account), std::path::Path::new("sh"));
+    shell.arg("-c").arg(". \"$0\"; exec \"$1\" list").arg(&told).arg(sandbox.path("multipass"));
+    shell.env("HOME", &home).env_remove("XDG_DATA_HOME");
+    let outcome = Outcome::of(&mut shell, "").expect("the client runs");
+    daemon.kill().expect("killed");
+    daemon.wait().expect("an end");
+    listening.expect("told");
+    outcome.prints("No instances found.\n");
+}

@@ -24,6 +24,7 @@ mod interop;
 mod lifecycle;
 mod pty;
 mod python;
+mod reload;
 mod secrecy;
 mod settings;
 #[cfg(target_os = "linux")]

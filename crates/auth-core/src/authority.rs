@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
@@ -18,7 +19,7 @@ use crate::{
 /// Judges callers over one trust store.
 #[derive(Debug)]
 pub struct Authority {
-    store: Box<dyn TrustStore>,
+    store: Arc<dyn TrustStore>,
     gate: Box<dyn Gate>,
     first_client: FirstClientRule,
     guessing: Guessing,
@@ -147,7 +148,7 @@ pub enum SetPassphraseError {
 impl Authority {
     /// A judge over `store`, who opens `gate` with the first enrolment.
     #[must_use]
-    pub fn new(store: Box<dyn TrustStore>, gate: Box<dyn Gate>, first_client: FirstClientRule) -> Self {
+    pub fn new(store: Arc<dyn TrustStore>, gate: Box<dyn Gate>, first_client: FirstClientRule) -> Self {
         Self { store, gate, first_client, guessing: Guessing::default() }
     }
 

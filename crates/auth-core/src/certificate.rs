@@ -86,3 +86,17 @@ impl fmt::Debug for ClientCertificate {
         f.debug_tuple("ClientCertificate").field(&self.fingerprint).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_has_a_largest_size() {
+        for (length, expected) in
+            [(16 * 1024, CertificateError::NotX509), (16 * 1024 + 1, CertificateError::TooLong)]
+        {
+            assert_eq!(ClientCertificate::from_der(vec![0; length]), Err(expected), "{length}");
+        }
+    }
+}

@@ -19,6 +19,6 @@ pub use authority::{
 pub use caller::{Caller, Channel, FirstClientRule, Source};
 pub use certificate::{CertificateError, ClientCertificate, Fingerprint};
 pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
-pub use store::file::{Damage, FileStore};
+pub use store::file::{Damage, FileStore, Stamp};
 pub use store::memory::MemoryStore;
 pub use store::{Condition, Enrolment, Outcome, StoreError, TrustStore};

@@ -1,56 +1,206 @@
-//! What the administrator says on the command line.
+//! What the administrator says: on the command line, in the environment, in a file. What is said nearer
+//! to the start of the daemon wins, and what is not understood is refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Parser, ValueEnum};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
 use transport::Endpoint;
 
+/// The configuration of the machine's daemon.
+const SYSTEM_FILE: &str = "/etc/multipassd.toml";
+/// Environment variables of settings begin so: `MULTIPASSD_ADDRESS`.
+const PREFIX: &str = "MULTIPASSD_";
+
 /// Runs the Multipass service: it lets clients in and serves them.
+///
+/// Each option is also a setting in the configuration file, with '_' for '-', and an environment variable
+/// in capitals that begins with MULTIPASSD_. The command line wins over the environment, which wins over
+/// the file.
 #[derive(Debug, Parser)]
 #[command(name = "multipassd", version, disable_version_flag = true)]
 pub struct Arguments {
-    /// Where log messages go: the system's log, or standard error
-    #[arg(long, value_enum, default_value_t = Logger::Stderr)]
-    pub logger: Logger,
-
-    /// How much is logged
-    #[arg(short = 'V', long, value_enum, default_value_t = Verbosity::Info)]
-    pub verbosity: Verbosity,
-
-    /// Where to listen, as unix:/path or host:port [default: the platform's]
-    #[arg(long)]
-    pub address: Option<Endpoint>,
-
-    /// Where to publish the root certificate, which clients need in order to trust this daemon
-    /// [default: the system's file when run by root, else a file in the data directory]
+    /// The configuration file, in TOML [default: /etc/multipassd.toml if it exists]
     #[arg(long, value_name = "FILE")]
-    pub root_cert: Option<PathBuf>,
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    given: Given,
 
     /// Print the version
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
 }
 
+/// What was given; the rest is left to the environment and the file.
+#[derive(Debug, Parser, Serialize)]
+struct Given {
+    /// Where log messages go: the system's log, or standard error [default: stderr]
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logger: Option<Logger>,
+
+    /// How much is logged [default: info]
+    #[arg(short = 'V', long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verbosity: Option<Verbosity>,
+
+    /// Where to listen, as unix:/path [default: the platform's when run by root, else a socket in
+    /// XDG_RUNTIME_DIR]
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_written")]
+    address: Option<Endpoint>,
+
+    /// Where to publish the root certificate, which clients need in order to trust this daemon
+    /// [default: the system's file when run by root, else a file in the data directory]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_cert: Option<PathBuf>,
+}
+
+/// What the daemon does, from all sources.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where log messages go.
+    #[serde(default)]
+    pub logger: Logger,
+    /// How much is logged.
+    #[serde(default)]
+    pub verbosity: Verbosity,
+    /// Where to listen, if not at the usual place.
+    #[serde(default, deserialize_with = "endpoint")]
+    pub address: Option<Endpoint>,
+    /// Where to publish the root certificate, if not at the usual place.
+    #[serde(default)]
+    pub root_cert: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file that was named is not there.
+    #[error("there is no configuration file {0}")]
+    NoFile(PathBuf),
+    /// A key is unknown, or a value is not one of its key.
+    #[error("{0}")]
+    Invalid(#[from] Box<figment::Error>),
+}
+
+impl Arguments {
+    /// Joins the command line with the environment and the file.
+    ///
+    /// # Errors
+    /// The file that was named does not exist, or something in any of the sources is not understood.
+    pub fn settings(&self) -> Result<Settings, SettingsError> {
+        let mut sources = Figment::new();
+        let file = match &self.config {
+            Some(file) if !file.is_file() => return Err(SettingsError::NoFile(file.clone())),
+            Some(file) => Some(file.as_path()),
+            // What is there and cannot be read is an error; only what is not there is left out.
+            None => Some(Path::new(SYSTEM_FILE)).filter(|file| file.symlink_metadata().is_ok()),
+        };
+        if let Some(file) = file {
+            // Exactly this file: figment would look for it in the directories above as well.
+            sources = sources.merge(Toml::file_exact(file));
+        }
+        let sources = sources.merge(Env::prefixed(PREFIX)).merge(Serialized::defaults(&self.given));
+        Ok(sources.extract().map_err(Box::new)?)
+    }
+}
+
+fn as_written<S: Serializer>(endpoint: &Option<Endpoint>, to: S) -> Result<S::Ok, S::Error> {
+    endpoint.as_ref().map(Endpoint::to_string).serialize(to)
+}
+
+fn endpoint<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Endpoint>, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(from)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
 /// Where log messages go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Logger {
     /// The system's log: the journal on Linux.
     Platform,
     /// Standard error.
+    #[default]
     Stderr,
 }
 
 /// The least severe messages that are logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Verbosity {
     /// Failures of the daemon.
     Error,
     /// What an administrator should look at.
     Warning,
     /// Who was let in, and changes.
+    #[default]
     Info,
     /// Every connection and call.
     Debug,
     /// Everything.
     Trace,
+}
+
+#[cfg(test)]
+mod tests {
+    use figment::Jail;
+
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        Arguments::try_parse_from([&["multipassd"], arguments].concat()).unwrap().settings()
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's closures return its own error")]
+    fn what_is_said_nearer_wins() {
+        Jail::expect_with(|jail| {
+            jail.create_file(
+                "file.toml",
+                "verbosity = \"error\"\naddress = \"unix:/file\"\nroot_cert = \"/file\"",
+            )?;
+            jail.set_env("MULTIPASSD_ADDRESS", "unix:/environment");
+            jail.set_env("MULTIPASSD_ROOT_CERT", "/environment");
+            let joined = settings(&["--config", "file.toml", "--root-cert", "/flag"]).unwrap();
+            assert_eq!(joined.verbosity, Verbosity::Error);
+            assert_eq!(joined.address, Some("unix:/environment".parse().unwrap()));
+            assert_eq!(joined.root_cert, Some("/flag".into()));
+            assert_eq!(joined.logger, Logger::Stderr);
+            Ok(())
+        });
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's closures return its own error")]
+    fn what_is_not_understood_is_refused_by_name() {
+        for (file, variable, part) in [
+            ("adress = \"unix:/x\"", None, "adress"),
+            ("verbosity = \"loud\"", None, "loud"),
+            ("address = \"http://x\"", None, "'http' is no known transport"),
+            ("address =", None, "file.toml"),
+            ("", Some(("MULTIPASSD_VERBOSE", "debug")), "verbose"),
+            ("", Some(("MULTIPASSD_LOGGER", "paper")), "paper"),
+        ] {
+            Jail::expect_with(|jail| {
+                jail.create_file("file.toml", file)?;
+                if let Some((name, value)) = variable {
+                    jail.set_env(name, value);
+                }
+                let error = settings(&["--config", "file.toml"]).unwrap_err().to_string();
+                assert!(error.contains(part), "{file:?} {variable:?}: {error}");
+                Ok(())
+            });
+        }
+        let missing = settings(&["--config", "/nowhere/file.toml"]).unwrap_err();
+        assert!(missing.to_string().contains("/nowhere/file.toml"));
+    }
 }

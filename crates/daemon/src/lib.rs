@@ -5,8 +5,10 @@
 //! drive the service with a store and a transport of their own; the program is `main.rs`.
 
 pub mod config;
+mod gate;
 pub mod logging;
 pub mod platform;
+mod reload;
 pub mod run;
 mod serve;
 pub mod server_identity;

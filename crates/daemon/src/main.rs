@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use daemon::config::Arguments;
+use daemon::config::{Arguments, Logger, Verbosity};
 use daemon::{logging, run};
 
 fn main() -> ExitCode {
@@ -15,8 +15,17 @@ fn main() -> ExitCode {
             return if message.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    logging::start(arguments.logger, arguments.verbosity);
-    match run::run(&arguments) {
+    let settings = match arguments.settings() {
+        Ok(settings) => settings,
+        Err(error) => {
+            // There is no log yet: where it goes is one of the settings.
+            logging::start(Logger::Stderr, Verbosity::Error);
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::start(settings.logger, settings.verbosity);
+    match run::run(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", logging::with_causes(&error));

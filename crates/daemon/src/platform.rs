@@ -146,3 +146,69 @@ pub fn raise_descriptor_limit() -> u64 {
 pub fn raise_descriptor_limit() -> u64 {
     u64::MAX
 }
+
+/// Requests to look at the files again.
+#[derive(Debug)]
+pub struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    /// Begins to listen for them. Without this a hangup would end the daemon.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Windows has none.
+    pub async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+/// What a service manager wants to know.
+#[derive(Clone, Copy, Debug)]
+pub enum Stage {
+    /// Clients can connect.
+    Ready,
+    /// The daemon is about to end.
+    Stopping,
+}
+
+/// Tells systemd, if it started the daemon (`Type=notify`); elsewhere nothing.
+pub fn tell_manager(stage: Stage) {
+    #[cfg(target_os = "linux")]
+    {
+        let state = match stage {
+            Stage::Ready => sd_notify::NotifyState::Ready,
+            Stage::Stopping => sd_notify::NotifyState::Stopping,
+        };
+        if let Err(error) = sd_notify::notify(&[state]) {
+            tracing::warn!("cannot tell the service manager: {error}");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = stage;
+}
+
+/// Where the daemon listens if nobody says otherwise: the system's place for the machine's daemon, the
+/// user's own for a user's. `None` if the user has none.
+#[must_use]
+pub fn default_endpoint() -> Option<transport::Endpoint> {
+    if is_system_service() {
+        return Some(transport::default_endpoint());
+    }
+    let directory =
+        std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute())?;
+    Some(transport::Endpoint::Unix(directory.join("multipassd.sock")))
+}

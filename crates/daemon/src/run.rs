@@ -6,17 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{
-    Authority, Damage, Enrolled, FileStore, FirstClientRule, Gate, NoGate, StoreError, TrustStore, private,
-};
+use auth_core::{Authority, Damage, FileStore, FirstClientRule, StoreError, TrustStore, private};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use transport::tls::{ServerTls, TlsError};
 use transport::{Endpoint, ListenError, Listener};
-use transport_unix::{SocketAccess, UnixGate, UnixTransport};
+use transport_unix::UnixTransport;
 
-use crate::config::Arguments;
-use crate::platform::{self, Directories, NoDirectory};
+use crate::config::Settings;
+use crate::gate::{SocketGate, access};
+use crate::platform::{self, Directories, NoDirectory, Stage};
+use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
 use crate::{Service, serve};
 
@@ -69,6 +69,9 @@ pub enum RunError {
     /// The address is of a transport that this daemon does not have.
     #[error("cannot listen on {0}: this daemon listens on Unix sockets; write unix:/path")]
     NoTransport(Endpoint),
+    /// An ordinary user's daemon has no place for its socket.
+    #[error("XDG_RUNTIME_DIR is not set; name a socket of your own with --address unix:/path")]
+    NoRuntimeDirectory,
     /// No more connections are accepted.
     #[error("the service ended unexpectedly")]
     Ended,
@@ -81,21 +84,21 @@ pub enum RunError {
 ///
 /// # Errors
 /// It could not start.
-pub fn run(arguments: &Arguments) -> Result<(), RunError> {
+pub fn run(settings: &Settings) -> Result<(), RunError> {
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
-    let result = runtime.block_on(start(arguments));
+    let result = runtime.block_on(start(settings));
     // A call that hashes or writes when the time is up does not hold the daemon back: what it has not
     // yet stored it has not yet confirmed.
     runtime.shutdown_background();
     result
 }
 
-async fn start(arguments: &Arguments) -> Result<(), RunError> {
+async fn start(settings: &Settings) -> Result<(), RunError> {
     let directories = Directories::find()?;
     let data = directories.data;
     let now = SystemTime::now();
@@ -104,27 +107,55 @@ async fn start(arguments: &Arguments) -> Result<(), RunError> {
         .and_then(|()| private::directory(&data))
         .map_err(|source| RunError::Data { path: data.clone(), source })?;
     let _alone = lock_data(&data)?;
-    let store = FileStore::open(&data, now, report_damage)?;
-    let published = arguments.root_cert.clone().unwrap_or(directories.root_certificate);
+    let store = Arc::new(FileStore::open(&data, now, report_damage)?);
+    let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
     let tls = ServerTls::new(identity)?;
 
-    let endpoint = arguments.address.clone().unwrap_or_else(transport::default_endpoint);
-    let (listener, authority) = listen(&endpoint, tls.clone(), store).await?;
+    let endpoint = match &settings.address {
+        Some(endpoint) => endpoint.clone(),
+        None => platform::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?,
+    };
+    let (listener, authority, gate) = listen(&endpoint, tls.clone(), Arc::clone(&store)).await?;
     let service = Arc::new(Service::new(authority, data.clone()));
     let stop = CancellationToken::new();
     for endpoint in listener.endpoints() {
         tracing::info!("listening on {endpoint}");
     }
-    tokio::spawn(server_identity::keep_fresh(tls, data, published, CERTIFICATE_CHECK, SystemTime::now));
+    tokio::spawn(server_identity::keep_fresh(
+        tls,
+        data,
+        published.clone(),
+        CERTIFICATE_CHECK,
+        SystemTime::now,
+    ));
+    tokio::spawn(follow(store, gate, platform::Hangups::new().map_err(RunError::Runtime)?));
     let mut serving = tokio::spawn(serve(listener, service, stop.clone()));
+    if !platform::is_system_service() {
+        tell_how_to_reach(&endpoint, &published);
+    }
+    platform::tell_manager(Stage::Ready);
     tokio::select! {
         asked = platform::asked_to_stop() => asked.map_err(RunError::Runtime)?,
         _ = &mut serving => return Err(RunError::Ended),
     }
     tracing::info!("stopping");
+    platform::tell_manager(Stage::Stopping);
     stop.cancel();
     serving.await.map_err(|error| RunError::Runtime(error.into()))
+}
+
+/// Says, ready for a shell, how clients reach a daemon that is not the system's.
+#[expect(clippy::print_stdout, reason = "this is the program's output; the log goes elsewhere")]
+fn tell_how_to_reach(endpoint: &Endpoint, root_certificate: &Path) {
+    println!("export MULTIPASS_SERVER_ADDRESS={}", quoted(&endpoint.to_string()));
+    println!("export MULTIPASS_ROOT_CERT={}", quoted(&root_certificate.display().to_string()));
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-".contains(&byte));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// Keeps other daemons away from the data for as long as the returned file is open.
@@ -154,40 +185,21 @@ fn report_damage(part: &Damage) {
 async fn listen(
     endpoint: &Endpoint,
     tls: ServerTls,
-    store: FileStore,
-) -> Result<(Box<dyn Listener>, Authority), RunError> {
+    store: Arc<FileStore>,
+) -> Result<(Box<dyn Listener>, Authority, SocketGate), RunError> {
     if !matches!(endpoint, Endpoint::Unix(_)) {
         return Err(RunError::NoTransport(endpoint.clone()));
     }
-    let (admin_gid, access) = match platform::is_system_service() {
-        true => {
-            let group = platform::admin_group().map_err(RunError::Groups)?;
-            let access = match store.is_empty() {
-                true => SocketAccess::Group(group),
-                false => SocketAccess::Everyone,
-            };
-            (Some(group), access)
-        }
-        false => (None, SocketAccess::Private),
+    let admin_gid = match platform::is_system_service() {
+        true => Some(platform::admin_group().map_err(RunError::Groups)?),
+        false => None,
     };
     let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
-    let listener = UnixTransport::new(access)
+    let listener = UnixTransport::new(access(admin_gid, store.is_empty()))
         .bind(endpoint, tls)
         .await
         .map_err(|source| RunError::Listen { endpoint: endpoint.clone(), source })?;
-    let gate: Box<dyn Gate> = match access {
-        SocketAccess::Private => Box::new(NoGate),
-        SocketAccess::Group(_) | SocketAccess::Everyone => Box::new(SocketGate(listener.gate())),
-    };
-    Ok((Box::new(listener), Authority::new(Box::new(store), gate, first_client)))
-}
-
-/// Opens the socket to everyone once a client is enrolled.
-#[derive(Debug)]
-struct SocketGate(UnixGate);
-
-impl Gate for SocketGate {
-    fn open(&self, _because: &Enrolled) -> io::Result<()> {
-        self.0.set(SocketAccess::Everyone)
-    }
+    let gate = SocketGate { socket: listener.gate(), admin_gid };
+    let authority = Authority::new(store, Box::new(gate.clone()), first_client);
+    Ok((Box::new(listener), authority, gate))
 }

@@ -29,8 +29,30 @@ pub struct FileStore {
     state: RwLock<State>,
     /// One change at a time in this process; the lock file keeps other processes out.
     changing: Mutex<()>,
+    /// How the trust file looked when it was last read or written.
+    seen: Mutex<Option<Stamp>>,
     /// Told of each damaged part that was set aside.
     report: Box<dyn Fn(&Damage) + Send + Sync>,
+}
+
+/// What changes when a file is written to or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl Stamp {
+    /// None if there is no such file, or it cannot be looked at.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
 }
 
 /// A damaged part of the trust file, which was set aside.
@@ -109,8 +131,36 @@ impl FileStore {
             files.write_clients(&clients.text)?;
         }
         let state = State { clients: clients.fingerprints, passphrase, armed };
+        let seen = Mutex::new(Stamp::of(&files.clients));
         let report = Box::new(report);
-        Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), report })
+        Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
+    }
+
+    /// Whether somebody else has changed the trust file since it was last read. A look at the file's
+    /// metadata; quick, though *blocking*.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != Stamp::of(&self.files.clients)
+    }
+
+    /// How the trust file looks now; `None` if there is none. *Blocking*, as [`Self::is_stale`].
+    #[must_use]
+    pub fn stamp(&self) -> Option<Stamp> {
+        Stamp::of(&self.files.clients)
+    }
+
+    /// Reads again what is on the disk. *Blocking*.
+    ///
+    /// # Errors
+    /// It cannot be read; what was known before stays in force.
+    pub fn reload(&self) -> Result<(), StoreError> {
+        self.change(|_, state| {
+            // Who was put there by hand counts as enrolled too.
+            if !state.armed {
+                self.files.mark_enrolled_once()?;
+            }
+            Ok(())
+        })
     }
 
     // A panic cannot leave the state half changed: each change is one assignment.
@@ -133,6 +183,7 @@ impl FileStore {
             Ok(_) => Some(state),
             Err(_) => self.on_disk().ok().map(|(_, state)| state),
         };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Stamp::of(&self.files.clients);
         if let Some(state) = state {
             *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
         }

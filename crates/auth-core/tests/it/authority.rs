@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use auth_core::{
     Admission, Authenticated, Caller, Channel, Condition, Denied, Enrolment, Fingerprint, FirstClientClaim,
@@ -360,5 +361,35 @@ fn a_trusted_client_sets_and_unsets_the_passphrase() {
         set(None).unwrap();
         assert!(!bench.authority.passphrase_is_set(), "{kind:?}");
         assert_eq!(given("new words"), Answer::NoPassphraseSet, "{kind:?}");
+    }
+}
+
+/// The wait that a caller is told is never too short, and never longer than it need be.
+#[test]
+fn who_guesses_too_often_is_told_how_long_to_wait() {
+    let (alice, bob) = (certificate("alice"), certificate("bob"));
+    let bench = Bench::new(Kind::Memory, Past::Enrolled, &alice, RULE);
+    by_passphrase(&bench.store);
+    let start = Instant::now();
+    let guess = |caller: &Caller, after: Duration| {
+        let guess = bench.authority.begin_guess(caller, passphrase("wrong"), start + after)?;
+        bench.authority.authenticate(guess, now())
+    };
+    for _ in 0..4 {
+        assert!(matches!(guess(&stranger(&bob), Duration::ZERO), Err(Denied::WrongPassphrase)));
+    }
+    // A second after the fourth failure; then two.
+    for (after, expected) in [(0, 1), (1, 1), (999, 1), (1000, 0), (1000, 2), (1001, 2), (2000, 1), (2001, 1)]
+    {
+        let told = match guess(&stranger(&bob), Duration::from_millis(after)) {
+            Err(Denied::TooManyGuesses { seconds }) => seconds,
+            Err(Denied::WrongPassphrase) => 0,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected, "after {after} ms");
+    }
+    // A trusted client may err as often as it likes.
+    for _ in 0..10 {
+        assert!(matches!(guess(&stranger(&alice), Duration::ZERO), Err(Denied::WrongPassphrase)));
     }
 }

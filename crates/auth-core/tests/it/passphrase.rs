@@ -1,6 +1,7 @@
 //! The passphrase: which ones match, how they are stored, and that they are never shown.
 
 use std::fs;
+use std::sync::Arc;
 #[cfg(target_os = "linux")]
 use std::sync::Barrier;
 
@@ -178,8 +179,8 @@ fn nothing_shows_a_passphrase_or_its_hash() {
         format!("{file:?} {file:#?} {memory:?} {memory:#?}"),
         format!("{:?}", auth_core::Condition::PassphraseIs(hash.clone())),
     ];
-    shown.push(format!("{:#?}", authority(Box::new(file))));
-    shown.push(format!("{:#?}", authority(Box::new(memory))));
+    shown.push(format!("{:#?}", authority(Arc::new(file))));
+    shown.push(format!("{:#?}", authority(Arc::new(memory))));
     for text in shown {
         for secret in secrets {
             assert!(!text.contains(secret), "{secret} in {text}");

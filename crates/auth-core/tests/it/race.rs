@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Barrier, LazyLock, Mutex};
+use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
 use auth_core::{
@@ -19,7 +19,7 @@ static CLIENTS: LazyLock<Vec<ClientCertificate>> =
     LazyLock::new(|| (0..CALLERS).map(|n| certificate(&format!("client-{n}"))).collect());
 
 fn authority(store: impl TrustStore + 'static) -> Authority {
-    Authority::new(Box::new(store), Box::new(NoGate), RULE)
+    Authority::new(Arc::new(store), Box::new(NoGate), RULE)
 }
 
 /// Those of the sixteen whom a daemon trusts.

@@ -218,7 +218,7 @@ impl Bench {
         let log = Log::default();
         let store = Shared::new(WatchedStore { inner: store, log: Arc::clone(&log), fails: false.into() });
         let gate = Shared::new(WatchedGate { log: Arc::clone(&log), fails: false.into() });
-        let authority = Authority::new(Box::new(store.clone()), Box::new(gate.clone()), rule);
+        let authority = Authority::new(Arc::new(store.clone()), Box::new(gate.clone()), rule);
         Self { authority, store, gate, data, log }
     }
 

@@ -39,7 +39,7 @@ impl TestService {
         let tls = ServerTls::new(identity).unwrap();
         let listener = UnixTransport::default().listen(&endpoint, tls.clone()).await.unwrap();
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
-        let authority = Authority::new(Box::new(store), Box::new(NoGate), rule);
+        let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule);
         let service = Arc::new(Service::new(authority, directory.path().to_owned()));
         let stop = CancellationToken::new();
         tokio::spawn(serve(listener, service, stop.clone()));
