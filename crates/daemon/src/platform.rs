@@ -103,28 +103,44 @@ pub fn admin_group() -> io::Result<u32> {
     Ok(0)
 }
 
-/// Waits until the daemon is asked to stop.
-///
-/// # Errors
-/// Signals cannot be received.
-#[cfg(unix)]
-pub async fn asked_to_stop() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    Ok(())
+/// Requests to stop.
+#[derive(Debug)]
+pub struct StopRequests {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 2],
 }
 
-/// Waits until the daemon is asked to stop.
-///
-/// # Errors
-/// Signals cannot be received.
-#[cfg(windows)]
-pub async fn asked_to_stop() -> io::Result<()> {
-    tokio::signal::ctrl_c().await
+impl StopRequests {
+    /// Begins to listen for them: before anything is there that an unhandled signal would leave behind.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub fn new() -> io::Result<Self> {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            #[cfg(unix)]
+            signals: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
+        })
+    }
+
+    /// Waits for one.
+    ///
+    /// # Errors
+    /// Signals cannot be received.
+    pub async fn next(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt] = &mut self.signals;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
+        }
+        #[cfg(not(unix))]
+        tokio::signal::ctrl_c().await
+    }
 }
 
 /// Lets the daemon use as many descriptors as the administrator allows, and tells how many: each

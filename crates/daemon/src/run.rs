@@ -99,6 +99,7 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
 }
 
 async fn start(settings: &Settings) -> Result<(), RunError> {
+    let mut stop_requests = platform::StopRequests::new().map_err(RunError::Runtime)?;
     let directories = Directories::find()?;
     let data = directories.data;
     let now = SystemTime::now();
@@ -136,7 +137,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     }
     platform::tell_manager(Stage::Ready);
     tokio::select! {
-        asked = platform::asked_to_stop() => asked.map_err(RunError::Runtime)?,
+        asked = stop_requests.next() => asked.map_err(RunError::Runtime)?,
         _ = &mut serving => return Err(RunError::Ended),
     }
     tracing::info!("stopping");
