@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task tells a person what it does")]
 
+mod bench;
 mod ci;
 mod command;
 mod demo;
@@ -30,6 +31,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure what the programs cost, beside the least that they could cost.
+    ///
+    /// It fails where a figure is beyond what it must keep. The machine should have nothing else to do.
+    Bench(bench::Options),
     /// Check everything that CI checks, installing the tools that it needs.
     ///
     /// Every step runs, whatever became of those before it, and a table at the end says how each one went.
@@ -61,6 +66,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match task {
+        Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci { steps } => ci::run(&workspace, &steps),
         Task::Demo => demo::run(&workspace),
         Task::Layers => layers::run(&workspace),
@@ -91,6 +97,12 @@ mod tests {
     fn ci_takes_single_steps() {
         let cli = Cli::try_parse_from(["cargo xtask", "ci", "fmt", "deny"]).unwrap();
         assert!(matches!(cli.task, Task::Ci { steps } if steps == [ci::Step::Fmt, ci::Step::Deny]));
+    }
+
+    #[test]
+    fn bench_takes_single_groups() {
+        let cli = Cli::try_parse_from(["cargo xtask", "bench", "--quick", "memory", "--json", "f"]);
+        assert!(matches!(cli.unwrap().task, Task::Bench(_)));
     }
 
     #[test]

@@ -1,0 +1,199 @@
+//! What the programs that `cargo xtask bench` runs have in common: a connection, and a call over it.
+//!
+//! The call is made with as little as HTTP/2 allows, so that what is measured is the service. Nothing here
+//! is shipped, and nothing here judges: the figures go to `xtask`. Unix only.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail, ensure};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message;
+use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
+use transport::{Endpoint, Transport};
+use transport_unix::UnixTransport;
+
+/// gRPC's frame around a message: a byte for compression, then four for the length.
+const FRAME: usize = 5;
+
+/// Where a service is, and what a client needs to reach it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Place {
+    /// The service's socket
+    #[arg(long)]
+    pub socket: PathBuf,
+    /// The root certificate that the service proves itself with
+    #[arg(long)]
+    pub root: PathBuf,
+    /// The client's certificate
+    #[arg(long)]
+    pub certificate: PathBuf,
+    /// The client's private key
+    #[arg(long)]
+    pub key: PathBuf,
+}
+
+/// Somebody who connects, with everything loaded that it takes.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    endpoint: Endpoint,
+    tls: ClientTls,
+}
+
+impl Visitor {
+    /// Loads the identity that `place` names.
+    ///
+    /// # Errors
+    /// A file cannot be read, or does not hold what it should.
+    pub fn of(place: &Place) -> anyhow::Result<Self> {
+        let identity = Identity::from_pem(&read(&place.certificate)?, &read(&place.key)?)?;
+        Self::with(place, identity)
+    }
+
+    /// As [`Self::of`], with another identity.
+    ///
+    /// # Errors
+    /// The root certificate cannot be read, or is none.
+    pub fn with(place: &Place, identity: Identity) -> anyhow::Result<Self> {
+        let root = RootCertificate::from_pem(&read(&place.root)?)?;
+        let tls = ClientTls::new(root, Dates::DoNotCount, Some(identity))?;
+        Ok(Self { endpoint: Endpoint::Unix(place.socket.clone()), tls })
+    }
+
+    /// Connects and completes the handshakes, of TLS and HTTP/2. It belongs into a runtime.
+    ///
+    /// # Errors
+    /// The service cannot be reached or trusted.
+    pub async fn connect(&self) -> anyhow::Result<Line> {
+        let mut connection = UnixTransport::default().dial(&self.endpoint, self.tls.clone()).await?;
+        let stream = connection.open_stream().await?;
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        // It ends with the last sender; a failure reaches the calls that it fails.
+        tokio::spawn(driver);
+        Ok(Line { sender })
+    }
+}
+
+/// A connection with HTTP/2 on it. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Line {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Line {
+    /// Asks for the instances.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn list(&mut self) -> anyhow::Result<rpc::ListReply> {
+        self.call("list", &rpc::ListRequest::default()).await
+    }
+
+    /// Makes one call, to its end.
+    ///
+    /// # Errors
+    /// The connection was lost, or the service refused.
+    pub async fn call<Reply: Message + Default>(
+        &mut self,
+        method: &str,
+        message: &impl Message,
+    ) -> anyhow::Result<Reply> {
+        let request = Request::post(format!("https://localhost/{}/{method}", rpc::SERVICE))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Full::new(framed(message)?))?;
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        let body = body.collect().await?;
+        // A refusal has its status among the headers.
+        check(body.trailers().unwrap_or(&head.headers))?;
+        let mut answer = body.to_bytes();
+        ensure!(answer.len() >= FRAME, "the reply has no frame");
+        Ok(Reply::decode(answer.split_off(FRAME))?)
+    }
+}
+
+fn framed(message: &impl Message) -> anyhow::Result<Bytes> {
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(FRAME + length);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length)?);
+    message.encode(&mut frame)?;
+    Ok(frame.freeze())
+}
+
+fn check(trailers: &HeaderMap) -> anyhow::Result<()> {
+    let text = |name| trailers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    match text("grpc-status").as_deref() {
+        Some("0") => Ok(()),
+        status => bail!(
+            "the service refused: status {}, {}",
+            status.unwrap_or("missing"),
+            text("grpc-message").unwrap_or_default()
+        ),
+    }
+}
+
+/// The whole of a file.
+///
+/// # Errors
+/// It cannot be read; the message names it.
+pub fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// Seconds since `start`.
+#[must_use]
+pub fn seconds_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64()
+}
+
+/// The middle of some figures: of an even number of them, the mean of the two in the middle. Of none, NaN.
+#[must_use]
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    let middle = figures.len() / 2;
+    let upper = figures.get(middle).copied().unwrap_or(f64::NAN);
+    match figures.len() % 2 {
+        0 => middle
+            .checked_sub(1)
+            .and_then(|lower| figures.get(lower))
+            .map_or(upper, |lower| (lower + upper) / 2.0),
+        _ => upper,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 30.0]), 3.0);
+        assert_eq!(median(vec![7.0]), 7.0);
+        assert!(median(vec![]).is_nan());
+    }
+
+    #[test]
+    fn a_message_is_framed() {
+        let mut request = rpc::GetRequest::default();
+        assert_eq!(framed(&request).unwrap(), [0; 5].as_slice());
+        request.key = "ab".to_owned();
+        assert_eq!(framed(&request).unwrap(), [0, 0, 0, 0, 4, 0x0a, 2, b'a', b'b'].as_slice());
+    }
+
+    #[test]
+    fn only_status_0_is_success() {
+        let mut trailers = HeaderMap::new();
+        assert!(check(&trailers).is_err());
+        trailers.insert("grpc-status", "16".parse().unwrap());
+        trailers.insert("grpc-message", "who".parse().unwrap());
+        assert_eq!(check(&trailers).unwrap_err().to_string(), "the service refused: status 16, who");
+        trailers.insert("grpc-status", "0".parse().unwrap());
+        assert!(check(&trailers).is_ok());
+    }
+}

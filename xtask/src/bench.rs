@@ -1,0 +1,120 @@
+//! `cargo xtask bench`: what the programs cost, beside the least that they could cost.
+//!
+//! Real processes, built for release. Whatever has a floor is measured in turns with it, so that a machine
+//! that is busy with something else slows both down. A figure has a limit that it must keep, or `bench` fails,
+//! and one to aim at.
+
+mod process;
+mod report;
+mod scenes;
+mod statistics;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+
+use self::report::{Report, Verdict};
+use self::scenes::Stage;
+use crate::command::{cargo, run as run_command};
+use crate::workspace::Workspace;
+
+/// What to measure, and where to tell of it.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Measure these alone
+    #[arg(value_enum, value_name = "GROUP")]
+    groups: Vec<Group>,
+    /// Measure less: enough to see that everything works, not to compare figures
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Figures that are measured together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Group {
+    /// Calls and connections
+    Service,
+    /// The judgement of a call
+    Admit,
+    /// From the start to the first answer, and to the end
+    Lifetime,
+    /// Memory
+    Memory,
+    /// The client's commands
+    Client,
+    /// Being let in by the passphrase
+    Authenticate,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Turns of each measurement.
+    rounds: usize,
+    /// Turns where one is a single start of a short program.
+    starts: usize,
+    /// Seconds of calls in a turn.
+    seconds: f64,
+    /// Connections in a turn.
+    connects: usize,
+    /// Judgements in a turn.
+    judgements: usize,
+    /// Passphrases in a turn. The daemon evaluates 60 a minute.
+    passphrases: usize,
+}
+
+/// Many short turns rather than few long ones: the closer a turn is to the floor's, the less the machine has
+/// changed in between.
+const FULL: Pace =
+    Pace { rounds: 15, starts: 101, seconds: 0.5, connects: 100, judgements: 500_000, passphrases: 3 };
+const QUICK: Pace =
+    Pace { rounds: 3, starts: 11, seconds: 0.2, connects: 30, judgements: 100_000, passphrases: 2 };
+
+/// Builds everything, measures, and prints a table.
+///
+/// # Errors
+/// A measurement could not be made, or a figure is beyond what it must keep.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    let build = ["build", "--release", "--package", "bench", "--package", "cli", "--package", "daemon"];
+    run_command(&mut cargo(workspace, build))?;
+    let pace = if options.quick { QUICK } else { FULL };
+    let binaries = workspace.target("release");
+    let mut report = Report::begin(options.quick);
+    let stage = Stage::set(&binaries)?;
+    for group in Group::value_variants() {
+        if options.groups.is_empty() || options.groups.contains(group) {
+            eprintln!("measuring: {}", name(*group));
+            let figures = stage.measure(*group, pace).with_context(|| name(*group))?;
+            report.figures.extend(figures);
+        }
+    }
+    println!("\n{}", report.table());
+    if let Some(path) = &options.json {
+        fs::write(path, format!("{:#}\n", report.json()))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    match report.figures.iter().filter(|figure| figure.verdict() == Verdict::Failed).count() {
+        0 => Ok(()),
+        failed => bail!("{failed} of {} figures are beyond what they must keep", report.figures.len()),
+    }
+}
+
+fn name(group: Group) -> String {
+    group.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_run_has_seven_turns_and_stays_within_the_budget_of_guesses() {
+        const { assert!(FULL.rounds >= 7 && FULL.starts >= 7) };
+        const { assert!(FULL.rounds * FULL.passphrases < 60) };
+    }
+}
