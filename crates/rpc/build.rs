@@ -1,4 +1,4 @@
-//! Generates the types and the client of `proto/multipass.proto`.
+//! Generates the types and the clients of the services in `proto`.
 //!
 //! The compiler is protox, so no `protoc` has to be installed. No server code: the daemon routes methods by
 //! its own table, which refuses what has no entry.
@@ -17,21 +17,26 @@ const SECRET_BEARING: &[&str] = &[
     ".multipass.SSHInfo",
     ".multipass.SetRequest",
     ".multipass.StartRequest",
+    ".multipass.trust.v1.SetPassphraseRequest",
 ];
+/// The services' packages.
+const PACKAGES: &[&str] = &["multipass", "multipass.trust.v1"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["multipass.proto"], ["proto"])?;
+    let descriptors = protox::compile(["multipass.proto", "trust.proto"], ["proto"])?;
 
-    let mut methods = String::from("/// Names of the service's methods, in the order of the contract.\n");
-    methods.push_str("pub const METHODS: &[&str] = &[\n");
-    let files = descriptors.file.iter().filter(|file| file.package() == "multipass");
-    for method in files.flat_map(|file| &file.service).flat_map(|service| &service.method) {
-        writeln!(methods, "    {:?},", method.name())?;
-    }
-    methods.push_str("];\n");
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("multipass.methods.rs"), methods)?;
+    for package in PACKAGES {
+        let mut methods = String::from("/// Names of the service's methods, in the order of the contract.\n");
+        methods.push_str("pub const METHODS: &[&str] = &[\n");
+        let files = descriptors.file.iter().filter(|file| file.package() == *package);
+        for method in files.flat_map(|file| &file.service).flat_map(|service| &service.method) {
+            writeln!(methods, "    {:?},", method.name())?;
+        }
+        methods.push_str("];\n");
+        fs::write(out.join(format!("{package}.methods.rs")), methods)?;
+    }
 
     tonic_prost_build::configure()
         .build_client(true)

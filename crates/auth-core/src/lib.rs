@@ -4,6 +4,7 @@
 //! caller holds the private key of the certificate in [`Caller`]. What is slow (files, Argon2id) is
 //! named *blocking*; [`Authority::admit`] never is.
 
+mod audit;
 mod authority;
 mod caller;
 mod certificate;
@@ -13,6 +14,7 @@ mod passphrase;
 pub mod private;
 mod store;
 
+pub use audit::{Actor, Audit, Entry, Event};
 pub use authority::{
     Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate, SetPassphraseError,
 };

@@ -1,5 +1,5 @@
 //! The stock Multipass service on the wire: messages, enums and a client, generated from
-//! `proto/multipass.proto`.
+//! `proto/multipass.proto`; and, in [`trust`], our own service beside it.
 //!
 //! It is the contract with deployed clients and daemons and nothing more. It does not connect, serve, decide
 //! who may call or say what a call does; there is no generated server, because the daemon routes methods by
@@ -17,6 +17,21 @@ mod generated {
 
     include!(concat!(env!("OUT_DIR"), "/multipass.rs"));
     include!(concat!(env!("OUT_DIR"), "/multipass.methods.rs"));
+}
+/// Our own service, generated from `proto/trust.proto`: who may use the service, and the ways back from a
+/// lockout. The stock programs do not know it.
+pub mod trust {
+    mod generated {
+        #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]
+
+        include!(concat!(env!("OUT_DIR"), "/multipass.trust.v1.rs"));
+        include!(concat!(env!("OUT_DIR"), "/multipass.trust.v1.methods.rs"));
+    }
+
+    pub use generated::*;
+
+    /// Full name of the service.
+    pub const SERVICE: &str = "multipass.trust.v1.Trust";
 }
 mod redacted;
 mod secret;

@@ -9,6 +9,7 @@ use crate::generated::{
     AuthenticateRequest, GetReply, LaunchRequest, MountRequest, RestartRequest, SetRequest, SshInfo,
     StartRequest,
 };
+use crate::trust::SetPassphraseRequest;
 
 struct Redacted;
 
@@ -55,3 +56,5 @@ redacted_debug!(SetRequest { key, verbosity_level, authorized } redacted { val }
 redacted_debug!(SshInfo { port, host, username } redacted { priv_key_base64 });
 
 redacted_debug!(StartRequest { instance_names, verbosity_level, timeout } redacted { password });
+
+redacted_debug!(SetPassphraseRequest {} redacted { passphrase });

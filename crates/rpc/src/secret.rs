@@ -1,4 +1,4 @@
-//! Wiping of the two messages that carry a passphrase.
+//! Wiping of the messages that carry a passphrase.
 //!
 //! They implement `Drop`, so a request that is refused before anyone looks at it is wiped too. The price:
 //! they cannot be taken apart by move nor built with `..Default::default()`. The longer messages with a
@@ -9,6 +9,7 @@ use std::mem;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::generated::{AuthenticateRequest, SetRequest};
+use crate::trust::SetPassphraseRequest;
 
 impl AuthenticateRequest {
     /// Moves the passphrase out and leaves an empty one behind; the bytes are not copied.
@@ -40,3 +41,18 @@ impl Drop for SetRequest {
 }
 
 impl ZeroizeOnDrop for SetRequest {}
+
+impl SetPassphraseRequest {
+    /// Moves the passphrase out and leaves an empty one behind; the bytes are not copied.
+    pub fn take_passphrase(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.passphrase))
+    }
+}
+
+impl Drop for SetPassphraseRequest {
+    fn drop(&mut self) {
+        self.passphrase.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for SetPassphraseRequest {}

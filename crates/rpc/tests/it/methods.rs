@@ -102,3 +102,13 @@ fn every_method_has_its_path_shape_and_types() {
     assert_eq!(*recorder.0.lock().expect("not poisoned"), paths);
     assert_eq!(SERVICE, "multipass.Rpc");
 }
+
+#[test]
+fn our_own_service_has_paths_of_its_own() {
+    assert_eq!(trust::METHODS, ["List", "Add", "Revoke", "SetPassphrase"]);
+    let recorder = Recorder::default();
+    let mut client = trust::trust_client::TrustClient::new(recorder.clone());
+    let outcome = completed(client.list(Request::new(trust::ListRequest::default())));
+    assert_eq!(outcome.expect_err("no call succeeds").code(), Code::OutOfRange);
+    assert_eq!(*recorder.0.lock().expect("not poisoned"), [format!("/{}/List", trust::SERVICE)]);
+}

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
+use rpc::trust::SetPassphraseRequest;
 use rpc::{
     AuthenticateRequest, GetReply, LaunchRequest, MountRequest, RestartRequest, SetRequest, SshInfo,
     SshInfoReply, StartRequest, launch_request,
@@ -41,6 +42,7 @@ fn debug_shows_no_secret() {
         &["val"],
         &["some.key", "verbosity_level: 3", "authorized: true"],
     );
+    shows(&SetPassphraseRequest { passphrase: secret() }, &["passphrase"], &[]);
     shows(&GetReply { value: secret(), log_line: "a line".to_owned() }, &["value"], &["a line"]);
     let network =
         launch_request::NetworkOptions { id: "eth7".to_owned(), mode: 1, mac_address: String::new() };
@@ -83,6 +85,8 @@ fn debug_does_not_tell_whether_a_secret_is_empty() {
     assert_eq!(format!("{with:?}"), format!("{:?}", AuthenticateRequest::default()));
     let with = SetRequest { val: secret(), key: String::new(), verbosity_level: 0, authorized: false };
     assert_eq!(format!("{with:?}"), format!("{:?}", SetRequest::default()));
+    let with = SetPassphraseRequest { passphrase: secret() };
+    assert_eq!(format!("{with:?}"), format!("{:?}", SetPassphraseRequest::default()));
 }
 
 #[test]
@@ -98,6 +102,12 @@ fn a_taken_secret_is_moved_not_copied() {
     let taken = request.take_val();
     assert_eq!((taken.as_str(), taken.as_ptr()), (SECRET, bytes));
     assert_eq!(request.val, "");
+
+    let mut request = SetPassphraseRequest { passphrase: secret() };
+    let bytes = request.passphrase.as_ptr();
+    let taken = request.take_passphrase();
+    assert_eq!((taken.as_str(), taken.as_ptr()), (SECRET, bytes));
+    assert_eq!(request.passphrase, "");
 }
 
 #[test]
@@ -105,4 +115,5 @@ fn the_passphrase_messages_are_wiped_on_drop() {
     fn wiped<T: ZeroizeOnDrop>() {}
     wiped::<AuthenticateRequest>();
     wiped::<SetRequest>();
+    wiped::<SetPassphraseRequest>();
 }

@@ -1,0 +1,91 @@
+//! What is written down of grants and changes, so that it can be told later who let whom in.
+
+use std::fmt::{self, Debug};
+use std::io;
+use std::time::SystemTime;
+
+use crate::{Channel, Fingerprint};
+
+/// Keeps a record of grants and changes. Refusals are not told to it: strangers cause as many as they
+/// like, and nothing depends on their being kept.
+pub trait Audit: Debug + Send + Sync {
+    /// Writes down what is about to be done: once it returns, the record survives a power cut. What could
+    /// not be written down is not done. *Blocking*.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn record(&self, entry: &Entry<'_>) -> io::Result<()>;
+}
+
+/// One grant or change.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// The moment of the decision.
+    pub at: SystemTime,
+    /// What is done.
+    pub event: Event,
+    /// Who does it; for who is let in, that is the client itself.
+    pub by: Actor,
+    /// Where the call came from; `None` if it was no call.
+    pub from: Option<&'a Channel>,
+    /// The client that it is about, if it is about one.
+    pub client: Option<Fingerprint>,
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The first client is enrolled.
+    FirstClientEnrolled,
+    /// A client is enrolled because it knew the passphrase.
+    PassphraseAccepted,
+    /// A client is added by an administrator.
+    ClientAdded,
+    /// A client is no longer trusted, by an administrator's word.
+    ClientRevoked,
+    /// The passphrase is set or replaced.
+    PassphraseSet,
+    /// There is no passphrase any more.
+    PassphraseRemoved,
+    /// The first client is awaited anew.
+    FirstClientAwaited,
+    /// What the entry before it says could not be stored, and may not be in force.
+    NotStored,
+}
+
+impl Event {
+    /// Its name in records, in snake case.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FirstClientEnrolled => "first_client_enrolled",
+            Self::PassphraseAccepted => "passphrase_accepted",
+            Self::ClientAdded => "client_added",
+            Self::ClientRevoked => "client_revoked",
+            Self::PassphraseSet => "passphrase_set",
+            Self::PassphraseRemoved => "passphrase_removed",
+            Self::FirstClientAwaited => "first_client_awaited",
+            Self::NotStored => "not_stored",
+        }
+    }
+}
+
+/// Who does something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// A client, by its certificate.
+    Client(Fingerprint),
+    /// The machine's administrator: uid 0 over the Unix socket, or whoever may run `multipassd recover`.
+    Administrator,
+}
+
+/// `administrator`, or the client's fingerprint.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(fingerprint) => fmt::Display::fmt(fingerprint, f),
+            Self::Administrator => f.write_str("administrator"),
+        }
+    }
+}
