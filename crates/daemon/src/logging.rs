@@ -20,7 +20,11 @@ pub fn start(logger: Logger, verbosity: Verbosity) {
         Verbosity::Debug => LevelFilter::DEBUG,
         Verbosity::Trace => LevelFilter::TRACE,
     };
-    let filter = Targets::new().with_target("daemon", level).with_default(level.min(LevelFilter::WARN));
+    let filter = Targets::new()
+        .with_target("daemon", level)
+        // It warns of frames that any peer can send, as many as they like.
+        .with_target("h2", level.min(LevelFilter::ERROR))
+        .with_default(level.min(LevelFilter::WARN));
     let platform = match logger {
         Logger::Platform => system_log(),
         Logger::Stderr => None,

@@ -34,6 +34,8 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after accepting failed, for descriptors to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often it is said that accepting fails.
+const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long calls in progress may go on when the daemon stops.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Calls that one connection may have in progress. Clients make a few; each can hold a reply in memory.
@@ -79,7 +81,7 @@ impl Room {
 /// Serves the listener's peers until `stop`, then lets calls in progress finish for a while.
 pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop: CancellationToken) {
     let room = Room::within(platform::raise_descriptor_limit());
-    let mut failing = false;
+    let mut failed: Option<Instant> = None;
     loop {
         // Who has to go goes soon, so there is room soon.
         let place = tokio::select! {
@@ -92,9 +94,8 @@ pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop:
         };
         match accepted {
             Ok(incoming) => {
-                failing = false;
                 let Ok(channel) = channel_of(incoming.origin()) else {
-                    tracing::warn!("turned {} away: that kind of origin is unknown", incoming.origin());
+                    tracing::debug!("turned {} away: that kind of origin is unknown", incoming.origin());
                     incoming.refuse();
                     continue;
                 };
@@ -106,8 +107,9 @@ pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop:
                 });
             }
             Err(error @ AcceptError::Transient(_)) => {
-                // Said once, not at each of the many tries that fail in a row.
-                if !std::mem::replace(&mut failing, true) {
+                // Peers can bring it about, and let it succeed in between.
+                if failed.is_none_or(|at| at.elapsed() >= FAILURE_INTERVAL) {
+                    failed = Some(Instant::now());
                     tracing::warn!("{}", with_causes(&error));
                 }
                 sleep(ACCEPT_PAUSE).await;
