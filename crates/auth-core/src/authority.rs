@@ -117,6 +117,22 @@ pub enum Denied {
 }
 
 impl Denied {
+    /// The reason's name in records, in snake case.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no_certificate",
+            Self::NotTrusted => "not_trusted",
+            Self::NotEntitledToBeFirst => "not_entitled_to_be_first",
+            Self::NotFirst => "not_first",
+            Self::NoPassphraseSet => "no_passphrase_set",
+            Self::TooManyGuesses { .. } => "too_many_guesses",
+            Self::WrongPassphrase => "wrong_passphrase",
+            Self::Store(_) => "store",
+            Self::Gate(_) => "gate",
+        }
+    }
+
     fn too_soon(wait: Duration) -> Self {
         Self::TooManyGuesses { seconds: wait.as_secs() + u64::from(wait.subsec_nanos() > 0) }
     }

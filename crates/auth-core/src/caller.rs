@@ -1,7 +1,7 @@
 //! Who calls, as far as the transport has proven it, and who may be the first client.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::ClientCertificate;
 
@@ -68,6 +68,23 @@ impl Source {
                     Self::V6([a, b, c, d, e, f, g, h])
                 }
             },
+        }
+    }
+}
+
+/// As a [`Channel`], where it is one user or one address: `uid:1000`, `address:192.0.2.1`,
+/// `address:2001:db8::/64`, `loopback`, `others`.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(uid) => write!(f, "uid:{uid}"),
+            Self::V4(address) => write!(f, "address:{}", Ipv4Addr::from(*address)),
+            Self::V6(network) => {
+                let network = u128::from(u64::from_be_bytes(*network)) << 64;
+                write!(f, "address:{}/64", Ipv6Addr::from(network))
+            }
+            Self::Loopback => f.write_str("loopback"),
+            Self::Others => f.write_str("others"),
         }
     }
 }
