@@ -4,6 +4,7 @@
 //! asks the authority about every call and hands it to a handler. The library exists so that tests can
 //! drive the service with a store and a transport of their own; the program is `main.rs`.
 
+pub mod audit;
 pub mod config;
 mod gate;
 pub mod logging;

@@ -18,13 +18,15 @@ use crate::gate::{SocketGate, access};
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
-use crate::{Service, serve};
+use crate::{Service, audit, serve};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
 /// most of the time.
 const MAX_WORKERS: usize = 4;
 /// How often the server certificate is looked at. It is renewed months before it ends.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(60 * 60);
+/// How long the last refusals may take to be told when the daemon stops.
+const TELLING_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why the daemon could not start or go on.
 #[derive(Debug, Error)]
@@ -108,6 +110,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         .and_then(|()| private::directory(&data))
         .map_err(|source| RunError::Data { path: data.clone(), source })?;
     let _alone = lock_data(&data)?;
+    let records =
+        audit::directory(&data).map_err(|source| RunError::Data { path: data.join("audit"), source })?;
     let store = Arc::new(FileStore::open(&data, now, report_damage)?);
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
@@ -118,7 +122,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         None => platform::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?,
     };
     let (listener, authority, gate) = listen(&endpoint, tls.clone(), Arc::clone(&store)).await?;
-    let service = Arc::new(Service::new(authority, data.clone()));
+    let (refusals, teller) = audit::refusals(&records);
+    let service = Arc::new(Service::new(authority, data.clone(), refusals));
     let stop = CancellationToken::new();
     for endpoint in listener.endpoints() {
         tracing::info!("listening on {endpoint}");
@@ -131,6 +136,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         SystemTime::now,
     ));
     tokio::spawn(follow(store, gate, platform::Hangups::new().map_err(RunError::Runtime)?));
+    let told_enough = CancellationToken::new();
+    let telling = tokio::spawn(teller.run(told_enough.clone()));
     let mut serving = tokio::spawn(serve(listener, service, stop.clone()));
     if !platform::is_system_service() {
         tell_how_to_reach(&endpoint, &published);
@@ -143,7 +150,13 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     tracing::info!("stopping");
     platform::tell_manager(Stage::Stopping);
     stop.cancel();
-    serving.await.map_err(|error| RunError::Runtime(error.into()))
+    serving.await.map_err(|error| RunError::Runtime(error.into()))?;
+    // After the last refusal.
+    told_enough.cancel();
+    if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {
+        tracing::warn!("the last refusals could not be told in time");
+    }
+    Ok(())
 }
 
 /// Says, ready for a shell, how clients reach a daemon that is not the system's.

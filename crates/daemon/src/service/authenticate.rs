@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use auth_core::{Channel, Denied, Passphrase, PassphraseError};
+use auth_core::{Denied, Passphrase, PassphraseError};
 use rpc::{AuthenticateReply, AuthenticateRequest, PingReply, PingRequest};
 use secrecy::SecretString;
 use tonic::{Code, Status};
 
-use super::{Service, Visit, log_refusal, status};
+use super::{Service, Visit, status};
+use crate::audit::Refusals;
 
 /// Says whether the caller is trusted, and enrols nobody.
 pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
@@ -29,10 +30,9 @@ pub(super) async fn authenticate(
 ) -> Result<AuthenticateReply, Status> {
     let given = std::mem::take(&mut *request.take_passphrase());
     let given = SecretString::from(given);
-    let channel = visit.caller.channel.clone();
     if !service.authority.passphrase_is_set() {
         // Said first, whatever was given: a guess tells nothing here and costs nothing.
-        return Err(refuse(&channel, &Denied::NoPassphraseSet));
+        return Err(refuse(&service.refusals, &visit, &Denied::NoPassphraseSet));
     }
     let passphrase = Passphrase::new(given).map_err(|error| match error {
         PassphraseError::Empty => Status::invalid_argument("No passphrase was given."),
@@ -43,17 +43,19 @@ pub(super) async fn authenticate(
     let guess = service
         .authority
         .begin_guess(&visit.caller, passphrase, Instant::now())
-        .map_err(|denied| refuse(&channel, &denied))?;
+        .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
+    let (refusals, guesser) = (service.refusals.clone(), Arc::clone(&visit));
     service
         .hashing(&service.guesses, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {
                     let client = client.client();
+                    let channel = &guesser.caller.channel;
                     tracing::info!("{client} from {channel} authenticated with the passphrase");
                     Ok(())
                 }
-                Err(denied) => Err(refuse(&channel, &denied)),
+                Err(denied) => Err(refuse(&refusals, &guesser, &denied)),
             }
         })
         .await??;
@@ -61,7 +63,7 @@ pub(super) async fn authenticate(
     Ok(AuthenticateReply::default())
 }
 
-fn refuse(channel: &Channel, denied: &Denied) -> Status {
-    log_refusal("authenticate", channel, denied);
+fn refuse(refusals: &Refusals, visit: &Visit, denied: &Denied) -> Status {
+    refusals.note("authenticate", &visit.caller, denied);
     status::not_authenticated(denied)
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use transport::{Origin, Peer};
 
-use crate::logging::with_causes;
+use crate::audit::Refusals;
 use methods::Route;
 use reply::Response;
 
@@ -40,17 +40,19 @@ pub struct Service {
     data: PathBuf,
     guesses: Arc<Semaphore>,
     clients_hash: Arc<Semaphore>,
+    refusals: Refusals,
 }
 
 impl Service {
-    /// A service that asks `authority` about every call.
+    /// A service that asks `authority` about every call, and notes whom it refuses in `refusals`.
     #[must_use]
-    pub fn new(authority: Authority, data: PathBuf) -> Self {
+    pub fn new(authority: Authority, data: PathBuf, refusals: Refusals) -> Self {
         Self {
             authority: Arc::new(authority),
             data,
             guesses: Arc::new(Semaphore::new(GUESSES_AT_ONCE)),
             clients_hash: Arc::new(Semaphore::new(1)),
+            refusals,
         }
     }
 
@@ -86,18 +88,18 @@ impl Service {
         match self.authority.admit(caller) {
             Ok(Admission::Granted(authenticated)) => Ok(authenticated),
             Ok(Admission::FirstClient(claim)) => {
-                let channel = caller.channel.clone();
+                let (refusals, caller) = (self.refusals.clone(), caller.clone());
                 self.blocking(move |authority| {
                     // Logged where it is done: the caller may leave before that, and does not take it back.
                     let first = authority
                         .enrol_first(&claim, SystemTime::now())
-                        .map_err(|denied| refuse(method, &channel, &denied))?;
-                    tracing::info!("enrolled {} from {channel} as the first client", first.client());
+                        .map_err(|denied| refuse(&refusals, method, &caller, &denied))?;
+                    tracing::info!("enrolled {} from {} as the first client", first.client(), caller.channel);
                     Ok(first)
                 })
                 .await?
             }
-            Err(denied) => Err(refuse(method, &caller.channel, &denied)),
+            Err(denied) => Err(refuse(&self.refusals, method, caller, &denied)),
         }
     }
 
@@ -127,19 +129,9 @@ impl Service {
     }
 }
 
-fn refuse(method: &str, channel: &Channel, denied: &Denied) -> Status {
-    log_refusal(method, channel, denied);
+fn refuse(refusals: &Refusals, method: &'static str, caller: &Caller, denied: &Denied) -> Status {
+    refusals.note(method, caller, denied);
     status::not_admitted(denied)
-}
-
-/// Logs why a caller was not let in.
-fn log_refusal(method: &str, channel: &Channel, denied: &Denied) {
-    match denied {
-        Denied::Store(_) | Denied::Gate(_) => {
-            tracing::error!("{method} from {channel}: {}", with_causes(denied));
-        }
-        _ => tracing::info!("refused {method} from {channel}: {denied}"),
-    }
 }
 
 /// One connection's peer: who it is, and whether it has been admitted.

@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests")]
 
 mod first_client;
+mod grants;
 mod never_blocks;
+mod refusals;
 mod server_identity;
 mod support;

@@ -1,17 +1,18 @@
 //! A service in this process on a real Unix socket with real TLS, and clients of it.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use auth_core::{Authority, FirstClientRule, NoGate, TrustStore};
-use daemon::{Service, serve, server_identity};
+use daemon::{Service, audit, serve, server_identity};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
@@ -40,8 +41,10 @@ impl TestService {
         let listener = UnixTransport::default().listen(&endpoint, tls.clone()).await.unwrap();
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
         let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule);
-        let service = Arc::new(Service::new(authority, directory.path().to_owned()));
+        let (refusals, teller) = audit::refusals(&directory.path().join("audit"));
+        let service = Arc::new(Service::new(authority, directory.path().to_owned(), refusals));
         let stop = CancellationToken::new();
+        tokio::spawn(teller.run(stop.clone()));
         tokio::spawn(serve(listener, service, stop.clone()));
         Self { endpoint, root, tls, stop, directory }
     }
@@ -104,6 +107,13 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Connected {
     fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
         Box::pin(self.0.send_request(request))
     }
+}
+
+/// The lines of a file, each an object in JSON; none if there is no such file.
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(text.is_empty() || text.ends_with('\n'), "a torn line: {text}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The one reply of a call, or its status.

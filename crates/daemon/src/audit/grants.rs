@@ -1,0 +1,55 @@
+//! Grants and changes in a file: on disk before they are done.
+
+use std::io;
+use std::path::Path;
+
+use auth_core::{Audit, Entry};
+use serde::Serialize;
+
+use super::line_file::{LineFile, Until};
+use super::{VERSION, json_line, rfc3339};
+
+/// The most bytes a file of grants may have: some 30,000 entries.
+const LIMIT: u64 = 8 * 1024 * 1024;
+/// How many older files of grants are kept.
+const OLDER: u32 = 9;
+
+/// Grants and changes, appended to `grants.jsonl`. Several of these, in several processes, may use one
+/// directory.
+#[derive(Debug)]
+pub struct FileAudit {
+    file: LineFile,
+}
+
+/// A line of the file. The fields' order is the schema's.
+#[derive(Serialize)]
+struct Record {
+    v: u8,
+    time: String,
+    event: &'static str,
+    by: String,
+    from: Option<String>,
+    client: Option<String>,
+}
+
+impl FileAudit {
+    /// Keeps the record in `directory`, which [`directory`](super::directory) gives.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self { file: LineFile::new(directory, "grants.jsonl", LIMIT, OLDER) }
+    }
+}
+
+impl Audit for FileAudit {
+    fn record(&self, entry: &Entry<'_>) -> io::Result<()> {
+        let record = Record {
+            v: VERSION,
+            time: rfc3339(entry.at),
+            event: entry.event.name(),
+            by: entry.by.to_string(),
+            from: entry.from.map(ToString::to_string),
+            client: entry.client.map(|client| client.to_string()),
+        };
+        self.file.append(&json_line(&record)?, Until::Durable)
+    }
+}
