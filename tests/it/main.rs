@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod audit;
 mod authenticate;
 mod command_line;
 mod daemon_command_line;

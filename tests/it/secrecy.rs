@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use e2e::{DaemonOptions, Outcome};
+use e2e::{DaemonOptions, Outcome, wait_until};
 
 use crate::support::{NO_INSTANCES, Service, below, mode, run_with_input};
 
 const PASSPHRASE: &str = "Zwiebelfisch-27182";
 const CHANGED: &str = "Schusterjunge-57721";
 const WRONG: &str = "Fliegenkopf-31415";
+/// What is not timed still has to happen.
+const SOON: Duration = Duration::from_secs(10);
 /// How every hash of a passphrase begins in its PHC form.
 const HASH: &str = "$argon2";
 
@@ -28,6 +31,8 @@ fn passphrases_are_shown_and_kept_nowhere_at_any_verbosity() {
         if verbosity != "error" && verbosity != "warning" {
             assert!(log.contains("passphrase"), "{verbosity}: it does log what happened: {log}");
         }
+        let refusals = service.daemon.data.join("audit/refusals.jsonl");
+        wait_until("who was refused is written down", SOON, || refusals.exists()).unwrap();
         assert_only_the_hash_is_kept(&service);
         assert_not_in_the_process(&service);
     }
