@@ -5,14 +5,15 @@
 //! is the store alone.
 
 use std::hint::black_box;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, ensure};
 use auth_core::{
-    Admission, Authority, Caller, Channel, ClientCertificate, FileStore, FirstClientRule, NoGate,
+    Admission, Audit, Authority, Caller, Channel, ClientCertificate, Entry, FileStore, FirstClientRule,
+    NoGate,
 };
 use bench::{read, seconds_since};
 use clap::Parser;
@@ -63,14 +64,17 @@ impl Court {
         let chosen = blocks.iter().step_by(step).cycle().take(CALLERS);
         let callers = chosen.map(|block| {
             Ok(Caller {
-                channel: Channel::Local { uid: 1000, gid: 1000, groups: vec![1000] },
+                channel: Channel::Local { uid: 1000, gid: 1000, groups: [1000].into() },
                 certificate: Some(ClientCertificate::from_der(block.contents().to_vec())?),
             })
         });
         let callers = callers.collect::<anyhow::Result<_>>()?;
         let store = FileStore::open(data, SystemTime::now(), |_| {})?;
         let rule = FirstClientRule { daemon_uid: 1000, admin_gid: None };
-        Ok(Self { authority: Authority::new(Arc::new(store), Box::new(NoGate), rule), callers })
+        Ok(Self {
+            authority: Authority::new(Arc::new(store), Box::new(NoGate), rule, Arc::new(NoAudit)),
+            callers,
+        })
     }
 
     /// The seconds that one judgement takes, of so many.
@@ -82,5 +86,15 @@ impl Court {
         }
         #[allow(clippy::cast_precision_loss, reason = "some millions")]
         Ok(seconds_since(start) / judgements as f64)
+    }
+}
+
+/// Nothing is granted here.
+#[derive(Debug)]
+struct NoAudit;
+
+impl Audit for NoAudit {
+    fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
+        Ok(())
     }
 }

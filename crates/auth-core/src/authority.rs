@@ -10,19 +10,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use thiserror::Error;
 
+use crate::commit::commit;
 use crate::guessing::{Attempt, Guessing};
 use crate::{
-    Caller, Channel, ClientCertificate, Condition, Enrolment, Fingerprint, FirstClientRule, HashError,
-    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+    Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Entry, Event,
+    Fingerprint, FirstClientRule, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
 };
 
 /// Judges callers over one trust store.
 #[derive(Debug)]
 pub struct Authority {
-    store: Arc<dyn TrustStore>,
+    pub(crate) store: Arc<dyn TrustStore>,
     gate: Box<dyn Gate>,
     first_client: FirstClientRule,
     guessing: Guessing,
+    pub(crate) audit: Arc<dyn Audit>,
 }
 
 /// What keeps strangers away before the first client is enrolled, and is opened after.
@@ -52,7 +54,8 @@ pub struct Enrolled(Fingerprint);
 /// Proof that the caller is a trusted client.
 #[derive(Clone, Debug)]
 pub struct Authenticated {
-    client: Fingerprint,
+    pub(crate) client: Fingerprint,
+    pub(crate) channel: Channel,
 }
 
 impl Authenticated {
@@ -116,6 +119,21 @@ pub enum Denied {
     Gate(#[source] io::Error),
 }
 
+/// Why an enrolment went wrong.
+pub(crate) enum EnrolError {
+    Store(StoreError),
+    Gate(io::Error),
+}
+
+impl From<EnrolError> for Denied {
+    fn from(error: EnrolError) -> Self {
+        match error {
+            EnrolError::Store(error) => Self::Store(error),
+            EnrolError::Gate(error) => Self::Gate(error),
+        }
+    }
+}
+
 impl Denied {
     /// The reason's name in records, in snake case.
     #[must_use]
@@ -149,23 +167,17 @@ pub struct Guess {
     attempt: Option<Attempt>,
 }
 
-/// Why a passphrase was not set.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SetPassphraseError {
-    /// It could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// It could not be stored.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 impl Authority {
-    /// A judge over `store`, who opens `gate` with the first enrolment.
+    /// A judge over `store`, who opens `gate` with the first enrolment and writes grants and changes into
+    /// `audit`.
     #[must_use]
-    pub fn new(store: Arc<dyn TrustStore>, gate: Box<dyn Gate>, first_client: FirstClientRule) -> Self {
-        Self { store, gate, first_client, guessing: Guessing::default() }
+    pub fn new(
+        store: Arc<dyn TrustStore>,
+        gate: Box<dyn Gate>,
+        first_client: FirstClientRule,
+        audit: Arc<dyn Audit>,
+    ) -> Self {
+        Self { store, gate, first_client, guessing: Guessing::default(), audit }
     }
 
     /// Whether the caller is a trusted client. Never enrols anyone, never blocks.
@@ -177,7 +189,7 @@ impl Authority {
         if !self.store.contains(&client) {
             return Err(Denied::NotTrusted);
         }
-        Ok(Authenticated { client })
+        Ok(Authenticated { client, channel: caller.channel.clone() })
     }
 
     /// Whether the caller may proceed: as a trusted client, or because the first client is awaited and
@@ -208,12 +220,11 @@ impl Authority {
     /// Another was first, or the enrolment could not be stored.
     pub fn enrol_first(&self, claim: &FirstClientClaim, now: SystemTime) -> Result<Authenticated, Denied> {
         let FirstClientClaim { certificate, channel } = claim;
-        match self.enrol(&Condition::FirstClient, &Enrolment { certificate, channel, at: now })? {
+        let client = certificate.fingerprint();
+        match self.let_in(Condition::FirstClient, certificate, channel, now)? {
             Some(authenticated) => Ok(authenticated),
             // The same client may have claimed on two connections.
-            None if self.store.contains(&certificate.fingerprint()) => {
-                Ok(Authenticated { client: certificate.fingerprint() })
-            }
+            None if self.store.contains(&client) => Ok(Authenticated { client, channel: channel.clone() }),
             None => Err(Denied::NotFirst),
         }
     }
@@ -250,49 +261,55 @@ impl Authority {
         if let Some(attempt) = &attempt {
             self.guessing.forgive(attempt);
         }
-        let enrolment = Enrolment { certificate: &certificate, channel: &channel, at: now };
         // The passphrase may have been changed while this one was hashed: then it is the wrong one.
-        self.enrol(&Condition::PassphraseIs(hash), &enrolment)?.ok_or(Denied::WrongPassphrase)
+        self.let_in(Condition::PassphraseIs(hash), &certificate, &channel, now)?
+            .ok_or(Denied::WrongPassphrase)
     }
 
-    /// Stored, then the gate opened, then the proof; `None` if the condition did not hold.
-    fn enrol(
+    /// Enrols a caller by its own doing; `None` if the condition did not hold.
+    fn let_in(
         &self,
-        condition: &Condition,
-        enrolment: &Enrolment<'_>,
+        condition: Condition,
+        certificate: &ClientCertificate,
+        channel: &Channel,
+        now: SystemTime,
     ) -> Result<Option<Authenticated>, Denied> {
+        let client = certificate.fingerprint();
+        let event = match condition {
+            Condition::FirstClient => Event::FirstClientEnrolled,
+            Condition::PassphraseIs(_) => Event::PassphraseAccepted,
+            Condition::Administrator => Event::ClientAdded,
+        };
+        let by = Actor::Client(client);
+        let entry = Entry { at: now, event, by, from: Some(channel), client: Some(client) };
+        let enrolment = Enrolment { condition, certificate, channel: Some(channel), name: None, at: now };
+        let enrolled = self.enrol(enrolment, &entry)?;
+        Ok(enrolled.then(|| Authenticated { client, channel: channel.clone() }))
+    }
+
+    /// Stored, then the gate opened; false if the condition did not hold.
+    pub(crate) fn enrol(&self, enrolment: Enrolment<'_>, entry: &Entry<'_>) -> Result<bool, EnrolError> {
         let enrolled = Enrolled(enrolment.certificate.fingerprint());
-        match self.store.enrol_if(condition, enrolment) {
-            Ok(Outcome::Enrolled) => self.gate.open(&enrolled).map_err(Denied::Gate)?,
-            Ok(Outcome::ConditionFailed) => return Ok(None),
+        match commit(&*self.store, &*self.audit, &Change::Enrol(enrolment), entry) {
+            Ok(Outcome::Changed) => {
+                self.gate.open(&enrolled).map_err(EnrolError::Gate)?;
+                Ok(true)
+            }
+            Ok(Outcome::ConditionFailed) => Ok(false),
             Err(error) => {
                 // It failed at the very end if the client is there all the same: the next call will be let
                 // in, so the gate must not stay shut.
                 if self.store.contains(&enrolled.0) {
-                    self.gate.open(&enrolled).map_err(Denied::Gate)?;
+                    self.gate.open(&enrolled).map_err(EnrolError::Gate)?;
                 }
-                return Err(error.into());
+                Err(EnrolError::Store(error))
             }
         }
-        Ok(Some(Authenticated { client: enrolled.0 }))
     }
 
     /// Whether a passphrase is set.
     #[must_use]
     pub fn passphrase_is_set(&self) -> bool {
         self.store.passphrase().is_some()
-    }
-
-    /// Sets the passphrase, or unsets it, on behalf of a trusted client. *Blocking*: it hashes.
-    ///
-    /// # Errors
-    /// It could not be hashed or stored; the old one is still in force.
-    pub fn set_passphrase(
-        &self,
-        _by: &Authenticated,
-        passphrase: Option<&Passphrase>,
-    ) -> Result<(), SetPassphraseError> {
-        let hash = passphrase.map(PassphraseHash::of).transpose()?;
-        Ok(self.store.set_passphrase(hash)?)
     }
 }

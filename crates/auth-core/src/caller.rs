@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use crate::ClientCertificate;
 
@@ -24,7 +25,7 @@ pub enum Channel {
         /// Effective group.
         gid: u32,
         /// Supplementary groups of the process itself, not of a name-service look-up.
-        groups: Vec<u32>,
+        groups: Arc<[u32]>,
     },
     /// A network address; loopback is one too.
     Remote(IpAddr),

@@ -1,6 +1,7 @@
 //! A client's certificate, as an identity: equality is all that counts.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -27,6 +28,28 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// Text that is no fingerprint.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("a fingerprint is 64 hexadecimal digits")]
+pub struct NotAFingerprint;
+
+/// Takes it as it is displayed.
+impl FromStr for Fingerprint {
+    type Err = NotAFingerprint;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(NotAFingerprint);
+        }
+        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            let digits = str::from_utf8(digits).map_err(|_| NotAFingerprint)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAFingerprint)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 /// A client's X.509 certificate of any version. Its issuer, dates and usages are not looked at.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
@@ -44,6 +67,9 @@ pub enum CertificateError {
     /// More than 16 KiB.
     #[error("the certificate is longer than {MAX_DER} bytes")]
     TooLong,
+    /// More than one certificate.
+    #[error("there is more than one certificate")]
+    Several,
     /// A certificate, and then more.
     #[error("bytes follow the certificate")]
     TrailingBytes,
@@ -65,6 +91,20 @@ impl ClientCertificate {
         }
         let fingerprint = Fingerprint(Sha256::digest(&der).into());
         Ok(Self { der, fingerprint })
+    }
+
+    /// Takes a text that holds exactly one certificate in PEM; whatever else it holds is passed over.
+    ///
+    /// # Errors
+    /// There is none, or more than one, or it is none that [`Self::from_der`] takes.
+    pub fn from_pem(text: &[u8]) -> Result<Self, CertificateError> {
+        let blocks = pem::parse_many(text).map_err(|_| CertificateError::NotX509)?;
+        let mut certificates = blocks.into_iter().filter(|block| block.tag() == PEM_LABEL);
+        match (certificates.next(), certificates.next()) {
+            (Some(block), None) => Self::from_der(block.into_contents()),
+            (Some(_), Some(_)) => Err(CertificateError::Several),
+            (None, _) => Err(CertificateError::NotX509),
+        }
     }
 
     /// What identifies it.

@@ -124,7 +124,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn user(uid: u32) -> Channel {
-        Channel::Local { uid, gid: uid, groups: vec![] }
+        Channel::Local { uid, gid: uid, groups: [].into() }
     }
 
     fn address(text: &str) -> Channel {
@@ -190,7 +190,7 @@ mod tests {
     fn sources_are_what_an_attacker_cannot_choose() {
         for (one, other, same) in [
             (user(1), user(2), false),
-            (user(1), Channel::Local { uid: 1, gid: 9, groups: vec![3] }, true),
+            (user(1), Channel::Local { uid: 1, gid: 9, groups: [3].into() }, true),
             (address("192.0.2.1"), address("192.0.2.2"), false),
             (address("192.0.2.1"), address("::ffff:192.0.2.1"), true),
             (address("2001:db8:0:1::1"), address("2001:db8:0:1:ffff::2"), true),

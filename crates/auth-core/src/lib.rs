@@ -4,23 +4,29 @@
 //! caller holds the private key of the certificate in [`Caller`]. What is slow (files, Argon2id) is
 //! named *blocking*; [`Authority::admit`] never is.
 
+mod administration;
 mod audit;
 mod authority;
 mod caller;
 mod certificate;
+mod client_name;
+mod commit;
 pub mod durable;
 mod guessing;
 mod passphrase;
 pub mod private;
+mod recovery;
 mod store;
 
+pub use administration::{Administrator, ChangeError};
 pub use audit::{Actor, Audit, Entry, Event};
-pub use authority::{
-    Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate, SetPassphraseError,
-};
+pub use authority::{Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate};
 pub use caller::{Caller, Channel, FirstClientRule, Source};
-pub use certificate::{CertificateError, ClientCertificate, Fingerprint};
+pub use certificate::{CertificateError, ClientCertificate, Fingerprint, NotAFingerprint};
+pub use client_name::{ClientName, NotAClientName};
 pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
-pub use store::file::{Damage, FileStore, Stamp};
+pub use recovery::Recovery;
+pub use store::file::{FileStore, Notice};
+pub use store::files::{Damage, Stamp};
 pub use store::memory::MemoryStore;
-pub use store::{Condition, Enrolment, Outcome, StoreError, TrustStore};
+pub use store::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient};

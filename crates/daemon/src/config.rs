@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -21,7 +21,13 @@ const PREFIX: &str = "MULTIPASSD_";
 /// in capitals that begins with MULTIPASSD_. The command line wins over the environment, which wins over
 /// the file.
 #[derive(Debug, Parser)]
-#[command(name = "multipassd", version, disable_version_flag = true)]
+#[command(
+    name = "multipassd",
+    version,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Arguments {
     /// The configuration file, in TOML [default: /etc/multipassd.toml if it exists]
     #[arg(long, value_name = "FILE")]
@@ -30,9 +36,36 @@ pub struct Arguments {
     #[command(flatten)]
     given: Given,
 
+    /// What to do instead of running the service.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// Print the version
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,
+}
+
+/// What can be done instead of running the service.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Let an administrator back in whom the service does not know, while it runs or not
+    ///
+    /// A running service takes notice within seconds. Over a Unix socket 'sudo multipass clients add' does
+    /// the same.
+    Recover(Recover),
+}
+
+/// What to recover.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Recover {
+    /// Make the next administrator who calls the service its first client, if no client is trusted
+    #[arg(long)]
+    pub first_client: bool,
+
+    /// Trust the client with this certificate, a file in PEM
+    #[arg(long, value_name = "FILE")]
+    pub add_cert: Option<PathBuf>,
 }
 
 /// What was given; the rest is left to the environment and the file.

@@ -1,10 +1,11 @@
 //! The program `multipassd`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use daemon::config::{Arguments, Logger, Verbosity};
-use daemon::{logging, run};
+use daemon::config::{Arguments, Command, Logger, Verbosity};
+use daemon::{logging, recover, run};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -15,6 +16,10 @@ fn main() -> ExitCode {
             return if message.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
+    if let Some(Command::Recover(what)) = &arguments.command {
+        logging::start(Logger::Stderr, Verbosity::Warning);
+        return report(recover::recover(what).map(Some));
+    }
     let settings = match arguments.settings() {
         Ok(settings) => settings,
         Err(error) => {
@@ -25,11 +30,20 @@ fn main() -> ExitCode {
         }
     };
     logging::start(settings.logger, settings.verbosity);
-    match run::run(&settings) {
-        Ok(()) => ExitCode::SUCCESS,
+    report(run::run(&settings).map(|()| None))
+}
+
+/// Says how it went: the answer on standard output, what went wrong in the log.
+fn report(outcome: Result<Option<String>, impl std::error::Error>) -> ExitCode {
+    let answer = match outcome {
+        Ok(answer) => answer,
         Err(error) => {
             tracing::error!("{}", logging::with_causes(&error));
-            ExitCode::FAILURE
+            return ExitCode::FAILURE;
         }
+    };
+    match answer.map_or(Ok(()), |answer| writeln!(std::io::stdout(), "{answer}")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Authority, Damage, FileStore, FirstClientRule, StoreError, TrustStore, private};
+use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, TrustStore, private};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use transport::tls::{ServerTls, TlsError};
 use transport::{Endpoint, ListenError, Listener};
 use transport_unix::UnixTransport;
 
+use crate::audit::FileAudit;
 use crate::config::Settings;
 use crate::gate::{SocketGate, access};
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
-use crate::{Service, audit, serve};
+use crate::{Service, audit, notices, serve};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
 /// most of the time.
@@ -112,7 +114,13 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let _alone = lock_data(&data)?;
     let records =
         audit::directory(&data).map_err(|source| RunError::Data { path: data.join("audit"), source })?;
-    let store = Arc::new(FileStore::open(&data, now, report_damage)?);
+    let (departed, departures) = watch::channel(());
+    let store = Arc::new(FileStore::open(&data, now, move |notice| {
+        notices::log(notice);
+        if matches!(notice, Notice::NoLongerTrusted(_)) {
+            departed.send_replace(());
+        }
+    })?);
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
     let tls = ServerTls::new(identity)?;
@@ -121,9 +129,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         Some(endpoint) => endpoint.clone(),
         None => platform::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?,
     };
-    let (listener, authority, gate) = listen(&endpoint, tls.clone(), Arc::clone(&store)).await?;
+    let (listener, authority, gate) = listen(&endpoint, tls.clone(), Arc::clone(&store), &records).await?;
     let (refusals, teller) = audit::refusals(&records);
-    let service = Arc::new(Service::new(authority, data.clone(), refusals));
+    let service = Arc::new(Service::new(authority, data.clone(), refusals, departures.clone()));
     let stop = CancellationToken::new();
     for endpoint in listener.endpoints() {
         tracing::info!("listening on {endpoint}");
@@ -135,7 +143,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         CERTIFICATE_CHECK,
         SystemTime::now,
     ));
-    tokio::spawn(follow(store, gate, platform::Hangups::new().map_err(RunError::Runtime)?));
+    let hangups = platform::Hangups::new().map_err(RunError::Runtime)?;
+    tokio::spawn(follow(store, gate, departures, hangups));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
     let mut serving = tokio::spawn(serve(listener, service, stop.clone()));
@@ -184,22 +193,13 @@ fn lock_data(data: &Path) -> Result<File, RunError> {
     }
 }
 
-fn report_damage(part: &Damage) {
-    tracing::error!(
-        "bytes {} to {} of the trusted clients were damaged ({}); they were moved to {}",
-        part.bytes.start,
-        part.bytes.end,
-        part.reason,
-        part.kept_in.display()
-    );
-}
-
 /// Listens, with a gate that fits: the machine's daemon keeps strangers away until its first client is
 /// enrolled; a user's own daemon keeps others away always.
 async fn listen(
     endpoint: &Endpoint,
     tls: ServerTls,
     store: Arc<FileStore>,
+    records: &Path,
 ) -> Result<(Box<dyn Listener>, Authority, SocketGate), RunError> {
     if !matches!(endpoint, Endpoint::Unix(_)) {
         return Err(RunError::NoTransport(endpoint.clone()));
@@ -214,6 +214,7 @@ async fn listen(
         .await
         .map_err(|source| RunError::Listen { endpoint: endpoint.clone(), source })?;
     let gate = SocketGate { socket: listener.gate(), admin_gid };
-    let authority = Authority::new(store, Box::new(gate.clone()), first_client);
+    let audit = Arc::new(FileAudit::new(records));
+    let authority = Authority::new(store, Box::new(gate.clone()), first_client, audit);
     Ok((Box::new(listener), authority, gate))
 }

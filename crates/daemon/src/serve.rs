@@ -145,7 +145,7 @@ async fn serve_peer(
     service.recognise(&visit);
 
     let closer = connection.closer();
-    let serving = serve_connection(connection, service, Arc::clone(&visit), stop);
+    let serving = serve_connection(connection, Arc::clone(&service), Arc::clone(&visit), stop);
     let mut serving = std::pin::pin!(serving);
     // As long as the peer is not admitted it keeps its slot, and with it may have to go.
     tokio::select! {
@@ -165,7 +165,13 @@ async fn serve_peer(
         tracing::warn!("cut a trusted client's connection from {origin}: as many as fit are being served");
         return closer.close();
     };
-    serving.await;
+    tokio::select! {
+        () = serving => {}
+        () = service.departed(&visit) => {
+            tracing::info!("cut the connection of a client that is no longer trusted, from {origin}");
+            closer.close();
+        }
+    }
 }
 
 /// Serves all streams of a connection. A transport bounds how many there are.

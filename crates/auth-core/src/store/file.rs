@@ -1,26 +1,21 @@
 //! The store on disk, compatible with the stock service in both directions.
 //!
 //! `<data>/authenticated-certs/multipass_client_certs.pem` holds the clients, as the stock service
-//! keeps them; what is ours lies beside it: the passphrase's hash, and a marker that somebody was
-//! enrolled once. All changes go through one path: lock, read again, check, write a new file, rename.
+//! keeps them; what is ours lies beside it: who was revoked, the passphrase's hash, and a marker that
+//! somebody was enrolled once. All changes go through one path: lock, read again, check, write a new file,
+//! rename.
 
-use std::collections::HashSet;
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use super::pem_file::{self, Kind};
+use super::files::{self, Clients, Damage, Files, Stamp};
+use super::revoked::{self, Revoked};
 use super::state::State;
-use super::{Condition, Enrolment, Outcome, StoreError, TrustStore};
-use crate::durable::{self, Readers};
+use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use crate::{Fingerprint, PassphraseHash, private};
-
-/// The most that is read of any file of the store: 100,000 clients take about 100 MB.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
 
 /// A trust store in a directory.
 pub struct FileStore {
@@ -29,124 +24,83 @@ pub struct FileStore {
     state: RwLock<State>,
     /// One change at a time in this process; the lock file keeps other processes out.
     changing: Mutex<()>,
-    /// How the trust file looked when it was last read or written.
-    seen: Mutex<Option<Stamp>>,
-    /// Told of each damaged part that was set aside.
-    report: Box<dyn Fn(&Damage) + Send + Sync>,
+    /// How the files looked when they were last read or written.
+    seen: Mutex<Stamp>,
+    /// Told of what nobody asked for.
+    report: Box<dyn Fn(&Notice) + Send + Sync>,
 }
 
-/// What changes when a file is written to or replaced.
+/// What a store has found in its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    modified: Option<SystemTime>,
-    length: u64,
-    inode: u64,
+#[non_exhaustive]
+pub enum Notice {
+    /// A part of the trust file was damaged and set aside.
+    Damaged(Damage),
+    /// A revoked client's certificate is in the trust file again. It is not trusted.
+    RevokedInFile(Fingerprint),
+    /// These clients were trusted, and are not any more.
+    NoLongerTrusted(Vec<Fingerprint>),
 }
 
-impl Stamp {
-    /// None if there is no such file, or it cannot be looked at.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = path.metadata().ok()?;
-        #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
-        #[cfg(not(unix))]
-        let inode = 0;
-        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
-    }
-}
-
-/// A damaged part of the trust file, which was set aside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damage {
-    /// Its place in the file, in bytes from the start.
-    pub bytes: Range<usize>,
-    /// What is wrong with it.
-    pub reason: &'static str,
-    /// Where the bytes were moved to.
-    pub kept_in: PathBuf,
-}
-
-/// Where the store's files are.
-#[derive(Debug)]
-struct Files {
-    directory: PathBuf,
-    lock: PathBuf,
-    clients: PathBuf,
-    passphrase: PathBuf,
-    /// Exists until the first enrolment renames it to the next one: a rename succeeds on a full disk.
-    first_awaited: PathBuf,
-    /// Exists from the first enrolment on, so that a store that was emptied enrols nobody.
-    enrolled_once: PathBuf,
-}
-
-impl Files {
-    fn within(data: &Path) -> Self {
-        let directory = data.join("authenticated-certs");
-        Self {
-            lock: data.join("lock"),
-            clients: directory.join("multipass_client_certs.pem"),
-            passphrase: directory.join("passphrase.phc"),
-            first_awaited: directory.join("first-client-awaited"),
-            enrolled_once: directory.join("enrolled-once"),
-            directory,
-        }
-    }
-}
-
-/// The trust file, read and understood.
-struct Clients {
-    /// The text without its damaged parts.
-    text: Vec<u8>,
-    fingerprints: HashSet<Fingerprint>,
-    damaged: Vec<(Range<usize>, &'static str, Vec<u8>)>,
+/// All that is on the disk.
+struct OnDisk {
+    clients: Clients,
+    revoked: Revoked,
+    state: State,
 }
 
 impl FileStore {
     /// Opens the store in the data directory, which must exist. Damaged parts of the trust file are
-    /// moved to a file beside it, now and later, and each is told to `report`. *Blocking*.
+    /// moved to a file beside it, now and later; that, and what else nobody asked for, is told to
+    /// `report`. *Blocking*.
     ///
     /// # Errors
     /// A file of the store cannot be read or written.
     pub fn open(
         data: &Path,
         now: SystemTime,
-        report: impl Fn(&Damage) + Send + Sync + 'static,
+        report: impl Fn(&Notice) + Send + Sync + 'static,
     ) -> Result<Self, StoreError> {
         let files = Files::within(data);
         // Whoever puts certificates there before the first start also makes the directory.
-        private::directory(&files.directory).map_err(|source| write_error(&files.directory, source))?;
+        private::directory(&files.directory)
+            .map_err(|source| files::write_error(&files.directory, source))?;
         let _lock = files.lock()?;
         let mut clients = files.read_clients()?;
+        let revoked = files.read_revoked()?;
         let passphrase = files.read_passphrase()?;
         let was_damaged = !clients.damaged.is_empty();
-        let armed = !was_damaged && clients.fingerprints.is_empty() && !files.somebody_was_enrolled()?;
+        let nobody_yet = !was_damaged
+            && clients.fingerprints.iter().all(|client| revoked.contains_key(client))
+            && !files.somebody_was_enrolled()?;
         // Before anything is moved: damage that was set aside, without the marker, would leave an empty
         // store that awaits its first client after a crash.
-        match armed {
+        match nobody_yet {
             true => files.await_first()?,
             false => files.mark_enrolled_once()?,
         }
-        files.set_aside(&mut clients, now, &report)?;
+        files.set_aside(&mut clients, now, &|damage| report(&Notice::Damaged(damage)))?;
         if was_damaged {
             files.write_clients(&clients.text)?;
         }
-        let state = State { clients: clients.fingerprints, passphrase, armed };
-        let seen = Mutex::new(Stamp::of(&files.clients));
+        tell_of_revoked(&clients, &revoked, &report);
+        let OnDisk { state, .. } = OnDisk::with(&files, clients, revoked, passphrase)?;
+        let seen = Mutex::new(files.stamp());
         let report = Box::new(report);
         Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
     }
 
-    /// Whether somebody else has changed the trust file since it was last read. A look at the file's
-    /// metadata; quick, though *blocking*.
+    /// Whether somebody else has changed the store since it was last read. A look at the files' metadata;
+    /// quick, though *blocking*.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != Stamp::of(&self.files.clients)
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != self.stamp()
     }
 
-    /// How the trust file looks now; `None` if there is none. *Blocking*, as [`Self::is_stale`].
+    /// How the store's files look now. *Blocking*, as [`Self::is_stale`].
     #[must_use]
-    pub fn stamp(&self) -> Option<Stamp> {
-        Stamp::of(&self.files.clients)
+    pub fn stamp(&self) -> Stamp {
+        self.files.stamp()
     }
 
     /// Reads again what is on the disk. *Blocking*.
@@ -154,9 +108,10 @@ impl FileStore {
     /// # Errors
     /// It cannot be read; what was known before stays in force.
     pub fn reload(&self) -> Result<(), StoreError> {
-        self.change(|_, state| {
+        self.alone(|disk| {
+            tell_of_revoked(&disk.clients, &disk.revoked, &self.report);
             // Who was put there by hand counts as enrolled too.
-            if !state.armed {
+            if !disk.state.armed {
                 self.files.mark_enrolled_once()?;
             }
             Ok(())
@@ -171,35 +126,85 @@ impl FileStore {
     /// Runs one change: alone in this process and, by the lock file, on this machine. It begins with what
     /// is on the disk, and in the end what is remembered is what is there: also if the change failed, for
     /// it may have failed at its last step.
-    fn change<T>(
-        &self,
-        change: impl FnOnce(&mut Clients, &mut State) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn alone<T>(&self, change: impl FnOnce(&mut OnDisk) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.files.lock()?;
-        let (mut clients, mut state) = self.on_disk()?;
-        let result = change(&mut clients, &mut state);
+        let mut disk = OnDisk::read(&self.files)?;
+        let result = change(&mut disk);
         let state = match &result {
-            Ok(_) => Some(state),
-            Err(_) => self.on_disk().ok().map(|(_, state)| state),
+            Ok(_) => Some(disk.state),
+            Err(_) => OnDisk::read(&self.files).ok().map(|disk| disk.state),
         };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Stamp::of(&self.files.clients);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.stamp();
         if let Some(state) = state {
-            *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+            self.remember(state);
         }
         result
     }
 
-    fn on_disk(&self) -> Result<(Clients, State), StoreError> {
-        let mut clients = self.files.read_clients()?;
-        let passphrase = self.files.read_passphrase()?;
-        // Another process may have enrolled somebody since this one started.
-        let armed = self.state().armed
-            && clients.fingerprints.is_empty()
-            && clients.damaged.is_empty()
-            && !self.files.somebody_was_enrolled()?;
-        let state = State { clients: std::mem::take(&mut clients.fingerprints), passphrase, armed };
-        Ok((clients, state))
+    fn remember(&self, state: State) {
+        let before = {
+            let mut known = self.state.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *known, state)
+        };
+        let state = self.state();
+        let gone: Vec<_> = before.clients.difference(&state.clients).copied().collect();
+        drop(state);
+        if !gone.is_empty() {
+            (self.report)(&Notice::NoLongerTrusted(gone));
+        }
+    }
+
+    fn enrol(&self, disk: &mut OnDisk, enrolment: &Enrolment<'_>) -> Result<(), StoreError> {
+        let client = enrolment.certificate.fingerprint();
+        if !disk.clients.fingerprints.contains(&client) {
+            self.files.set_aside(&mut disk.clients, enrolment.at, &|damage| {
+                (self.report)(&Notice::Damaged(damage));
+            })?;
+            append(&mut disk.clients.text, enrolment);
+            self.files.write_clients(&disk.clients.text)?;
+        }
+        // Only now: until it is in the trust file, nothing may be forgotten.
+        if disk.revoked.remove(&client).is_some() {
+            self.files.write_revoked(&disk.revoked)?;
+        }
+        // The client is stored and will be let in, so a failure here is none of the call; a store
+        // with clients in it is marked again when it is next opened.
+        let _ = self.files.mark_enrolled_once();
+        Ok(())
+    }
+
+    fn revoke(&self, disk: &mut OnDisk, client: Fingerprint, at: SystemTime) -> Result<(), StoreError> {
+        // From this write on it is not trusted. Its block goes too, for the stock service, which knows no
+        // such list.
+        disk.revoked.insert(client, revoked::moment(at));
+        self.files.write_revoked(&disk.revoked)?;
+        self.files.set_aside(&mut disk.clients, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
+        self.files.write_clients(&files::without(&disk.clients.text, client))
+    }
+}
+
+impl OnDisk {
+    fn read(files: &Files) -> Result<Self, StoreError> {
+        Self::with(files, files.read_clients()?, files.read_revoked()?, files.read_passphrase()?)
+    }
+
+    fn with(
+        files: &Files,
+        clients: Clients,
+        revoked: Revoked,
+        passphrase: Option<PassphraseHash>,
+    ) -> Result<Self, StoreError> {
+        let mut trusted = clients.fingerprints.clone();
+        trusted.retain(|client| !revoked.contains_key(client));
+        let armed = trusted.is_empty() && clients.damaged.is_empty() && files.first_is_awaited()?;
+        Ok(Self { clients, revoked, state: State { clients: trusted, passphrase, armed } })
+    }
+}
+
+fn tell_of_revoked(clients: &Clients, revoked: &Revoked, report: &dyn Fn(&Notice)) {
+    for client in revoked.keys().filter(|client| clients.fingerprints.contains(client)) {
+        report(&Notice::RevokedInFile(*client));
     }
 }
 
@@ -220,30 +225,34 @@ impl TrustStore for FileStore {
         self.state().passphrase.clone()
     }
 
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        self.change(|clients, state| {
-            if !state.satisfies(condition) {
-                return Ok(Outcome::ConditionFailed);
-            }
-            let files = &self.files;
-            if !state.clients.contains(&enrolment.certificate.fingerprint()) {
-                files.set_aside(clients, enrolment.at, &self.report)?;
-                append(&mut clients.text, condition, enrolment);
-                files.write_clients(&clients.text)?;
-            }
-            state.enrol(enrolment.certificate.fingerprint());
-            // The client is stored and will be let in, so a failure here is none of the call; a store
-            // with clients in it is marked again when it is next opened.
-            let _ = files.mark_enrolled_once();
-            Ok(Outcome::Enrolled)
-        })
+    fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+        let mut clients = files::clients_in(&self.files.read_clients()?.text);
+        let state = self.state();
+        clients.retain(|client| state.clients.contains(&client.fingerprint));
+        Ok(clients)
     }
 
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.change(|_, state| {
-            self.files.write_passphrase(passphrase.as_ref())?;
-            state.passphrase = passphrase;
-            Ok(())
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
+        self.alone(|disk| {
+            // A revocation that failed half way is permitted again, for the block to go as well.
+            let left_over = matches!(change, Change::Revoke { client, .. }
+                if disk.clients.fingerprints.contains(client));
+            if !left_over && !disk.state.permits(change) {
+                return Ok(Outcome::ConditionFailed);
+            }
+            record().map_err(StoreError::NotRecorded)?;
+            match change {
+                Change::Enrol(enrolment) => self.enrol(disk, enrolment)?,
+                Change::Revoke { client, at } => self.revoke(disk, *client, *at)?,
+                Change::SetPassphrase(hash) => self.files.write_passphrase(hash.as_ref())?,
+                Change::AwaitFirst => self.files.await_first()?,
+            }
+            disk.state.apply(change);
+            Ok(Outcome::Changed)
         })
     }
 }
@@ -257,165 +266,11 @@ impl fmt::Debug for FileStore {
     }
 }
 
-/// Adds a client at the end, ahead of it a comment that the stock service ignores.
-fn append(text: &mut Vec<u8>, condition: &Condition, enrolment: &Enrolment<'_>) {
+/// Adds a client at the end, ahead of it its note.
+fn append(text: &mut Vec<u8>, enrolment: &Enrolment<'_>) {
     if text.last().is_some_and(|last| *last != b'\n') {
         text.push(b'\n');
     }
-    let how = match condition {
-        Condition::FirstClient => "first-client",
-        Condition::PassphraseIs(_) => "passphrase",
-    };
-    // The format has no years before 1970, which a clock that was never set may show.
-    let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
-    let note = format!("# multipass-client: added={added} how={how} from={}\n", enrolment.channel);
-    text.extend_from_slice(note.as_bytes());
+    text.extend_from_slice(note::write(enrolment).as_bytes());
     text.extend_from_slice(enrolment.certificate.to_pem().as_bytes());
-}
-
-impl Files {
-    /// Waits for the lock that every process which changes the store holds. It is released when the
-    /// returned file is dropped.
-    fn lock(&self) -> Result<File, StoreError> {
-        let file = private::lock_file(&self.lock).map_err(|source| write_error(&self.lock, source))?;
-        file.lock().map_err(|source| write_error(&self.lock, source))?;
-        Ok(file)
-    }
-
-    fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-        private::read(path, MAX_FILE).map_err(|source| read_error(path, source))
-    }
-
-    fn read_clients(&self) -> Result<Clients, StoreError> {
-        let text = self.read(&self.clients)?.unwrap_or_default();
-        let (mut fingerprints, mut damaged) = (HashSet::new(), Vec::new());
-        for part in pem_file::parse(&text) {
-            match part.kind {
-                Kind::Text => {}
-                Kind::Certificate(certificate) => {
-                    fingerprints.insert(certificate.fingerprint());
-                }
-                Kind::Damaged(reason) => {
-                    let bytes = text.get(part.bytes.clone()).unwrap_or_default().to_vec();
-                    damaged.push((part.bytes, reason, bytes));
-                }
-            }
-        }
-        let mut kept = text;
-        for (bytes, ..) in damaged.iter().rev() {
-            kept.drain(bytes.clone());
-        }
-        Ok(Clients { text: kept, fingerprints, damaged })
-    }
-
-    /// Writes the damaged parts to a file of their own, before the trust file is written without them.
-    fn set_aside(
-        &self,
-        clients: &mut Clients,
-        now: SystemTime,
-        report: &dyn Fn(&Damage),
-    ) -> Result<(), StoreError> {
-        if clients.damaged.is_empty() {
-            return Ok(());
-        }
-        let path_at = |nanoseconds: u128| {
-            let mut path = self.clients.clone().into_os_string();
-            path.push(format!(".damaged-{nanoseconds}"));
-            PathBuf::from(path)
-        };
-        let mut nanoseconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        // What was set aside earlier is never overwritten, even if the clock stands still.
-        while path_at(nanoseconds).symlink_metadata().is_ok() {
-            nanoseconds += 1;
-        }
-        let kept_in = path_at(nanoseconds);
-        let damaged = std::mem::take(&mut clients.damaged);
-        let bytes: Vec<u8> = damaged.iter().flat_map(|(_, _, bytes)| bytes.iter().copied()).collect();
-        durable::replace(&kept_in, &bytes, Readers::Owner).map_err(|source| write_error(&kept_in, source))?;
-        for (bytes, reason, _) in damaged {
-            report(&Damage { bytes, reason, kept_in: kept_in.clone() });
-        }
-        Ok(())
-    }
-
-    fn write_clients(&self, text: &[u8]) -> Result<(), StoreError> {
-        // What would not be read again must not be written.
-        if text.len() as u64 > MAX_FILE {
-            let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
-            return Err(write_error(&self.clients, full));
-        }
-        durable::replace(&self.clients, text, Readers::Owner)
-            .map_err(|source| write_error(&self.clients, source))
-    }
-
-    fn somebody_was_enrolled(&self) -> Result<bool, StoreError> {
-        self.enrolled_once.try_exists().map_err(|source| read_error(&self.enrolled_once, source))
-    }
-
-    fn await_first(&self) -> Result<(), StoreError> {
-        const TEXT: &[u8] = b"The first client is awaited; this file is renamed when it is enrolled.\n";
-        durable::replace(&self.first_awaited, TEXT, Readers::Owner)
-            .map_err(|source| write_error(&self.first_awaited, source))
-    }
-
-    fn mark_enrolled_once(&self) -> Result<(), StoreError> {
-        const TEXT: &[u8] = b"A client was enrolled here once; nobody is enrolled for being first again.\n";
-        if self.somebody_was_enrolled()? {
-            return Ok(());
-        }
-        durable::rename(&self.first_awaited, &self.enrolled_once)
-            .or_else(|_| durable::replace(&self.enrolled_once, TEXT, Readers::Owner))
-            .map_err(|source| write_error(&self.enrolled_once, source))
-    }
-
-    fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {
-        let Some(bytes) = self.read(&self.passphrase)? else { return Ok(None) };
-        let text = String::from_utf8_lossy(&bytes);
-        match text.trim_end() {
-            "" => Ok(None),
-            hash => PassphraseHash::from_phc(hash)
-                .map(Some)
-                .map_err(|_| StoreError::NotAPassphraseHash { path: self.passphrase.clone() }),
-        }
-    }
-
-    /// An unset passphrase is an empty file, so that unsetting takes the same path as setting.
-    fn write_passphrase(&self, passphrase: Option<&PassphraseHash>) -> Result<(), StoreError> {
-        let text = passphrase.map(|hash| format!("{}\n", hash.as_phc())).unwrap_or_default();
-        durable::replace(&self.passphrase, text.as_bytes(), Readers::Owner)
-            .map_err(|source| write_error(&self.passphrase, source))
-    }
-}
-
-fn read_error(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Read { path: path.to_owned(), source }
-}
-
-fn write_error(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Write { path: path.to_owned(), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Beneath the store's surface, where nothing reads a quarter of a gigabyte first: that takes minutes
-    /// without optimisation.
-    #[test]
-    fn what_would_not_be_read_again_is_not_written() {
-        let data = tempfile::tempdir().unwrap();
-        let files = Files::within(data.path());
-        std::fs::create_dir(&files.directory).unwrap();
-        files.write_clients(b"# the old ones\n").unwrap();
-        // Never touched, so that it takes no memory.
-        let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
-        let error = files.write_clients(&too_long).unwrap_err();
-        assert!(
-            matches!(&error, StoreError::Write { path, source }
-                if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),
-            "{error:?}"
-        );
-        assert_eq!(files.read_clients().unwrap().text, b"# the old ones\n");
-        assert_eq!(std::fs::read_dir(&files.directory).unwrap().count(), 1, "nothing else is left");
-    }
 }

@@ -1,9 +1,10 @@
 //! A store that forgets when the process ends: for tests and for models of the protocol.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::io;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::state::State;
-use super::{Condition, Enrolment, Outcome, StoreError, TrustStore};
+use super::{Change, Outcome, StoreError, TrustStore, TrustedClient};
 use crate::{Fingerprint, PassphraseHash};
 
 /// A trust store in memory.
@@ -20,10 +21,6 @@ impl MemoryStore {
     // A panic cannot leave the state half changed: each change is one assignment.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, State> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,17 +47,22 @@ impl TrustStore for MemoryStore {
         self.read().passphrase.clone()
     }
 
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        let mut state = self.write();
-        if !state.satisfies(condition) {
-            return Ok(Outcome::ConditionFailed);
-        }
-        state.enrol(enrolment.certificate.fingerprint());
-        Ok(Outcome::Enrolled)
+    /// Who is trusted, and nothing else of them.
+    fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+        Ok(self.read().clients.iter().copied().map(TrustedClient::unknown).collect())
     }
 
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.write().passphrase = passphrase;
-        Ok(())
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if !state.permits(change) {
+            return Ok(Outcome::ConditionFailed);
+        }
+        record().map_err(StoreError::NotRecorded)?;
+        state.apply(change);
+        Ok(Outcome::Changed)
     }
 }

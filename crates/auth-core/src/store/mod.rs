@@ -1,8 +1,11 @@
 //! What the service remembers of its clients.
 
 pub(crate) mod file;
+pub(crate) mod files;
 pub(crate) mod memory;
+mod note;
 mod pem_file;
+mod revoked;
 mod state;
 
 use std::fmt::Debug;
@@ -12,7 +15,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::{Channel, ClientCertificate, Fingerprint, PassphraseHash};
+use crate::{Channel, ClientCertificate, ClientName, Fingerprint, PassphraseHash};
 
 /// The clients that may use the service, the passphrase that lets others in, and whether the first
 /// client is still awaited.
@@ -32,18 +35,58 @@ pub trait TrustStore: Debug + Send + Sync {
     /// The hash of the passphrase, if one is set. Never waits for a change in progress.
     fn passphrase(&self) -> Option<PassphraseHash>;
 
-    /// Enrols a client if `condition` holds. Once it returns [`Outcome::Enrolled`] the client is
-    /// stored for good. *Blocking*.
+    /// The trusted clients, with what was written down of each, in no order. *Blocking*.
     ///
     /// # Errors
-    /// The store could not be read or written. What is remembered is what is on the disk.
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError>;
+    /// The store could not be read.
+    fn clients(&self) -> Result<Vec<TrustedClient>, StoreError>;
 
-    /// Sets the passphrase, or unsets it. Once it returns, the change is stored for good. *Blocking*.
+    /// Makes a change if its condition holds. `record` is called once that is known, and before anything
+    /// is changed; if it fails, nothing is. Once this returns [`Outcome::Changed`] the change is stored
+    /// for good. *Blocking*.
     ///
     /// # Errors
-    /// The store could not be written. What is remembered is what is on the disk.
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError>;
+    /// The store could not be read or written, or `record` failed. What is remembered is what is on the
+    /// disk.
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError>;
+}
+
+/// A change to the store.
+#[derive(Debug)]
+pub enum Change<'a> {
+    /// A client is trusted from now on, also one that was revoked.
+    Enrol(Enrolment<'a>),
+    /// A client is no longer trusted, also if its certificate is put back into the trust file. On the
+    /// condition that it is trusted now.
+    Revoke {
+        /// The client.
+        client: Fingerprint,
+        /// The moment, for the record.
+        at: SystemTime,
+    },
+    /// The passphrase is another one, or there is none any more.
+    SetPassphrase(Option<PassphraseHash>),
+    /// The first client is awaited anew. On the condition that no client is trusted.
+    AwaitFirst,
+}
+
+/// A client to be enrolled.
+#[derive(Debug)]
+pub struct Enrolment<'a> {
+    /// What must hold at that moment.
+    pub condition: Condition,
+    /// Its certificate.
+    pub certificate: &'a ClientCertificate,
+    /// Where the call came from, if it was a call.
+    pub channel: Option<&'a Channel>,
+    /// A name for people.
+    pub name: Option<&'a ClientName>,
+    /// The moment, for the record.
+    pub at: SystemTime,
 }
 
 /// What must hold at the moment of an enrolment.
@@ -53,26 +96,39 @@ pub enum Condition {
     FirstClient,
     /// The passphrase that the client gave is still the one that is set.
     PassphraseIs(PassphraseHash),
+    /// Nothing: an administrator wants it.
+    Administrator,
 }
 
-/// A client to be enrolled.
-#[derive(Debug)]
-pub struct Enrolment<'a> {
-    /// Its certificate.
-    pub certificate: &'a ClientCertificate,
-    /// Where it called from.
-    pub channel: &'a Channel,
-    /// The moment, for the record.
-    pub at: SystemTime,
-}
-
-/// What became of an enrolment.
+/// What became of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The client is stored, by this call or an earlier one.
-    Enrolled,
+    /// It is stored, by this call or an earlier one.
+    Changed,
     /// The condition did not hold; nothing has changed.
     ConditionFailed,
+}
+
+/// A client, and what was written down when it was enrolled. Of one that was put into the trust file by
+/// hand, that is nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedClient {
+    /// Which client.
+    pub fingerprint: Fingerprint,
+    /// A name for people.
+    pub name: Option<String>,
+    /// When, as RFC 3339 in UTC.
+    pub added: Option<String>,
+    /// `first-client`, `passphrase` or `added`.
+    pub how: Option<String>,
+    /// Where the call came from, as [`Channel`] is displayed.
+    pub from: Option<String>,
+}
+
+impl TrustedClient {
+    pub(crate) fn unknown(fingerprint: Fingerprint) -> Self {
+        Self { fingerprint, name: None, added: None, how: None, from: None }
+    }
 }
 
 /// Why the store could not be used.
@@ -94,6 +150,17 @@ pub enum StoreError {
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
+    },
+    /// What was to be done could not be written into the audit log, so it was not done.
+    #[error("cannot write the audit log, so nothing was changed")]
+    NotRecorded(#[source] io::Error),
+    /// The file of revoked clients holds something else.
+    #[error("line {line} of {path} names no revoked client; remove the line, or mend it")]
+    NotRevoked {
+        /// The file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
     },
     /// The passphrase file holds something else.
     #[error(

@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::Condition;
+use super::{Change, Condition};
 use crate::{Fingerprint, PassphraseHash};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
+    /// Those that are trusted.
     pub(super) clients: HashSet<Fingerprint>,
     pub(super) passphrase: Option<PassphraseHash>,
     /// Whether the first client is awaited.
@@ -14,15 +15,32 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn satisfies(&self, condition: &Condition) -> bool {
-        match condition {
-            Condition::FirstClient => self.armed,
-            Condition::PassphraseIs(hash) => self.passphrase.as_ref() == Some(hash),
+    /// Whether a change may be made.
+    pub(super) fn permits(&self, change: &Change<'_>) -> bool {
+        match change {
+            Change::Enrol(enrolment) => match &enrolment.condition {
+                Condition::FirstClient => self.armed,
+                Condition::PassphraseIs(hash) => self.passphrase.as_ref() == Some(hash),
+                Condition::Administrator => true,
+            },
+            Change::Revoke { client, .. } => self.clients.contains(client),
+            Change::SetPassphrase(_) => true,
+            Change::AwaitFirst => self.clients.is_empty(),
         }
     }
 
-    pub(super) fn enrol(&mut self, client: Fingerprint) {
-        self.clients.insert(client);
-        self.armed = false;
+    /// Makes a change that is permitted.
+    pub(super) fn apply(&mut self, change: &Change<'_>) {
+        match change {
+            Change::Enrol(enrolment) => {
+                self.clients.insert(enrolment.certificate.fingerprint());
+                self.armed = false;
+            }
+            Change::Revoke { client, .. } => {
+                self.clients.remove(client);
+            }
+            Change::SetPassphrase(hash) => self.passphrase.clone_from(hash),
+            Change::AwaitFirst => self.armed = true,
+        }
     }
 }

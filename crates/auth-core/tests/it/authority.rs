@@ -6,13 +6,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use auth_core::{
-    Admission, Authenticated, Caller, Channel, Condition, Denied, Enrolment, Fingerprint, FirstClientClaim,
-    FirstClientRule, MemoryStore, Outcome, PassphraseHash, SetPassphraseError, StoreError, TrustStore,
+    Admission, Authenticated, Caller, Change, ChangeError, Channel, Condition, Denied, Fingerprint,
+    FirstClientClaim, FirstClientRule, MemoryStore, Outcome, PassphraseHash, StoreError, TrustStore,
+    TrustedClient,
 };
 
 use crate::support::{
-    ADMIN, Bench, DAEMON, Data, KINDS, Kind, Past, RULE, Shared, authenticate, by_passphrase, certificate,
-    enrol, local, now, passphrase, remote, root, stranger,
+    ADMIN, Bench, DAEMON, Data, KINDS, Kind, Past, RULE, Shared, Unrecorded, ask, authenticate,
+    by_passphrase, certificate, enrol, local, now, passphrase, remote, root, stranger,
 };
 
 /// What an authority may answer.
@@ -138,7 +139,7 @@ fn of_all_claims_one_is_enrolled() {
             (claim(&bench, &root(&alice)), claim(&bench, &root(&alice)), claim(&bench, &root(&bob)));
 
         assert_eq!(enrol(&first), Granted(alice.fingerprint()), "{kind:?}");
-        assert_eq!(bench.events(), ["stored", "opened"], "{kind:?}");
+        assert_eq!(bench.events(), ["first_client_enrolled", "stored", "opened"], "{kind:?}");
         assert_eq!((bench.store.is_armed(), bench.store.is_empty()), (false, false), "{kind:?}");
 
         assert_eq!(enrol(&second), Answer::NotFirst, "{kind:?}");
@@ -206,7 +207,7 @@ fn who_is_let_in_by_the_passphrase() {
                 let let_in = matches!(answer, Granted(_));
                 assert_eq!(
                     bench.events(),
-                    if let_in { vec!["stored", "opened"] } else { vec![] },
+                    if let_in { vec!["passphrase_accepted", "stored", "opened"] } else { vec![] },
                     "{case}: the gate is opened by an enrolment alone"
                 );
                 assert_eq!(bench.store.is_armed(), was_armed && !let_in, "{case}");
@@ -231,31 +232,13 @@ struct ChangedMeanwhile {
     to: Option<PassphraseHash>,
 }
 
-impl TrustStore for Shared<ChangedMeanwhile> {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.inner.contains(client)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.inner.is_empty()
-    }
-
-    fn is_armed(&self) -> bool {
-        self.inner.is_armed()
-    }
+impl TrustStore for ChangedMeanwhile {
+    ask!(inner: contains is_empty is_armed clients change);
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         let before = self.inner.passphrase();
         self.inner.set_passphrase(self.to.clone()).unwrap();
         before
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        self.inner.enrol_if(condition, enrolment)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.inner.set_passphrase(passphrase)
     }
 }
 
@@ -303,7 +286,8 @@ fn a_store_that_fails_lets_nobody_in_and_opens_no_gate() {
         bench.store.fails.store(false, Ordering::SeqCst);
         assert_eq!(first(), Granted(alice.fingerprint()), "{kind:?}");
         assert_eq!(by_passphrase(), Granted(bob.fingerprint()), "{kind:?}");
-        assert_eq!(bench.events(), ["stored", "opened", "stored", "opened"], "{kind:?}");
+        let both = ["first_client_enrolled", "stored", "opened", "passphrase_accepted", "stored", "opened"];
+        assert_eq!(bench.events(), both, "{kind:?}");
     }
 }
 
@@ -323,7 +307,9 @@ fn a_gate_that_fails_is_an_error_once_and_the_client_stays_trusted() {
         let second = authenticate(&bench.authority, &stranger(&bob), "open sesame");
         assert_eq!(Answer::from(second), Answer::Gate, "{kind:?}");
 
-        assert_eq!(bench.events(), ["stored", "not opened", "stored", "not opened"], "{kind:?}");
+        let both =
+            ["first_client_enrolled", "stored", "not opened", "passphrase_accepted", "stored", "not opened"];
+        assert_eq!(bench.events(), both, "{kind:?}");
         for client in [&alice, &bob] {
             let admitted = bench.authority.admit(&stranger(client));
             assert_eq!(Answer::from(admitted), Granted(client.fingerprint()), "{kind:?}");
@@ -336,8 +322,9 @@ fn a_trusted_client_sets_and_unsets_the_passphrase() {
     let (alice, bob) = (certificate("alice"), certificate("bob"));
     for kind in KINDS {
         let bench = Bench::new(kind, Past::Enrolled, &alice, RULE);
-        let by = bench.authority.recognise(&stranger(&alice)).unwrap();
-        let set = |text: Option<&str>| bench.authority.set_passphrase(&by, text.map(passphrase).as_ref());
+        let by = bench.authority.administrator(&stranger(&alice)).unwrap();
+        let set =
+            |text: Option<&str>| bench.authority.set_passphrase(&by, text.map(passphrase).as_ref(), now());
         let given = |text: &str| Answer::from(authenticate(&bench.authority, &stranger(&bob), text));
 
         assert!(!bench.authority.passphrase_is_set(), "{kind:?}");
@@ -347,7 +334,7 @@ fn a_trusted_client_sets_and_unsets_the_passphrase() {
         // A store that fails keeps the old one.
         bench.store.fails.store(true, Ordering::SeqCst);
         for text in [Some("new words"), None] {
-            assert!(matches!(set(text), Err(SetPassphraseError::Store(_))), "{kind:?}");
+            assert!(matches!(set(text), Err(ChangeError::Store(_))), "{kind:?}");
         }
         bench.store.fails.store(false, Ordering::SeqCst);
         assert!(bench.authority.passphrase_is_set(), "{kind:?}");

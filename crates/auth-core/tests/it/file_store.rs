@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use auth_core::{
-    CertificateError, ClientCertificate, Condition, Enrolment, Outcome, PassphraseHash, StoreError,
-    TrustStore,
+    CertificateError, ClientCertificate, Condition, Outcome, PassphraseHash, StoreError, TrustStore,
 };
 use proptest::prelude::*;
 
 use crate::support::{
-    Data, by_passphrase, certificate, der, enrol, in_own_process, local, now, passphrase, remote,
+    Arrival, Data, Unrecorded, by_passphrase, certificate, der, enrol, in_own_process, local, now,
+    passphrase, remote,
 };
 
 /// X.509 v1, as clients before 2023 made them (`openssl x509 -req` without extensions).
@@ -203,8 +203,8 @@ fn the_comment_says_when_how_and_from_where() {
         (local(0, 0, &[]), before_1970, "added=1970-01-01T00:00:00Z how=first-client from=uid:0"),
     ] {
         let data = Data::new();
-        let enrolment = Enrolment { certificate: &client, channel: &channel, at };
-        assert_eq!(data.open().enrol_if(&Condition::FirstClient, &enrolment).unwrap(), Outcome::Enrolled);
+        let enrolment = Arrival { certificate: &client, channel: &channel, at };
+        assert_eq!(data.open().enrol_if(&Condition::FirstClient, &enrolment).unwrap(), Outcome::Changed);
         let text = String::from_utf8(data.text()).unwrap();
         assert_eq!(text, format!("# multipass-client: {expected}\n{}", client.to_pem()));
     }
@@ -378,9 +378,9 @@ fn the_first_client_is_awaited_only_where_nobody_ever_was() {
         // And the store keeps to what it says.
         let (store, _) = data.try_open().unwrap();
         let (client, channel) = (certificate("late"), local(0, 0, &[]));
-        let enrolment = Enrolment { certificate: &client, channel: &channel, at: now() };
+        let enrolment = Arrival { certificate: &client, channel: &channel, at: now() };
         let outcome = store.enrol_if(&Condition::FirstClient, &enrolment).unwrap();
-        assert_eq!(outcome == Outcome::Enrolled, armed, "{why}");
+        assert_eq!(outcome == Outcome::Changed, armed, "{why}");
         assert_eq!(store.contains(&client.fingerprint()), armed, "{why}");
         assert!(!store.is_armed(), "{why}");
     }
@@ -413,7 +413,7 @@ fn what_happened_on_disk_since_the_start_disarms() {
         interfere(&data, &a);
         let before = contents(&data);
 
-        let enrolment = Enrolment { certificate: &late, channel: &local(0, 0, &[]), at: now() };
+        let enrolment = Arrival { certificate: &late, channel: &local(0, 0, &[]), at: now() };
         let outcome = store.enrol_if(&Condition::FirstClient, &enrolment).unwrap();
         assert_eq!(outcome, Outcome::ConditionFailed, "{why}");
         assert_eq!(contents(&data), before, "{why}");
@@ -432,11 +432,11 @@ fn a_passphrase_changed_by_another_daemon_is_learned() {
     let new = PassphraseHash::of(&passphrase("new words")).unwrap();
     other.set_passphrase(Some(new.clone())).unwrap();
 
-    let enrolment = Enrolment { certificate: &client, channel: &local(0, 0, &[]), at: now() };
+    let enrolment = Arrival { certificate: &client, channel: &local(0, 0, &[]), at: now() };
     assert_eq!(one.enrol_if(&old, &enrolment).unwrap(), Outcome::ConditionFailed);
     assert!(one.passphrase() == Some(new.clone()));
     assert!(one.is_armed(), "a wrong passphrase does not disarm");
-    assert_eq!(one.enrol_if(&Condition::PassphraseIs(new), &enrolment).unwrap(), Outcome::Enrolled);
+    assert_eq!(one.enrol_if(&Condition::PassphraseIs(new), &enrolment).unwrap(), Outcome::Changed);
 }
 
 #[test]
@@ -544,7 +544,7 @@ fn resized(path: PathBuf, bytes: u64) -> PathBuf {
 #[cfg(unix)]
 #[test]
 fn a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file() {
-    for file in ["multipass_client_certs.pem", "passphrase.phc"] {
+    for file in ["multipass_client_certs.pem", "revoked", "passphrase.phc"] {
         let data = Data::with_clients("");
         let path = data.directory().join(file);
         let _ = fs::remove_file(&path);
@@ -569,7 +569,7 @@ fn what_cannot_be_read_later_changes_nothing() {
     let data = Data::with_clients(a.to_pem());
     let store = data.open();
     let condition = by_passphrase(&store);
-    let enrolment = Enrolment { certificate: &b, channel: &local(0, 0, &[]), at: now() };
+    let enrolment = Arrival { certificate: &b, channel: &local(0, 0, &[]), at: now() };
 
     for path in [data.clients(), data.passphrase()] {
         let aside = data.path().join("aside");
@@ -582,7 +582,7 @@ fn what_cannot_be_read_later_changes_nothing() {
         fs::remove_dir(&path).unwrap();
         fs::rename(&aside, &path).unwrap();
     }
-    assert_eq!(store.enrol_if(&condition, &enrolment).unwrap(), Outcome::Enrolled);
+    assert_eq!(store.enrol_if(&condition, &enrolment).unwrap(), Outcome::Changed);
     assert!(store.contains(&b.fingerprint()) && data.open().contains(&b.fingerprint()));
 }
 
@@ -642,7 +642,7 @@ fn a_full_disk_loses_nothing() {
     in_own_process("file_store::a_full_disk_loses_nothing", || {
         let [a, b] = ["a", "b"].map(certificate);
         let channel = local(0, 0, &[]);
-        let enrolment = |certificate| Enrolment { certificate, channel: &channel, at: now() };
+        let enrolment = |certificate| Arrival { certificate, channel: &channel, at: now() };
         let is_write = |error: &StoreError| matches!(error, StoreError::Write { .. });
         let new = PassphraseHash::of(&passphrase("new words")).unwrap();
 

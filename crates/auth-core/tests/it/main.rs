@@ -8,6 +8,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod administration;
 mod authority;
 mod durable;
 mod file_store;
@@ -15,4 +16,5 @@ mod passphrase;
 #[cfg(unix)]
 mod private;
 mod race;
+mod revocation;
 mod support;

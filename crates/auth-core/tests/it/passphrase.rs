@@ -14,7 +14,7 @@ use auth_core::{
 
 #[cfg(target_os = "linux")]
 use crate::support::in_own_process;
-use crate::support::{Data, RULE, passphrase};
+use crate::support::{Data, NoAudit, RULE, Unrecorded, passphrase};
 
 /// From the reference implementation's own tests (`phc-winner-argon2`, `src/test.c`): `password`, at a
 /// cost that is not ours.
@@ -173,7 +173,7 @@ fn nothing_shows_a_passphrase_or_its_hash() {
     let phc = fs::read_to_string(data.passphrase()).unwrap();
     let secrets = ["sesame", "argon2id", phc.trim_end().rsplit('$').next().unwrap()];
 
-    let authority = |store| Authority::new(store, Box::new(NoGate), RULE);
+    let authority = |store| Authority::new(store, Box::new(NoGate), RULE, Arc::new(NoAudit));
     let mut shown = vec![
         format!("{given:?} {given:#?} {hash:?} {hash:#?} {:?}", Some(&hash)),
         format!("{file:?} {file:#?} {memory:?} {memory:#?}"),

@@ -1,16 +1,17 @@
 //! Callers who come at once: of all first clients one, of all others everyone.
 
 use std::collections::HashSet;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
 use auth_core::{
-    Admission, Authority, ClientCertificate, Condition, Denied, Enrolment, Fingerprint, MemoryStore, NoGate,
-    Outcome, PassphraseHash, StoreError, TrustStore,
+    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, MemoryStore, NoGate, Outcome,
+    PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
-use crate::support::{Data, RULE, by_passphrase, certificate, enrol, now, root};
+use crate::support::{Data, NoAudit, RULE, by_passphrase, certificate, enrol, now, root};
 
 const CALLERS: usize = 16;
 const ROUNDS: usize = 50;
@@ -19,7 +20,7 @@ static CLIENTS: LazyLock<Vec<ClientCertificate>> =
     LazyLock::new(|| (0..CALLERS).map(|n| certificate(&format!("client-{n}"))).collect());
 
 fn authority(store: impl TrustStore + 'static) -> Authority {
-    Authority::new(Arc::new(store), Box::new(NoGate), RULE)
+    Authority::new(Arc::new(store), Box::new(NoGate), RULE, Arc::new(NoAudit))
 }
 
 /// Those of the sixteen whom a daemon trusts.
@@ -122,7 +123,16 @@ impl TrustStore for CheckThenAdd {
         None
     }
 
-    fn enrol_if(&self, _condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+    fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn change(
+        &self,
+        change: &Change<'_>,
+        _record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
+        let Change::Enrol(enrolment) = change else { return Ok(Outcome::ConditionFailed) };
         let armed = self.is_armed();
         self.gap.wait();
         if !armed {
@@ -130,11 +140,7 @@ impl TrustStore for CheckThenAdd {
         }
         self.clients.lock().unwrap().insert(enrolment.certificate.fingerprint());
         self.armed.store(false, Ordering::SeqCst);
-        Ok(Outcome::Enrolled)
-    }
-
-    fn set_passphrase(&self, _passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        Ok(())
+        Ok(Outcome::Changed)
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Authenticated, Authority, Caller, Channel, ClientCertificate, Condition, Damage, Denied, Enrolled,
-    Enrolment, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Outcome, Passphrase,
-    PassphraseHash, StoreError, TrustStore,
+    Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Condition, Damage, Denied,
+    Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Notice, Outcome,
+    Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 use tempfile::TempDir;
 
@@ -41,7 +41,7 @@ pub(crate) fn passphrase(text: &str) -> Passphrase {
 }
 
 pub(crate) fn local(uid: u32, gid: u32, groups: &[u32]) -> Channel {
-    Channel::Local { uid, gid, groups: groups.to_vec() }
+    Channel::Local { uid, gid, groups: groups.into() }
 }
 
 pub(crate) fn remote(address: &str) -> Channel {
@@ -60,9 +60,81 @@ pub(crate) fn stranger(certificate: &ClientCertificate) -> Caller {
 
 /// Enrols root's `certificate` without asking an authority.
 pub(crate) fn enrol(store: &dyn TrustStore, condition: &Condition, certificate: &ClientCertificate) {
-    let enrolment = Enrolment { certificate, channel: &local(0, 0, &[]), at: now() };
-    assert_eq!(store.enrol_if(condition, &enrolment).unwrap(), Outcome::Enrolled);
+    let arrival = Arrival { certificate, channel: &local(0, 0, &[]), at: now() };
+    assert_eq!(store.enrol_if(condition, &arrival).unwrap(), Outcome::Changed);
 }
+
+/// A client on its way in.
+pub(crate) struct Arrival<'a> {
+    pub(crate) certificate: &'a ClientCertificate,
+    pub(crate) channel: &'a Channel,
+    pub(crate) at: SystemTime,
+}
+
+/// Changes that nobody writes down.
+pub(crate) trait Unrecorded: TrustStore {
+    fn make(&self, change: &Change<'_>) -> Result<Outcome, StoreError> {
+        self.change(change, &mut || Ok(()))
+    }
+
+    fn enrol_if(&self, condition: &Condition, arrival: &Arrival<'_>) -> Result<Outcome, StoreError> {
+        let Arrival { certificate, channel, at } = *arrival;
+        let (condition, channel) = (condition.clone(), Some(channel));
+        self.make(&Change::Enrol(Enrolment { condition, certificate, channel, name: None, at }))
+    }
+
+    fn revoke(&self, client: &ClientCertificate) -> Result<Outcome, StoreError> {
+        self.make(&Change::Revoke { client: client.fingerprint(), at: now() })
+    }
+
+    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
+        self.make(&Change::SetPassphrase(passphrase)).map(drop)
+    }
+}
+
+impl<T: TrustStore + ?Sized> Unrecorded for T {}
+
+/// The questions to a store, each passed on to another.
+macro_rules! ask {
+    ($inner:tt: $($question:ident)+) => {
+        $(ask!(@$question $inner);)+
+    };
+    (@contains $inner:tt) => {
+        fn contains(&self, client: &Fingerprint) -> bool {
+            self.$inner.contains(client)
+        }
+    };
+    (@is_empty $inner:tt) => {
+        fn is_empty(&self) -> bool {
+            self.$inner.is_empty()
+        }
+    };
+    (@is_armed $inner:tt) => {
+        fn is_armed(&self) -> bool {
+            self.$inner.is_armed()
+        }
+    };
+    (@passphrase $inner:tt) => {
+        fn passphrase(&self) -> Option<PassphraseHash> {
+            self.$inner.passphrase()
+        }
+    };
+    (@clients $inner:tt) => {
+        fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+            self.$inner.clients()
+        }
+    };
+    (@change $inner:tt) => {
+        fn change(
+            &self,
+            change: &Change<'_>,
+            record: &mut dyn FnMut() -> std::io::Result<()>,
+        ) -> Result<Outcome, StoreError> {
+            self.$inner.change(change, record)
+        }
+    };
+}
+pub(crate) use ask;
 
 /// Sets a passphrase, and gives the condition for enrolling by it.
 pub(crate) fn by_passphrase(store: &dyn TrustStore) -> Condition {
@@ -143,8 +215,11 @@ impl Data {
     pub(crate) fn try_open_at(&self, at: SystemTime) -> Result<(FileStore, Vec<Damage>), StoreError> {
         let reported = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&reported);
-        let store =
-            FileStore::open(&self.path(), at, move |damage| sink.lock().unwrap().push(damage.clone()))?;
+        let store = FileStore::open(&self.path(), at, move |notice| {
+            if let Notice::Damaged(damage) = notice {
+                sink.lock().unwrap().push(damage.clone());
+            }
+        })?;
         let damage = std::mem::take(&mut *reported.lock().unwrap());
         Ok((store, damage))
     }
@@ -184,6 +259,7 @@ pub(crate) struct Bench {
     pub(crate) authority: Authority,
     pub(crate) store: Shared<WatchedStore>,
     pub(crate) gate: Shared<WatchedGate>,
+    pub(crate) audit: Arc<WatchedAudit>,
     /// Of a file store only.
     pub(crate) data: Option<Data>,
     log: Log,
@@ -202,13 +278,13 @@ impl Bench {
             enrol(&*store, &Condition::FirstClient, client);
         }
         if matches!(past, Past::Emptied) {
-            store = match &data {
+            match &data {
                 Some(data) => {
                     fs::remove_file(data.clients()).unwrap();
-                    open()
+                    store = open();
                 }
-                None => Box::new(Forgetful { inner: store, forgotten: client.fingerprint() }),
-            };
+                None => assert_eq!(store.revoke(client).unwrap(), Outcome::Changed),
+            }
         }
         Self::over(store, data, rule)
     }
@@ -218,8 +294,10 @@ impl Bench {
         let log = Log::default();
         let store = Shared::new(WatchedStore { inner: store, log: Arc::clone(&log), fails: false.into() });
         let gate = Shared::new(WatchedGate { log: Arc::clone(&log), fails: false.into() });
-        let authority = Authority::new(Arc::new(store.clone()), Box::new(gate.clone()), rule);
-        Self { authority, store, gate, data, log }
+        let audit = Arc::new(WatchedAudit { log: Arc::clone(&log), fails: false.into() });
+        let (judged, guarded) = (Arc::new(store.clone()), Box::new(gate.clone()));
+        let authority = Authority::new(judged, guarded, rule, Arc::<WatchedAudit>::clone(&audit));
+        Self { authority, store, gate, audit, data, log }
     }
 
     /// What has happened since this was last asked.
@@ -253,29 +331,7 @@ impl<T> std::ops::Deref for Shared<T> {
 }
 
 impl<T: TrustStore> TrustStore for Shared<T> {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.0.contains(client)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn is_armed(&self) -> bool {
-        self.0.is_armed()
-    }
-
-    fn passphrase(&self) -> Option<PassphraseHash> {
-        self.0.passphrase()
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        self.0.enrol_if(condition, enrolment)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.0.set_passphrase(passphrase)
-    }
+    ask!(0: contains is_empty is_armed passphrase clients change);
 }
 
 impl<T: Gate> Gate for Shared<T> {
@@ -302,35 +358,20 @@ impl WatchedStore {
 }
 
 impl TrustStore for WatchedStore {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.inner.contains(client)
-    }
+    ask!(inner: contains is_empty is_armed passphrase clients);
 
-    fn is_empty(&self) -> bool {
-        self.inner.is_empty()
-    }
-
-    fn is_armed(&self) -> bool {
-        self.inner.is_armed()
-    }
-
-    fn passphrase(&self) -> Option<PassphraseHash> {
-        self.inner.passphrase()
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
         self.check()?;
-        let outcome = self.inner.enrol_if(condition, enrolment)?;
-        if outcome == Outcome::Enrolled {
+        let outcome = self.inner.change(change, record)?;
+        if let (Change::Enrol(enrolment), Outcome::Changed) = (change, outcome) {
             assert!(self.contains(&enrolment.certificate.fingerprint()), "said to be stored, and is not");
             self.log.lock().unwrap().push("stored");
         }
         Ok(outcome)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.set_passphrase(passphrase)
     }
 }
 
@@ -349,36 +390,30 @@ impl Gate for WatchedGate {
     }
 }
 
-/// A store whose first client was lost: empty, yet not armed.
+/// Logs the name of each entry; writes nothing while it is to fail.
 #[derive(Debug)]
-struct Forgetful {
-    inner: Box<dyn TrustStore>,
-    forgotten: Fingerprint,
+pub(crate) struct WatchedAudit {
+    log: Log,
+    pub(crate) fails: AtomicBool,
 }
 
-impl TrustStore for Forgetful {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        *client != self.forgotten && self.inner.contains(client)
+impl Audit for WatchedAudit {
+    fn record(&self, entry: &Entry<'_>) -> io::Result<()> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the audit log is full"));
+        }
+        self.log.lock().unwrap().push(entry.event.name());
+        Ok(())
     }
+}
 
-    fn is_empty(&self) -> bool {
-        true
-    }
+/// For tests in which nobody looks at it.
+#[derive(Debug)]
+pub(crate) struct NoAudit;
 
-    fn is_armed(&self) -> bool {
-        self.inner.is_armed()
-    }
-
-    fn passphrase(&self) -> Option<PassphraseHash> {
-        self.inner.passphrase()
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
-        self.inner.enrol_if(condition, enrolment)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.inner.set_passphrase(passphrase)
+impl Audit for NoAudit {
+    fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use auth_core::Authenticated;
+use auth_core::{Administrator, Authenticated};
 use http::Request;
 use hyper::body::Incoming;
 
 use super::reply::{BoxFuture, Response, reply};
-use super::{Service, Visit, about, authenticate, instances, settings};
+use super::{Service, Visit, about, authenticate, instances, settings, trust};
 
 /// The largest request that a trusted client may send, in bytes (gRPC's usual limit).
 const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
@@ -22,6 +22,8 @@ pub(super) enum Route {
     Open(fn(Arc<Service>, Arc<Visit>, Request<Incoming>) -> BoxFuture<Response>),
     /// Trusted clients.
     Client(fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
+    /// Whoever may say who is trusted: trusted clients, and root on this machine.
+    Administrator(fn(Arc<Service>, Administrator, Request<Incoming>) -> BoxFuture<Response>),
     /// Trusted clients, who are told that this daemon cannot do it.
     NotYet,
 }
@@ -36,9 +38,10 @@ macro_rules! open {
     };
 }
 
-macro_rules! client {
-    ($handler:path) => {
-        Route::Client(|service, by, request| {
+/// A handler for who was admitted, by the kind of its proof.
+macro_rules! admitted {
+    ($kind:ident $handler:path) => {
+        Route::$kind(|service, by, request| {
             Box::pin(reply(request, LARGEST_REQUEST, move |message| {
                 Box::pin(async move { $handler(&service, &by, message).await })
             }))
@@ -46,17 +49,22 @@ macro_rules! client {
     };
 }
 
-const METHODS: &[(&str, Route)] = &[
+/// A service's methods.
+type Methods = &'static [(&'static str, Route)];
+
+const SERVICES: &[(&str, Methods)] = &[(rpc::SERVICE, RPC), (rpc::trust::SERVICE, TRUST)];
+
+const RPC: Methods = &[
     ("ping", open!(authenticate::ping)),
     ("authenticate", open!(authenticate::authenticate)),
-    ("version", client!(about::version)),
-    ("daemon_info", client!(about::daemon_info)),
-    ("wait_ready", client!(about::wait_ready)),
-    ("get", client!(settings::get)),
-    ("set", client!(settings::set)),
-    ("keys", client!(settings::keys)),
-    ("list", client!(instances::list)),
-    ("info", client!(instances::info)),
+    ("version", admitted!(Client about::version)),
+    ("daemon_info", admitted!(Client about::daemon_info)),
+    ("wait_ready", admitted!(Client about::wait_ready)),
+    ("get", admitted!(Client settings::get)),
+    ("set", admitted!(Client settings::set)),
+    ("keys", admitted!(Client settings::keys)),
+    ("list", admitted!(Client instances::list)),
+    ("info", admitted!(Client instances::info)),
     ("create", Route::NotYet),
     ("launch", Route::NotYet),
     ("purge", Route::NotYet),
@@ -78,10 +86,18 @@ const METHODS: &[(&str, Route)] = &[
     ("zones_state", Route::NotYet),
 ];
 
+const TRUST: Methods = &[
+    ("List", admitted!(Administrator trust::list)),
+    ("Add", admitted!(Administrator trust::add)),
+    ("Revoke", admitted!(Administrator trust::revoke)),
+    ("SetPassphrase", admitted!(Administrator trust::set_passphrase)),
+];
+
 /// The method that a request's path names.
 pub(super) fn find(path: &str) -> Option<(&'static str, Route)> {
-    let name = path.strip_prefix('/')?.strip_prefix(rpc::SERVICE)?.strip_prefix('/')?;
-    METHODS.iter().copied().find(|(known, _)| *known == name)
+    let (service, name) = path.strip_prefix('/')?.split_once('/')?;
+    let (_, methods) = SERVICES.iter().find(|(known, _)| *known == service)?;
+    methods.iter().copied().find(|(known, _)| *known == name)
 }
 
 #[cfg(test)]
@@ -91,26 +107,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_each_method_of_the_contract_once() {
-        let table: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
-        let unique: BTreeSet<&str> = table.iter().copied().collect();
-        assert_eq!(table.len(), unique.len());
-        assert_eq!(unique, rpc::METHODS.iter().copied().collect());
+    fn the_tables_have_each_method_of_the_contracts_once() {
+        for (table, contract) in [(RPC, rpc::METHODS), (TRUST, rpc::trust::METHODS)] {
+            let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+            let unique: BTreeSet<&str> = names.iter().copied().collect();
+            assert_eq!(names.len(), unique.len());
+            assert_eq!(unique, contract.iter().copied().collect());
+        }
     }
 
     #[test]
-    fn only_ping_and_authenticate_are_open() {
-        let open: Vec<&str> = METHODS
-            .iter()
-            .filter(|(_, route)| matches!(route, Route::Open(_)))
-            .map(|(name, _)| *name)
-            .collect();
-        assert_eq!(open, ["ping", "authenticate"]);
+    fn only_ping_and_authenticate_are_open_and_root_alone_opens_only_our_own_service() {
+        let named = |table: Methods, is: fn(&Route) -> bool| -> Vec<&str> {
+            table.iter().filter(|(_, route)| is(route)).map(|(name, _)| *name).collect()
+        };
+        let open = |route: &Route| matches!(route, Route::Open(_));
+        assert_eq!(named(RPC, open), ["ping", "authenticate"]);
+        assert_eq!(named(TRUST, open), [""; 0]);
+        let administrator = |route: &Route| matches!(route, Route::Administrator(_));
+        assert_eq!(named(RPC, administrator), [""; 0]);
+        assert_eq!(named(TRUST, administrator).len(), TRUST.len());
     }
 
     #[test]
     fn other_paths_name_no_method() {
         assert_eq!(find("/multipass.Rpc/list").map(|(name, _)| name), Some("list"));
+        let revoke = find("/multipass.trust.v1.Trust/Revoke");
+        assert_eq!(revoke.map(|(name, _)| name), Some("Revoke"));
         for path in [
             "",
             "/",
@@ -123,6 +146,9 @@ mod tests {
             "/multipass.Rpc/List",
             "/multipass.Rpcs/list",
             "/x/multipass.Rpc/list",
+            "/multipass.Rpc/Revoke",
+            "/multipass.trust.v1.Trust/list",
+            "/multipass.trust.v1/List",
         ] {
             assert!(find(path).is_none(), "{path}");
         }

@@ -5,9 +5,11 @@ mod about;
 mod authenticate;
 mod instances;
 mod methods;
+mod passphrase;
 mod reply;
 mod settings;
 mod status;
+mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +21,7 @@ use auth_core::{
 use http::Request;
 use hyper::body::Incoming;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use transport::{Origin, Peer};
@@ -41,18 +43,27 @@ pub struct Service {
     guesses: Arc<Semaphore>,
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
+    /// Changes when clients are no longer trusted.
+    departures: watch::Receiver<()>,
 }
 
 impl Service {
-    /// A service that asks `authority` about every call, and notes whom it refuses in `refusals`.
+    /// A service that asks `authority` about every call, and again about every connection when
+    /// `departures` changes; whom it refuses it notes in `refusals`.
     #[must_use]
-    pub fn new(authority: Authority, data: PathBuf, refusals: Refusals) -> Self {
+    pub fn new(
+        authority: Authority,
+        data: PathBuf,
+        refusals: Refusals,
+        departures: watch::Receiver<()>,
+    ) -> Self {
         Self {
             authority: Arc::new(authority),
             data,
             guesses: Arc::new(Semaphore::new(GUESSES_AT_ONCE)),
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
+            departures,
         }
     }
 
@@ -63,6 +74,18 @@ impl Service {
         }
     }
 
+    /// Completes when an admitted peer is no longer trusted.
+    pub(crate) async fn departed(&self, visit: &Visit) {
+        // As nobody has looked at the original, what has changed before counts as a change too.
+        let mut departures = self.departures.clone();
+        while departures.changed().await.is_ok() {
+            if self.authority.administrator(&visit.caller).is_err() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+
     /// Answers one call.
     pub(crate) async fn answer(self: Arc<Self>, visit: Arc<Visit>, request: Request<Incoming>) -> Response {
         let Some((name, route)) = methods::find(request.uri().path()) else {
@@ -71,6 +94,13 @@ impl Service {
         tracing::debug!("{name} from {}", visit.caller.channel);
         let admitted = match route {
             Route::Open(handler) => return handler(self, visit, request).await,
+            Route::Administrator(handler) => match self.authority.administrator(&visit.caller) {
+                Ok(by) => {
+                    visit.admit();
+                    return handler(self, by, request).await;
+                }
+                Err(denied) => Err(refuse(&self.refusals, name, &visit.caller, &denied)),
+            },
             Route::Client(_) | Route::NotYet => self.admit(name, &visit.caller).await,
         };
         let by = match admitted {
@@ -80,7 +110,7 @@ impl Service {
         visit.admit();
         match route {
             Route::Client(handler) => handler(self, by, request).await,
-            Route::Open(_) | Route::NotYet => status::not_yet(name).into_http(),
+            Route::Open(_) | Route::Administrator(_) | Route::NotYet => status::not_yet(name).into_http(),
         }
     }
 
@@ -184,7 +214,9 @@ pub(crate) fn caller_of(peer: &Peer) -> Result<Caller, UnknownPeer> {
 /// What the authority is told of where a peer comes from.
 pub(crate) fn channel_of(origin: &Origin) -> Result<Channel, UnknownPeer> {
     match origin {
-        Origin::Local(os) => Ok(Channel::Local { uid: os.uid, gid: os.gid, groups: os.groups.clone() }),
+        Origin::Local(os) => {
+            Ok(Channel::Local { uid: os.uid, gid: os.gid, groups: os.groups.as_slice().into() })
+        }
         Origin::Remote(address) => Ok(Channel::Remote(address.ip())),
         _ => Err(UnknownPeer::Origin),
     }

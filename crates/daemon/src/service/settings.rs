@@ -1,12 +1,11 @@
 //! The daemon's settings: `get`, `set` and `keys`.
 
-use auth_core::{Authenticated, Authority, Passphrase, SetPassphraseError};
+use auth_core::Authenticated;
 use rpc::{GetReply, GetRequest, KeysReply, KeysRequest, SetReply, SetRequest};
 use secrecy::SecretString;
 use tonic::Status;
 
-use super::Service;
-use crate::logging::with_causes;
+use super::{Service, passphrase};
 
 /// The setting whose value is never told.
 const PASSPHRASE: &str = "local.passphrase";
@@ -46,34 +45,8 @@ pub(super) async fn set(
         key => return Err(unknown(key)),
     }
     let value = SecretString::from(std::mem::take(&mut *request.take_val()));
-    let passphrase = match secrecy::ExposeSecret::expose_secret(&value).is_empty() {
-        true => None,
-        false => Some(Passphrase::new(value).map_err(|e| Status::invalid_argument(e.to_string()))?),
-    };
-    let (by, sets) = (by.clone(), passphrase.is_some());
-    // Logged where it is done: the caller may leave before that, and does not take it back.
-    let change = move |authority: &Authority| match authority.set_passphrase(&by, passphrase.as_ref()) {
-        Ok(()) => {
-            tracing::info!("{} {} the passphrase", by.client(), if sets { "set" } else { "unset" });
-            Ok(SetReply::default())
-        }
-        Err(error) => {
-            tracing::error!("set {PASSPHRASE}: {}", with_causes(&error));
-            Err(match error {
-                SetPassphraseError::Store(error) => Status::internal(format!(
-                    "The passphrase was not changed: {}. Mend this on the service's machine and try again.",
-                    with_causes(&error)
-                )),
-                _ => Status::resource_exhausted(
-                    "The passphrase was not changed: too little memory to hash it.",
-                ),
-            })
-        }
-    };
-    match sets {
-        true => service.hashing(&service.clients_hash, change).await?,
-        false => service.blocking(change).await?,
-    }
+    passphrase::change(service, by.clone().into(), value).await?;
+    Ok(SetReply::default())
 }
 
 /// All keys, in order.

@@ -1,7 +1,9 @@
 //! What callers are told when they are not served. Texts that the contract fixes stand here, once.
 
-use auth_core::Denied;
+use auth_core::{ChangeError, Denied};
 use tonic::Status;
+
+use crate::logging::with_causes;
 
 /// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
 pub(super) fn not_admitted(denied: &Denied) -> Status {
@@ -37,6 +39,15 @@ pub(super) fn not_authenticated(denied: &Denied) -> Status {
         }
         other => not_admitted(other),
     }
+}
+
+/// To a change that was not made; what is wrong on this machine is also logged.
+pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
+    tracing::error!("{what}: {}", with_causes(error));
+    Status::internal(format!(
+        "{what}: {}. Mend this on the service's machine and try again.",
+        with_causes(error)
+    ))
 }
 
 /// To a method that this daemon cannot serve.

@@ -1,16 +1,14 @@
 //! Sixteen clients want to be the first, at the same moment. One is.
 
+use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use auth_core::{
-    Condition, Enrolment, FileStore, Fingerprint, MemoryStore, Outcome, PassphraseHash, StoreError,
-    TrustStore,
-};
+use auth_core::{Change, FileStore, MemoryStore, Outcome, StoreError, TrustStore};
 use tokio::sync::Barrier;
 use tonic::Code;
 
-use crate::support::{TestService, one, request};
+use crate::support::{TestService, ask_the_store, one, request};
 
 const CLIENTS: usize = 16;
 const ROUNDS: usize = 50;
@@ -65,23 +63,13 @@ struct CheckThenAdd {
 }
 
 impl TrustStore for CheckThenAdd {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.store.contains(client)
-    }
+    ask_the_store!();
 
-    fn is_empty(&self) -> bool {
-        self.store.is_empty()
-    }
-
-    fn is_armed(&self) -> bool {
-        self.store.is_armed()
-    }
-
-    fn passphrase(&self) -> Option<PassphraseHash> {
-        self.store.passphrase()
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
         if !self.store.is_armed() {
             return Ok(Outcome::ConditionFailed);
         }
@@ -91,11 +79,7 @@ impl TrustStore for CheckThenAdd {
         let (passed, _) =
             self.another.wait_timeout_while(passed, Duration::from_secs(10), |passed| *passed < 2).unwrap();
         drop(passed);
-        self.store.enrol_if(condition, enrolment)?;
-        Ok(Outcome::Enrolled)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.store.set_passphrase(passphrase)
+        self.store.change(change, record)?;
+        Ok(Outcome::Changed)
     }
 }

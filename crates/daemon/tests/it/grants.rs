@@ -74,7 +74,7 @@ fn fingerprint() -> Fingerprint {
 fn an_entry_is_one_line_of_the_documented_schema() {
     let place = Place::new();
     let client = fingerprint();
-    let user = Channel::Local { uid: 1000, gid: 100, groups: vec![27] };
+    let user = Channel::Local { uid: 1000, gid: 100, groups: [27].into() };
     let enrolled = Entry {
         by: Actor::Client(client),
         from: Some(&user),

@@ -1,18 +1,16 @@
 //! Files and hashes never hold up the threads that serve connections: with one such thread and a store
 //! that is stuck, another client is still answered.
 
+use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::{
-    Condition, Enrolment, Fingerprint, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError,
-    TrustStore,
-};
+use auth_core::{Change, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore};
 use tokio::time::timeout;
 use tonic::Code;
 
-use crate::support::{TestService, one, request};
+use crate::support::{TestService, ask_the_store, one, request};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -32,30 +30,15 @@ impl Stuck {
 }
 
 impl TrustStore for Stuck {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.store.contains(client)
-    }
+    ask_the_store!();
 
-    fn is_empty(&self) -> bool {
-        self.store.is_empty()
-    }
-
-    fn is_armed(&self) -> bool {
-        self.store.is_armed()
-    }
-
-    fn passphrase(&self) -> Option<PassphraseHash> {
-        self.store.passphrase()
-    }
-
-    fn enrol_if(&self, condition: &Condition, enrolment: &Enrolment<'_>) -> Result<Outcome, StoreError> {
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
         self.wait();
-        self.store.enrol_if(condition, enrolment)
-    }
-
-    fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.wait();
-        self.store.set_passphrase(passphrase)
+        self.store.change(change, record)
     }
 }
 
@@ -67,7 +50,8 @@ fn a_ping_is_answered_while_the_store_is_stuck() {
         let (begun, has_begun) = channel();
         let (leave, go_on) = channel();
         let store = Arc::new(MemoryStore::new());
-        store.set_passphrase(Some(PassphraseHash::of(&passphrase("right")).unwrap())).unwrap();
+        let right = PassphraseHash::of(&passphrase("right")).unwrap();
+        store.change(&Change::SetPassphrase(Some(right)), &mut || Ok(())).unwrap();
         let service = TestService::start(Stuck { store, begun, go_on: Mutex::new(go_on) }).await;
         let has_begun = Arc::new(Mutex::new(has_begun));
 

@@ -61,7 +61,7 @@ impl Told {
 }
 
 fn user(uid: u32) -> Caller {
-    Caller { channel: Channel::Local { uid, gid: uid, groups: vec![] }, certificate: None }
+    Caller { channel: Channel::Local { uid, gid: uid, groups: [].into() }, certificate: None }
 }
 
 fn at(address: &str) -> Caller {

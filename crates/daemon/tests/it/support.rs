@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
@@ -24,6 +25,8 @@ pub(crate) struct TestService {
     endpoint: Endpoint,
     root: RootCertificate,
     tls: ServerTls,
+    /// To be told when the store has lost a client.
+    pub(crate) departed: watch::Sender<()>,
     stop: CancellationToken,
     directory: TempDir,
 }
@@ -40,13 +43,16 @@ impl TestService {
         let tls = ServerTls::new(identity).unwrap();
         let listener = UnixTransport::default().listen(&endpoint, tls.clone()).await.unwrap();
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
-        let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule);
-        let (refusals, teller) = audit::refusals(&directory.path().join("audit"));
-        let service = Arc::new(Service::new(authority, directory.path().to_owned(), refusals));
+        let records = audit::directory(directory.path()).unwrap();
+        let recorder = Arc::new(audit::FileAudit::new(&records));
+        let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule, recorder);
+        let (refusals, teller) = audit::refusals(&records);
+        let (departed, departures) = watch::channel(());
+        let service = Arc::new(Service::new(authority, directory.path().to_owned(), refusals, departures));
         let stop = CancellationToken::new();
         tokio::spawn(teller.run(stop.clone()));
         tokio::spawn(serve(listener, service, stop.clone()));
-        Self { endpoint, root, tls, stop, directory }
+        Self { endpoint, root, tls, departed, stop, directory }
     }
 
     /// Its data directory.
@@ -130,3 +136,29 @@ pub(crate) async fn one<T>(
 pub(crate) fn request<T>(message: T) -> tokio_stream::Once<T> {
     tokio_stream::once(message)
 }
+
+/// The questions to a store, passed on to its field `store`.
+macro_rules! ask_the_store {
+    () => {
+        fn contains(&self, client: &auth_core::Fingerprint) -> bool {
+            self.store.contains(client)
+        }
+
+        fn is_empty(&self) -> bool {
+            self.store.is_empty()
+        }
+
+        fn is_armed(&self) -> bool {
+            self.store.is_armed()
+        }
+
+        fn passphrase(&self) -> Option<auth_core::PassphraseHash> {
+            self.store.passphrase()
+        }
+
+        fn clients(&self) -> Result<Vec<auth_core::TrustedClient>, auth_core::StoreError> {
+            self.store.clients()
+        }
+    };
+}
+pub(crate) use ask_the_store;

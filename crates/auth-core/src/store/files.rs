@@ -1,0 +1,301 @@
+//! The store's files: where they are, how each is read, and how each is written.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::pem_file::{self, Kind};
+use super::revoked::{self, Revoked};
+use super::{StoreError, TrustedClient, note};
+use crate::durable::{self, Readers};
+use crate::{Fingerprint, PassphraseHash, private};
+
+/// The most that is read of any file of the store: 100,000 clients take about 100 MB.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// Where the store's files are.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) directory: PathBuf,
+    lock: PathBuf,
+    clients: PathBuf,
+    revoked: PathBuf,
+    passphrase: PathBuf,
+    /// Exists as long as the first client is awaited. Its enrolment renames it to the next one: a rename
+    /// succeeds on a full disk.
+    first_awaited: PathBuf,
+    /// Exists from the first enrolment on, so that a store that was emptied enrols nobody.
+    enrolled_once: PathBuf,
+}
+
+/// The trust file, read and understood.
+pub(super) struct Clients {
+    /// The text without its damaged parts.
+    pub(super) text: Vec<u8>,
+    pub(super) fingerprints: HashSet<Fingerprint>,
+    pub(super) damaged: Vec<DamagedPart>,
+}
+
+pub(super) struct DamagedPart {
+    place: Range<usize>,
+    reason: &'static str,
+    bytes: Vec<u8>,
+}
+
+/// A damaged part of the trust file, which was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Its place in the file, in bytes from the start.
+    pub bytes: Range<usize>,
+    /// What is wrong with it.
+    pub reason: &'static str,
+    /// Where the bytes were moved to.
+    pub kept_in: PathBuf,
+}
+
+/// How the store's files look: equal as long as nobody has written to one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp([Option<FileStamp>; 4]);
+
+/// What changes when a file is written to or replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct FileStamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    inode: u64,
+}
+
+impl FileStamp {
+    /// None if there is no such file, or it cannot be looked at.
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+    }
+}
+
+impl Files {
+    pub(super) fn within(data: &Path) -> Self {
+        let directory = data.join("authenticated-certs");
+        Self {
+            lock: data.join("lock"),
+            clients: directory.join("multipass_client_certs.pem"),
+            revoked: directory.join("revoked"),
+            passphrase: directory.join("passphrase.phc"),
+            first_awaited: directory.join("first-client-awaited"),
+            enrolled_once: directory.join("enrolled-once"),
+            directory,
+        }
+    }
+
+    /// Waits for the lock that every process which changes the store holds. It is released when the
+    /// returned file is dropped.
+    pub(super) fn lock(&self) -> Result<File, StoreError> {
+        let file = private::lock_file(&self.lock).map_err(|source| write_error(&self.lock, source))?;
+        file.lock().map_err(|source| write_error(&self.lock, source))?;
+        Ok(file)
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp(
+            [&self.clients, &self.revoked, &self.passphrase, &self.first_awaited]
+                .map(|path| FileStamp::of(path)),
+        )
+    }
+
+    pub(super) fn read_clients(&self) -> Result<Clients, StoreError> {
+        let text = read(&self.clients)?.unwrap_or_default();
+        let (mut fingerprints, mut damaged) = (HashSet::new(), Vec::new());
+        for part in pem_file::parse(&text) {
+            match part.kind {
+                Kind::Text => {}
+                Kind::Certificate(certificate) => {
+                    fingerprints.insert(certificate.fingerprint());
+                }
+                Kind::Damaged(reason) => {
+                    let bytes = text.get(part.bytes.clone()).unwrap_or_default().to_vec();
+                    damaged.push(DamagedPart { place: part.bytes, reason, bytes });
+                }
+            }
+        }
+        let mut kept = text;
+        for part in damaged.iter().rev() {
+            kept.drain(part.place.clone());
+        }
+        Ok(Clients { text: kept, fingerprints, damaged })
+    }
+
+    pub(super) fn write_clients(&self, text: &[u8]) -> Result<(), StoreError> {
+        // What would not be read again must not be written.
+        if text.len() as u64 > MAX_FILE {
+            let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
+            return Err(write_error(&self.clients, full));
+        }
+        replace(&self.clients, text)
+    }
+
+    /// Writes the damaged parts to a file of their own, before the trust file is written without them.
+    pub(super) fn set_aside(
+        &self,
+        clients: &mut Clients,
+        now: SystemTime,
+        report: &dyn Fn(Damage),
+    ) -> Result<(), StoreError> {
+        if clients.damaged.is_empty() {
+            return Ok(());
+        }
+        let path_at = |nanoseconds: u128| {
+            let mut path = self.clients.clone().into_os_string();
+            path.push(format!(".damaged-{nanoseconds}"));
+            PathBuf::from(path)
+        };
+        let mut nanoseconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        // What was set aside earlier is never overwritten, even if the clock stands still.
+        while path_at(nanoseconds).symlink_metadata().is_ok() {
+            nanoseconds += 1;
+        }
+        let kept_in = path_at(nanoseconds);
+        let damaged = std::mem::take(&mut clients.damaged);
+        let bytes: Vec<u8> = damaged.iter().flat_map(|part| part.bytes.iter().copied()).collect();
+        replace(&kept_in, &bytes)?;
+        for part in damaged {
+            report(Damage { bytes: part.place, reason: part.reason, kept_in: kept_in.clone() });
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_revoked(&self) -> Result<Revoked, StoreError> {
+        let text = read(&self.revoked)?.unwrap_or_default();
+        revoked::read(&text).map_err(|line| StoreError::NotRevoked { path: self.revoked.clone(), line })
+    }
+
+    pub(super) fn write_revoked(&self, revoked: &Revoked) -> Result<(), StoreError> {
+        replace(&self.revoked, revoked::write(revoked).as_bytes())
+    }
+
+    pub(super) fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {
+        let Some(bytes) = read(&self.passphrase)? else { return Ok(None) };
+        let text = String::from_utf8_lossy(&bytes);
+        match text.trim_end() {
+            "" => Ok(None),
+            hash => PassphraseHash::from_phc(hash)
+                .map(Some)
+                .map_err(|_| StoreError::NotAPassphraseHash { path: self.passphrase.clone() }),
+        }
+    }
+
+    /// An unset passphrase is an empty file, so that unsetting takes the same path as setting.
+    pub(super) fn write_passphrase(&self, passphrase: Option<&PassphraseHash>) -> Result<(), StoreError> {
+        let text = passphrase.map(|hash| format!("{}\n", hash.as_phc())).unwrap_or_default();
+        replace(&self.passphrase, text.as_bytes())
+    }
+
+    /// Whether the markers say that nobody was ever enrolled, or that the first client is awaited anew.
+    pub(super) fn first_is_awaited(&self) -> Result<bool, StoreError> {
+        Ok(exists(&self.first_awaited)? && !self.somebody_was_enrolled()?)
+    }
+
+    pub(super) fn somebody_was_enrolled(&self) -> Result<bool, StoreError> {
+        exists(&self.enrolled_once)
+    }
+
+    /// Awaits the first client, whatever was before.
+    pub(super) fn await_first(&self) -> Result<(), StoreError> {
+        const TEXT: &[u8] = b"The first client is awaited; this file is renamed when it is enrolled.\n";
+        if self.somebody_was_enrolled()? {
+            return durable::rename(&self.enrolled_once, &self.first_awaited)
+                .map_err(|source| write_error(&self.first_awaited, source));
+        }
+        replace(&self.first_awaited, TEXT)
+    }
+
+    pub(super) fn mark_enrolled_once(&self) -> Result<(), StoreError> {
+        const TEXT: &[u8] = b"A client was enrolled here once; nobody is enrolled for being first again.\n";
+        if self.somebody_was_enrolled()? {
+            return Ok(());
+        }
+        durable::rename(&self.first_awaited, &self.enrolled_once)
+            .map_err(|source| write_error(&self.enrolled_once, source))
+            .or_else(|_| replace(&self.enrolled_once, TEXT))
+    }
+}
+
+/// Who is in a trust file's text, with what it says of each.
+pub(super) fn clients_in(text: &[u8]) -> Vec<TrustedClient> {
+    pem_file::parse(text)
+        .into_iter()
+        .filter_map(|part| match part.kind {
+            Kind::Certificate(certificate) => {
+                let before = text.get(..part.bytes.start).unwrap_or_default();
+                Some(note::read(before, certificate.fingerprint()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A trust file's text without a client's blocks, and the notes that belong to them.
+pub(super) fn without(text: &[u8], client: Fingerprint) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len());
+    let mut removed = false;
+    for part in pem_file::parse(text) {
+        let bytes = text.get(part.bytes).unwrap_or_default();
+        if matches!(&part.kind, Kind::Certificate(certificate) if certificate.fingerprint() == client) {
+            kept.truncate(note::start(&kept));
+            removed = true;
+            continue;
+        }
+        // The end of the removed block's last line.
+        let line_end = [b"\r\n".as_slice(), b"\n"].into_iter().find_map(|end| bytes.strip_prefix(end));
+        kept.extend_from_slice(line_end.filter(|_| removed).unwrap_or(bytes));
+        removed = false;
+    }
+    kept
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    private::read(path, MAX_FILE).map_err(|source| StoreError::Read { path: path.to_owned(), source })
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(|source| StoreError::Read { path: path.to_owned(), source })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    durable::replace(path, bytes, Readers::Owner).map_err(|source| write_error(path, source))
+}
+
+pub(super) fn write_error(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Write { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beneath the store's surface, where nothing reads a quarter of a gigabyte first: that takes minutes
+    /// without optimisation.
+    #[test]
+    fn what_would_not_be_read_again_is_not_written() {
+        let data = tempfile::tempdir().unwrap();
+        let files = Files::within(data.path());
+        std::fs::create_dir(&files.directory).unwrap();
+        files.write_clients(b"# the old ones\n").unwrap();
+        // Never touched, so that it takes no memory.
+        let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
+        let error = files.write_clients(&too_long).unwrap_err();
+        assert!(
+            matches!(&error, StoreError::Write { path, source }
+                if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),
+            "{error:?}"
+        );
+        assert_eq!(files.read_clients().unwrap().text, b"# the old ones\n");
+        assert_eq!(std::fs::read_dir(&files.directory).unwrap().count(), 1, "nothing else is left");
+    }
+}

@@ -1,0 +1,60 @@
+//! What the trust file says of a client: one comment line ahead of its block, which the stock service
+//! ignores.
+
+use std::time::UNIX_EPOCH;
+
+use super::{Condition, Enrolment, TrustedClient};
+use crate::Fingerprint;
+
+const MARK: &str = "# multipass-client:";
+/// People may write such lines too: what is longer is not one of ours.
+const LONGEST_VALUE: usize = 64;
+
+/// The line, with its newline.
+pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
+    // The format has no years before 1970, which a clock that was never set may show.
+    let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
+    let how = match enrolment.condition {
+        Condition::FirstClient => "first-client",
+        Condition::PassphraseIs(_) => "passphrase",
+        Condition::Administrator => "added",
+    };
+    let mut line = format!("{MARK} added={added} how={how}");
+    if let Some(channel) = enrolment.channel {
+        line.push_str(&format!(" from={channel}"));
+    }
+    if let Some(name) = enrolment.name {
+        line.push_str(&format!(" name={name}"));
+    }
+    line.push('\n');
+    line
+}
+
+/// What the text ahead of a block says of its client.
+pub(super) fn read(before: &[u8], fingerprint: Fingerprint) -> TrustedClient {
+    let mut client = TrustedClient::unknown(fingerprint);
+    let line = before.get(start(before)..).and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
+    for (key, value) in line.split_whitespace().filter_map(|word| word.split_once('=')) {
+        if value.is_empty() || value.len() > LONGEST_VALUE || !value.bytes().all(|b| b.is_ascii_graphic()) {
+            continue;
+        }
+        let field = match key {
+            "added" => &mut client.added,
+            "how" => &mut client.how,
+            "from" => &mut client.from,
+            "name" => &mut client.name,
+            _ => continue,
+        };
+        *field = Some(value.to_owned());
+    }
+    client
+}
+
+/// Where the line begins in the text ahead of a block; at its end if there is no such line.
+pub(super) fn start(before: &[u8]) -> usize {
+    let lines = before.strip_suffix(b"\n").unwrap_or(before);
+    let start = lines.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let is_ours =
+        before.ends_with(b"\n") && before.get(start..).is_some_and(|line| line.starts_with(MARK.as_bytes()));
+    if is_ours { start } else { before.len() }
+}

@@ -1,0 +1,32 @@
+//! What the trust store has found, for the log.
+
+use auth_core::Notice;
+
+/// Clients that left at once and are named in the log.
+const MOST_TOLD: usize = 16;
+
+/// Logs what nobody asked for.
+pub(crate) fn log(notice: &Notice) {
+    match notice {
+        Notice::Damaged(part) => tracing::error!(
+            "bytes {} to {} of the trusted clients were damaged ({}); they were moved to {}",
+            part.bytes.start,
+            part.bytes.end,
+            part.reason,
+            part.kept_in.display()
+        ),
+        Notice::RevokedInFile(client) => tracing::warn!(
+            "{client} is among the trusted clients again, but was revoked, and stays out; 'multipass clients \
+             add' lets it in"
+        ),
+        Notice::NoLongerTrusted(clients) => {
+            for client in clients.iter().take(MOST_TOLD) {
+                tracing::info!("{client} is no longer trusted");
+            }
+            if clients.len() > MOST_TOLD {
+                tracing::info!("{} more are no longer trusted", clients.len() - MOST_TOLD);
+            }
+        }
+        other => tracing::warn!("{other:?}"),
+    }
+}
