@@ -114,3 +114,25 @@ impl FirstClientRule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_have_names() {
+        for (address, name) in [
+            ("192.0.2.1", "address:192.0.2.1"),
+            ("::ffff:192.0.2.1", "address:192.0.2.1"),
+            ("2001:db8:1:2:3:4:5:6", "address:2001:db8:1:2::/64"),
+            ("127.0.0.9", "loopback"),
+            ("::1", "loopback"),
+        ] {
+            let channel = Channel::Remote(address.parse().unwrap());
+            assert_eq!(Source::of(&channel).to_string(), name);
+        }
+        let user = Channel::Local { uid: 1000, gid: 100, groups: vec![] };
+        assert_eq!(Source::of(&user).to_string(), "uid:1000");
+        assert_eq!(Source::Others.to_string(), "others");
+    }
+}
