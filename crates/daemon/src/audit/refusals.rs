@@ -149,7 +149,7 @@ impl State {
             return true;
         }
         match &mut count.more {
-            None => count.more = Some(refusal.as_of_all(kind)),
+            None => count.more = Some(refusal.of_all(kind)),
             Some(more) => more.join(&refusal),
         }
         false
@@ -188,7 +188,7 @@ impl Refusal {
     }
 
     /// Several come from a source, not from one of its addresses.
-    fn as_of_all(self, kind: Kind) -> Self {
+    fn of_all(self, kind: Kind) -> Self {
         match kind {
             Kind::Of { source, .. } => Self { from: source.to_string(), ..self },
             Kind::Rest => self,
