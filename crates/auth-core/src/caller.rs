@@ -131,7 +131,7 @@ mod tests {
             let channel = Channel::Remote(address.parse().unwrap());
             assert_eq!(Source::of(&channel).to_string(), name);
         }
-        let user = Channel::Local { uid: 1000, gid: 100, groups: vec![] };
+        let user = Channel::Local { uid: 1000, gid: 100, groups: [].into() };
         assert_eq!(Source::of(&user).to_string(), "uid:1000");
         assert_eq!(Source::Others.to_string(), "others");
     }
