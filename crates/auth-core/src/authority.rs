@@ -224,7 +224,11 @@ impl Authority {
         match self.let_in(Condition::FirstClient, certificate, channel, now)? {
             Some(authenticated) => Ok(authenticated),
             // The same client may have claimed on two connections.
-            None if self.store.contains(&client) => Ok(Authenticated { client, channel: channel.clone() }),
+            None if self.store.contains(&client) => {
+                // Or at two daemons: then this one's gate is still shut.
+                self.gate.open(&Enrolled(client)).map_err(Denied::Gate)?;
+                Ok(Authenticated { client, channel: channel.clone() })
+            }
             None => Err(Denied::NotFirst),
         }
     }

@@ -20,7 +20,9 @@ mod store;
 
 pub use administration::{Administrator, ChangeError};
 pub use audit::{Actor, Audit, Entry, Event};
-pub use authority::{Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, NoGate};
+pub use authority::{
+    Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, Guess, NoGate,
+};
 pub use caller::{Caller, Channel, FirstClientRule, Source};
 pub use certificate::{CertificateError, ClientCertificate, Fingerprint, NotAFingerprint};
 pub use client_name::{ClientName, NotAClientName};

@@ -19,12 +19,12 @@ pub(crate) fn log(notice: &Notice) {
             "{client} is among the trusted clients again, but was revoked, and stays out; 'multipass clients \
              add' lets it in"
         ),
-        Notice::NoLongerTrusted(clients) => {
-            for client in clients.iter().take(MOST_TOLD) {
+        Notice::TrustChanged { gone } => {
+            for client in gone.iter().take(MOST_TOLD) {
                 tracing::info!("{client} is no longer trusted");
             }
-            if clients.len() > MOST_TOLD {
-                tracing::info!("{} more are no longer trusted", clients.len() - MOST_TOLD);
+            if gone.len() > MOST_TOLD {
+                tracing::info!("{} more are no longer trusted", gone.len() - MOST_TOLD);
             }
         }
         other => tracing::warn!("{other:?}"),

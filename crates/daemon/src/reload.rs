@@ -30,7 +30,7 @@ pub(crate) async fn follow(
     loop {
         tokio::select! {
             () = hangups.next() => {}
-            // The last client may have been revoked.
+            // The last client may have been revoked, or the first one found at somebody else's change.
             Ok(()) = departures.changed() => {
                 set_gate(&store, &gate).await;
                 continue;

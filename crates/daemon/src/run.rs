@@ -117,7 +117,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let (departed, departures) = watch::channel(());
     let store = Arc::new(FileStore::open(&data, now, move |notice| {
         notices::log(notice);
-        if matches!(notice, Notice::NoLongerTrusted(_)) {
+        if matches!(notice, Notice::TrustChanged { .. }) {
             departed.send_replace(());
         }
     })?);

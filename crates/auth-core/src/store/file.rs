@@ -38,8 +38,11 @@ pub enum Notice {
     Damaged(Damage),
     /// A revoked client's certificate is in the trust file again. It is not trusted.
     RevokedInFile(Fingerprint),
-    /// These clients were trusted, and are not any more.
-    NoLongerTrusted(Vec<Fingerprint>),
+    /// Others are trusted than before, by a change of this store's or by somebody else's.
+    TrustChanged {
+        /// Those who are not trusted any more.
+        gone: Vec<Fingerprint>,
+    },
 }
 
 /// All that is on the disk.
@@ -148,10 +151,11 @@ impl FileStore {
             std::mem::replace(&mut *known, state)
         };
         let state = self.state();
-        let gone: Vec<_> = before.clients.difference(&state.clients).copied().collect();
+        let changed = before.clients != state.clients;
+        let gone = before.clients.difference(&state.clients).copied().collect();
         drop(state);
-        if !gone.is_empty() {
-            (self.report)(&Notice::NoLongerTrusted(gone));
+        if changed {
+            (self.report)(&Notice::TrustChanged { gone });
         }
     }
 

@@ -43,7 +43,7 @@ pub struct Service {
     guesses: Arc<Semaphore>,
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
-    /// Changes when clients are no longer trusted.
+    /// Changes when others are trusted than before.
     departures: watch::Receiver<()>,
 }
 

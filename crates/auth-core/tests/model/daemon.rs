@@ -1,0 +1,223 @@
+//! A daemon's side of a step: the real authority over a store that remembers what it last read of the disk.
+
+use std::io;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Instant, SystemTime};
+
+use argon2::password_hash::PasswordHasher;
+use argon2::{Algorithm, Argon2, Params, Version};
+use auth_core::{
+    Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolled, Enrolment,
+    Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore, NoGate, Outcome,
+    Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+};
+
+use crate::world::{CLIENTS, Client, Clients, Disk, Words};
+
+const ADMINS: u32 = 27;
+
+static CERTIFICATES: LazyLock<Vec<ClientCertificate>> = LazyLock::new(|| {
+    let generate = |_| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![]).unwrap();
+        ClientCertificate::from_der(params.self_signed(&key).unwrap().der().to_vec()).unwrap()
+    };
+    CLIENTS.map(generate).to_vec()
+});
+
+/// As cheap as Argon2id can be: the model hashes a hundred thousand times.
+static HASHES: LazyLock<[PassphraseHash; 2]> = LazyLock::new(|| {
+    let cheap = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).unwrap());
+    ["right", "other"].map(|words| {
+        let hash = cheap.hash_password_with_salt(words.as_bytes(), b"the same salt").unwrap();
+        PassphraseHash::from_phc(&hash.to_string()).unwrap()
+    })
+});
+
+static CLAIMS: LazyLock<Vec<Option<FirstClientClaim>>> = LazyLock::new(|| {
+    let daemon = authority(Arc::new(MemoryStore::new()), Box::new(NoGate), Arc::default());
+    let claim = |client| match daemon.admit(&caller(client)) {
+        Ok(Admission::FirstClient(claim)) => Some(claim),
+        _ => None,
+    };
+    CLIENTS.map(claim).into()
+});
+
+pub(crate) fn fingerprint(client: Client) -> Fingerprint {
+    CERTIFICATES[client].fingerprint()
+}
+
+/// Two administrators' clients, and one of a user who is none.
+pub(crate) fn caller(client: Client) -> Caller {
+    let groups = if is_entitled(client) { [ADMINS].into() } else { [].into() };
+    let uid = 1000 + u32::try_from(client).unwrap();
+    let channel = Channel::Local { uid, gid: uid, groups };
+    Caller { channel, certificate: Some(CERTIFICATES[client].clone()) }
+}
+
+pub(crate) fn is_entitled(client: Client) -> bool {
+    client < 2
+}
+
+/// A claim that some daemon has once let a client make.
+pub(crate) fn claim(client: Client) -> Option<&'static FirstClientClaim> {
+    CLAIMS[client].as_ref()
+}
+
+/// A guess with the right words, begun while they were the passphrase.
+pub(crate) fn guess(client: Client) -> Guess {
+    let store = Disk { passphrase: Some(Words::Right), ..Disk::default() }.load();
+    let daemon = authority(Arc::new(store), Box::new(NoGate), Arc::default());
+    let right = Passphrase::new("right".to_owned().into()).unwrap();
+    daemon.begin_guess(&caller(client), right, Instant::now()).expect("a first guess")
+}
+
+pub(crate) fn hash_of(words: Words) -> PassphraseHash {
+    HASHES[words as usize].clone()
+}
+
+/// Root, without a certificate.
+pub(crate) fn root() -> Caller {
+    Caller { channel: Channel::Local { uid: 0, gid: 0, groups: [].into() }, certificate: None }
+}
+
+pub(crate) fn authority(store: Arc<dyn TrustStore>, gate: Box<dyn Gate>, audit: Arc<Records>) -> Authority {
+    let rule = FirstClientRule { daemon_uid: 0, admin_gid: Some(ADMINS) };
+    Authority::new(store, gate, rule, audit)
+}
+
+impl Disk {
+    /// A store in this state, made by real changes.
+    pub(crate) fn load(self) -> MemoryStore {
+        let store = MemoryStore::new();
+        let make = |change| {
+            assert_eq!(store.change(&change, &mut || Ok(())).unwrap(), Outcome::Changed);
+        };
+        let enrol = |client: Client| {
+            let (condition, certificate) = (Condition::Administrator, &CERTIFICATES[client]);
+            let at = SystemTime::UNIX_EPOCH;
+            Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at })
+        };
+        if !self.armed && self.trusted.is_empty() {
+            make(enrol(0));
+            make(Change::Revoke { client: fingerprint(0), at: SystemTime::UNIX_EPOCH });
+        }
+        self.trusted.iter().for_each(|client| make(enrol(client)));
+        if let Some(words) = self.passphrase {
+            make(Change::SetPassphrase(Some(hash_of(words))));
+        }
+        assert_eq!(Self::of(&store), self);
+        store
+    }
+
+    /// The state of a store.
+    pub(crate) fn of(store: &dyn TrustStore) -> Self {
+        let trusted = CLIENTS.into_iter().filter(|client| store.contains(&fingerprint(*client))).collect();
+        let words = |hash| if hash == hash_of(Words::Right) { Words::Right } else { Words::Other };
+        Self { trusted, armed: store.is_armed(), passphrase: store.passphrase().map(words) }
+    }
+}
+
+/// Where a daemon may die within a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Death {
+    AfterRecord,
+    AfterWrite,
+}
+
+/// What unwinds a daemon that dies.
+pub(crate) struct Dead;
+
+/// A store as a daemon has it: changes go to the disk, questions are answered from what was last read.
+#[derive(Debug)]
+pub(crate) struct Remembering {
+    pub(crate) disk: Arc<MemoryStore>,
+    pub(crate) known: Mutex<Disk>,
+    pub(crate) death: Option<Death>,
+    /// The planted flaw: that the first client is awaited was checked before, and is not checked again.
+    pub(crate) check_then_add: bool,
+}
+
+impl Remembering {
+    fn die_if(&self, moment: Death) {
+        if self.death == Some(moment) {
+            resume_unwind(Box::new(Dead));
+        }
+    }
+
+    fn known(&self) -> Disk {
+        *self.known.lock().unwrap()
+    }
+}
+
+impl TrustStore for Remembering {
+    fn contains(&self, client: &Fingerprint) -> bool {
+        self.known().trusted.iter().any(|known| fingerprint(known) == *client)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.known().trusted.is_empty()
+    }
+
+    fn is_armed(&self) -> bool {
+        self.known().armed
+    }
+
+    fn passphrase(&self) -> Option<PassphraseHash> {
+        self.known().passphrase.map(hash_of)
+    }
+
+    fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+        self.disk.clients()
+    }
+
+    fn change(
+        &self,
+        change: &Change<'_>,
+        record: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<Outcome, StoreError> {
+        let flawed = match change {
+            Change::Enrol(Enrolment {
+                condition: Condition::FirstClient, certificate, channel, at, ..
+            }) if self.check_then_add => {
+                let condition = Condition::Administrator;
+                let (channel, at) = (*channel, *at);
+                Some(Change::Enrol(Enrolment { condition, certificate, channel, name: None, at }))
+            }
+            _ => None,
+        };
+        let outcome = self.disk.change(flawed.as_ref().unwrap_or(change), &mut || {
+            record()?;
+            self.die_if(Death::AfterRecord);
+            Ok(())
+        });
+        self.die_if(Death::AfterWrite);
+        *self.known.lock().unwrap() = Disk::of(&*self.disk);
+        outcome
+    }
+}
+
+/// A socket that is open to everyone, or not.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Socket(pub(crate) Arc<AtomicBool>);
+
+impl Gate for Socket {
+    fn open(&self, _because: &Enrolled) -> io::Result<()> {
+        self.0.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+/// Whose grants are on record.
+#[derive(Debug, Default)]
+pub(crate) struct Records(pub(crate) Mutex<Clients>);
+
+impl Audit for Records {
+    fn record(&self, entry: &Entry<'_>) -> io::Result<()> {
+        let client = CLIENTS.into_iter().find(|client| Some(fingerprint(*client)) == entry.client);
+        self.0.lock().unwrap().extend(client);
+        Ok(())
+    }
+}

@@ -1,0 +1,223 @@
+//! What there is: the disk, the daemons, the calls on their way; and what was promised.
+
+use stateright::{Model, Property};
+
+use crate::actions::Action;
+
+/// Number of a client.
+pub(crate) type Client = usize;
+/// Number of a daemon.
+pub(crate) type Daemon = usize;
+
+pub(crate) const CLIENTS: [Client; 3] = [0, 1, 2];
+pub(crate) const DAEMONS: [Daemon; 2] = [0, 1];
+
+/// A set of clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Clients(u8);
+
+impl Clients {
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn has(self, client: Client) -> bool {
+        self.0 & (1 << client) != 0
+    }
+
+    pub(crate) fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    pub(crate) fn and(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
+    /// Each administrator's client for the other's.
+    fn swap(&mut self) {
+        self.0 = (self.0 & !3) | ((self.0 & 1) << 1) | ((self.0 & 2) >> 1);
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Client> {
+        CLIENTS.into_iter().filter(move |client| self.has(*client))
+    }
+}
+
+impl Extend<Client> for Clients {
+    fn extend<T: IntoIterator<Item = Client>>(&mut self, clients: T) {
+        clients.into_iter().for_each(|client| self.0 |= 1 << client);
+    }
+}
+
+impl FromIterator<Client> for Clients {
+    fn from_iter<T: IntoIterator<Item = Client>>(clients: T) -> Self {
+        let mut set = Self::default();
+        set.extend(clients);
+        set
+    }
+}
+
+/// A passphrase. Clients give the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Words {
+    Right,
+    Other,
+}
+
+/// What survives a crash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Disk {
+    pub(crate) trusted: Clients,
+    pub(crate) armed: bool,
+    pub(crate) passphrase: Option<Words>,
+}
+
+/// A daemon that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Running {
+    /// What it last read.
+    pub(crate) known: Disk,
+    /// Whether its socket is open to everyone.
+    pub(crate) open: bool,
+}
+
+/// What a client has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Call {
+    /// Nothing.
+    None,
+    /// It may become the first client, said this daemon.
+    Claims(Daemon),
+    /// Its guess was counted by this daemon, while its words were the passphrase.
+    Guesses(Daemon),
+}
+
+/// How often something may still happen: the model is finite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Left {
+    pub(crate) crashes: u8,
+    pub(crate) revocations: u8,
+    pub(crate) passphrases: u8,
+    pub(crate) wipes: u8,
+    pub(crate) recoveries: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct World {
+    pub(crate) disk: Disk,
+    pub(crate) daemons: [Option<Running>; DAEMONS.len()],
+    pub(crate) calls: [Call; CLIENTS.len()],
+    /// Those who were told that they are trusted, and of whom nobody has said otherwise since.
+    pub(crate) promised: Clients,
+    /// Those who were ever let in on good grounds.
+    pub(crate) enrolled: Clients,
+    /// Whether somebody was first since the first client was last awaited.
+    pub(crate) first_was: bool,
+    pub(crate) left: Left,
+    /// What should not have happened.
+    pub(crate) fault: Option<&'static str>,
+}
+
+impl World {
+    /// Of the worlds that differ only in which administrator and which daemon is which, always the same
+    /// one: what can happen in it can happen in the others.
+    fn representative(self) -> Self {
+        let daemons_swapped = |world: &Self| {
+            let mut other = world.clone();
+            other.daemons.swap(0, 1);
+            for call in &mut other.calls {
+                match call {
+                    Call::None => {}
+                    Call::Claims(daemon) | Call::Guesses(daemon) => *daemon = 1 - *daemon,
+                }
+            }
+            other
+        };
+        let clients_swapped = |world: &Self| {
+            let mut other = world.clone();
+            other.calls.swap(0, 1);
+            let known = other.daemons.iter_mut().flatten().map(|running| &mut running.known.trusted);
+            let told = [&mut other.disk.trusted, &mut other.promised, &mut other.enrolled];
+            known.chain(told).for_each(Clients::swap);
+            other
+        };
+        let (daemons, clients) = (daemons_swapped(&self), clients_swapped(&self));
+        let both = clients_swapped(&daemons);
+        [daemons, clients, both].into_iter().fold(self, std::cmp::min)
+    }
+}
+
+/// The protocol, with or without a flaw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Protocol {
+    /// How many daemons there are, of two.
+    pub(crate) daemons: usize,
+    /// What may happen.
+    pub(crate) left: Left,
+    /// Whether the store checks that the first client is awaited when it is asked to admit one, and not
+    /// again when it enrols it.
+    pub(crate) check_then_add: bool,
+}
+
+impl Model for Protocol {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World {
+            disk: Disk { armed: true, passphrase: Some(Words::Right), ..Disk::default() },
+            daemons: [None; DAEMONS.len()],
+            calls: [Call::None; CLIENTS.len()],
+            promised: Clients::default(),
+            enrolled: Clients::default(),
+            first_was: false,
+            left: self.left,
+            fault: None,
+        }]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.fault.is_none() {
+            actions.extend(world.possible(&DAEMONS[..self.daemons]));
+        }
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        next.act(action, self.check_then_add);
+        let next = next.representative();
+        (next != *world).then_some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always("nothing went wrong", |_, world: &World| world.fault.is_none()),
+            Property::always("nobody is trusted without grounds", |_, world: &World| {
+                world.disk.trusted.without(world.enrolled).is_empty()
+            }),
+            Property::always("nobody is forgotten", |_, world: &World| {
+                world.promised.without(world.disk.trusted).is_empty()
+            }),
+            Property::always("no gate is open where nobody is trusted", |_, world: &World| {
+                world.daemons.iter().flatten().all(|it| !it.open || !it.known.trusted.is_empty())
+            }),
+            Property::always("who is trusted is not awaited", |_, world: &World| {
+                !world.disk.armed || world.disk.trusted.is_empty()
+            }),
+            // That these can happen shows that the model is not empty.
+            Property::sometimes("one is first and another knew the passphrase", |_, world: &World| {
+                world.promised.has(0) && world.promised.has(2)
+            }),
+            Property::sometimes("two claim, at two daemons if there are", |model: &Self, world: &World| {
+                let both = |one, other| model.daemons == 1 || one != other;
+                matches!(world.calls[..2], [Call::Claims(one), Call::Claims(other)] if both(one, other))
+            }),
+            Property::sometimes("a guess is overtaken by a change", |_, world: &World| {
+                matches!(world.calls[2], Call::Guesses(_)) && world.disk.passphrase == Some(Words::Other)
+            }),
+            Property::sometimes("the first client is awaited anew", |_, world: &World| {
+                world.left.recoveries == 0 && world.disk.armed
+            }),
+        ]
+    }
+}
