@@ -1,0 +1,76 @@
+//! What was done to the disk, step by step.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::disk::Disk;
+use crate::tree::Tree;
+
+/// A change to the disk. Paths begin at the directory that is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A new file, with its mode.
+    Create(PathBuf, u32),
+    /// A new directory, with its mode.
+    MakeDirectory(PathBuf, u32),
+    /// What a file holds after it was written to or truncated.
+    Contents(PathBuf, Vec<u8>),
+    /// The new mode of a file or directory.
+    Mode(PathBuf, u32),
+    /// A file's contents or a directory's names were made to last.
+    Sync(PathBuf),
+    /// A new name within the directory.
+    Rename(PathBuf, PathBuf),
+    /// A file or directory was removed.
+    Remove(PathBuf),
+}
+
+/// All steps of a recording, and what was there before them, as if synced.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub(crate) before: Tree,
+    pub(crate) steps: Vec<Step>,
+    /// For each sync that was asked for: whether it had anything to do.
+    pub(crate) useful_syncs: Vec<bool>,
+    pub(crate) asked: usize,
+}
+
+impl Log {
+    /// The steps.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// How often the disk was asked to do something, and could have refused, since the last plan was set.
+    #[must_use]
+    pub fn asked(&self) -> usize {
+        self.asked
+    }
+
+    /// Those of the syncs since the last plan was set, by their number, that made anything last.
+    #[must_use]
+    pub fn useful_syncs(&self) -> Vec<usize> {
+        (0..self.useful_syncs.len()).filter(|sync| self.useful_syncs[*sync]).collect()
+    }
+
+    /// What is there after so many steps, while there is power.
+    #[must_use]
+    pub fn now(&self, steps: usize) -> Tree {
+        self.disk(steps).now()
+    }
+
+    /// All that may be there when the power is cut after so many steps.
+    #[must_use]
+    pub fn states(&self, steps: usize) -> BTreeSet<Tree> {
+        self.disk(steps).after_a_cut().into_iter().collect()
+    }
+
+    pub(crate) fn disk(&self, steps: usize) -> Disk {
+        let mut disk = Disk::holding(&self.before);
+        for step in &self.steps[..steps] {
+            disk.take(step);
+        }
+        disk
+    }
+}
