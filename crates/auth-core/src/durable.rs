@@ -4,6 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::private;
+
+/// How the names of files begin that are not yet whole.
+const LEFTOVER: &str = ".new-";
+
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
@@ -26,17 +31,20 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     // Opened before anything changes: there must be a descriptor for it when the change is made.
     let opened = open_directory(directory)?;
     // Created 0600, beside its target: a rename within one directory is atomic.
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let new = tempfile::Builder::new().prefix(LEFTOVER).make_in(directory, private::new_file)?;
+    // Removed when it is dropped, unless it was renamed.
+    let (mut file, mut new) = new.into_parts();
     file.write_all(bytes)?;
     #[cfg(unix)]
     if readers == Readers::Everyone {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     #[cfg(not(unix))]
     let _ = readers;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    new.disable_cleanup(true);
     sync(opened)
 }
 

@@ -75,6 +75,14 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes a file for us alone, where nothing has its name.
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    system::own_file(&mut options);
+    options.open(path)
+}
+
 #[cfg(unix)]
 mod system {
     use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
