@@ -1,7 +1,7 @@
 //! The C library's functions that Rust's standard library changes files with, in their place.
 //!
-//! The linker prefers these to the library's. Each asks the recording, then makes the same system call. Nothing is
-//! ever synced in earnest: what a sync makes last is in the log, and the power is never really cut.
+//! The linker prefers these to the library's. Each asks the recording, then makes the same system call.
+//! Nothing is ever synced in earnest: what a sync makes last is in the log, and the power is never cut.
 #![expect(
     unsafe_code,
     reason = "functions of the C library are replaced, and pointers come from their callers"

@@ -1,8 +1,8 @@
 //! What a disk holds for certain, and what it may hold besides when the power goes.
 //!
-//! For certain: what was synced. A file that was not may be as it was at its last sync, empty, half written or
-//! whole. Of the changes to a directory's names since its last sync any may be there and any missing, in whatever
-//! combination; each by itself is whole.
+//! For certain: what was synced. A file that was not may be as it was at its last sync, empty, half written
+//! or whole. Of the changes to a directory's names since its last sync any may be there and any missing, in
+//! whatever combination; each by itself is whole.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};

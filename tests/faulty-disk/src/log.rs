@@ -1,6 +1,7 @@
 //! What was done to the disk, step by step.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::disk::Disk;
@@ -25,11 +26,27 @@ pub enum Step {
     Remove(PathBuf),
 }
 
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(path, mode) => write!(out, "create {} ({mode:o})", path.display()),
+            Self::MakeDirectory(path, mode) => write!(out, "mkdir {} ({mode:o})", path.display()),
+            Self::Contents(path, bytes) => write!(out, "write {} ({} bytes)", path.display(), bytes.len()),
+            Self::Mode(path, mode) => write!(out, "chmod {} ({mode:o})", path.display()),
+            Self::Sync(path) => write!(out, "sync {}", path.display()),
+            Self::Rename(from, to) => write!(out, "rename {} to {}", from.display(), to.display()),
+            Self::Remove(path) => write!(out, "remove {}", path.display()),
+        }
+    }
+}
+
 /// All steps of a recording, and what was there before them, as if synced.
 #[derive(Clone, Debug)]
 pub struct Log {
     pub(crate) before: Tree,
     pub(crate) steps: Vec<Step>,
+    /// How many steps there were when the last plan was set.
+    pub(crate) begin: usize,
     /// For each sync that was asked for: whether it had anything to do.
     pub(crate) useful_syncs: Vec<bool>,
     pub(crate) asked: usize,

@@ -31,7 +31,7 @@ pub struct Fault {
 pub enum Extent {
     /// For one call.
     Once,
-    /// Until another plan is [`set`]. A disk that is full lets files be removed and modes be changed all the same.
+    /// Until another plan is [`set`]. A disk that is full lets files be removed and modes be changed.
     Lasting,
     /// As `Lasting`, but if the first call is a write, half of it is done.
     AfterHalf,
@@ -87,7 +87,8 @@ pub fn record<T>(directory: &Path, body: impl FnOnce() -> T) -> (T, Log) {
 
     let root = directory.canonicalize().expect("the directory is there");
     assert_eq!(root, directory, "paths below it are recognised by how they begin");
-    let log = Log { before: Tree::read(&root), steps: Vec::new(), useful_syncs: Vec::new(), asked: 0 };
+    let log =
+        Log { before: Tree::read(&root), steps: Vec::new(), begin: 0, useful_syncs: Vec::new(), asked: 0 };
     let earlier = RECORDING.replace(Some(Recording { root, plan: Plan::default(), log }));
     assert!(earlier.is_none(), "one recording at a time");
     let end = End;
@@ -105,6 +106,7 @@ pub fn record<T>(directory: &Path, body: impl FnOnce() -> T) -> (T, Log) {
 pub fn set(plan: Plan) {
     let set = |recording: &mut Recording| {
         recording.plan = plan;
+        recording.log.begin = recording.log.steps.len();
         recording.log.asked = 0;
         recording.log.useful_syncs.clear();
     };
@@ -162,8 +164,7 @@ impl Recording {
 impl Fault {
     fn covers(&self, request: Request, number: usize) -> bool {
         let first = number == self.at;
-        let full = matches!(self.errno, libc::ENOSPC | libc::EDQUOT);
         let needs_room = !matches!(request, Request::Remove | Request::Mode);
-        first || (number > self.at && self.extent != Extent::Once && (needs_room || !full))
+        first || (number > self.at && self.extent != Extent::Once && (needs_room || !self.is_lack_of_room()))
     }
 }
