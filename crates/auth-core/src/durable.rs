@@ -58,6 +58,23 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     sync(opened)
 }
 
+/// Removes what a crash left of files that were being written in `directory`, where nobody else may be writing
+/// now, and makes its names survive a power cut: whoever gave them may have failed before, or have been killed.
+/// *Blocking*.
+///
+/// # Errors
+/// The directory cannot be read or written.
+pub fn clear_leftovers(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_leftover = entry.file_name().as_encoded_bytes().starts_with(LEFTOVER.as_bytes());
+        if is_leftover && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    sync(open_directory(directory)?)
+}
+
 /// A directory whose names are to survive a power cut. Windows has no such operation; its renames are
 /// journalled.
 pub(crate) fn open_directory(path: &Path) -> io::Result<Option<File>> {

@@ -102,10 +102,17 @@ mod system {
         // A loop of links is found out here.
         parent.canonicalize()?;
         check_way(parent)?;
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => durable::sync(durable::open_directory(parent)?)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        let above = durable::open_directory(parent);
+        let made = match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
+        };
+        match above {
+            // Where we may not look, it was somebody else who made it.
+            Err(error) if !made && error.kind() == io::ErrorKind::PermissionDenied => {}
+            // Also if it was there: whoever made it may have failed before this, or have been killed.
+            above => durable::sync(above?)?,
         }
         let directory = OpenOptions::new()
             .read(true)
