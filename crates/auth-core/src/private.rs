@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::durable;
+
 /// Makes a directory of our own (0700); one that exists is closed to others. *Blocking*.
 ///
 /// # Errors
@@ -16,8 +18,8 @@ pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
 }
 
-/// Makes a directory that everyone can read (0755), with those above it, whatever the umask. One that
-/// exists is left as it is. *Blocking*.
+/// Makes a directory that everyone can read (0755), with those above it, whatever the umask. New ones survive
+/// a power cut; one that exists is left as it is. *Blocking*.
 ///
 /// # Errors
 /// It cannot be made.
@@ -25,9 +27,10 @@ pub fn create_all(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
+        let above = path.parent().map_or(Ok(None), durable::open_directory)?;
         match system::create_readable(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => result?,
+            result => result.and_then(|()| durable::sync(above))?,
         }
     }
     Ok(())

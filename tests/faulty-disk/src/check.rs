@@ -45,13 +45,11 @@ impl Fault {
     /// is; it becomes read-only; or it fails.
     pub fn each(asked: usize) -> impl Iterator<Item = Self> {
         let kinds = [
-            (libc::ENOSPC, Extent::Once),
             (libc::ENOSPC, Extent::Lasting),
             (libc::ENOSPC, Extent::AfterHalf),
             (libc::EDQUOT, Extent::Lasting),
             (libc::EROFS, Extent::Lasting),
             (libc::EIO, Extent::Once),
-            (libc::EIO, Extent::Lasting),
         ];
         (0..asked).flat_map(move |at| kinds.map(|(errno, extent)| Self { at, errno, extent }))
     }

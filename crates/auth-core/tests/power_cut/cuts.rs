@@ -6,8 +6,8 @@ use faulty_disk::{Log, Plan, Tree};
 use crate::operations::{self, Operation};
 use crate::store::{DIRECTORY, Seen, is_temporary, restart};
 
-/// What must hold in each state that a cut may leave: the store is as before or after the operation, once that
-/// has returned as after it, and by then all of it is on the disk. Gives the number of states.
+/// What must hold in each state that a cut may leave: the store is as before or after the operation, once
+/// that has returned as after it, and by then all of it is on the disk. Gives the number of states.
 fn survives(operation: &Operation, result: Result<Seen, StoreError>, log: &Log) -> Result<usize, String> {
     let told = result.map_err(|error| format!("{error:?}"))?;
     if told != operation.after {
