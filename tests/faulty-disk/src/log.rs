@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::disk::Disk;
 use crate::tree::Tree;
@@ -26,6 +26,22 @@ pub enum Step {
     Remove(PathBuf),
 }
 
+impl Step {
+    /// What it is about; of a rename, the new name.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Create(path, _)
+            | Self::MakeDirectory(path, _)
+            | Self::Contents(path, _)
+            | Self::Mode(path, _)
+            | Self::Sync(path)
+            | Self::Rename(_, path)
+            | Self::Remove(path) => path,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -47,8 +63,8 @@ pub struct Log {
     pub(crate) steps: Vec<Step>,
     /// How many steps there were when the last plan was set.
     pub(crate) begin: usize,
-    /// For each sync that was asked for: whether it had anything to do.
-    pub(crate) useful_syncs: Vec<bool>,
+    /// For each sync that was asked for: what it made last, if anything.
+    pub(crate) syncs: Vec<Option<PathBuf>>,
     pub(crate) asked: usize,
 }
 
@@ -65,10 +81,11 @@ impl Log {
         self.asked
     }
 
-    /// Those of the syncs since the last plan was set, by their number, that made anything last.
+    /// Those of the syncs since the last plan was set that made anything last: their number, and the last thing.
     #[must_use]
-    pub fn useful_syncs(&self) -> Vec<usize> {
-        (0..self.useful_syncs.len()).filter(|sync| self.useful_syncs[*sync]).collect()
+    pub fn useful_syncs(&self) -> Vec<(usize, &Path)> {
+        let useful = |(number, last)| Some((number, Option::as_deref(last)?));
+        self.syncs.iter().enumerate().filter_map(useful).collect()
     }
 
     /// What is there after so many steps, while there is power.

@@ -87,8 +87,7 @@ pub fn record<T>(directory: &Path, body: impl FnOnce() -> T) -> (T, Log) {
 
     let root = directory.canonicalize().expect("the directory is there");
     assert_eq!(root, directory, "paths below it are recognised by how they begin");
-    let log =
-        Log { before: Tree::read(&root), steps: Vec::new(), begin: 0, useful_syncs: Vec::new(), asked: 0 };
+    let log = Log { before: Tree::read(&root), steps: Vec::new(), begin: 0, syncs: Vec::new(), asked: 0 };
     let earlier = RECORDING.replace(Some(Recording { root, plan: Plan::default(), log }));
     assert!(earlier.is_none(), "one recording at a time");
     let end = End;
@@ -108,7 +107,7 @@ pub fn set(plan: Plan) {
         recording.plan = plan;
         recording.log.begin = recording.log.steps.len();
         recording.log.asked = 0;
-        recording.log.useful_syncs.clear();
+        recording.log.syncs.clear();
     };
     with(set).expect("something is recorded");
 }
@@ -147,8 +146,10 @@ impl Recording {
             };
         }
         if request == Request::Sync {
-            let sync = self.log.useful_syncs.len();
-            self.log.useful_syncs.push(self.log.disk(self.log.steps.len()).has_waiting(path));
+            let sync = self.log.syncs.len();
+            let last = self.log.steps.last().map(|step| step.path().to_owned());
+            let is_useful = self.log.disk(self.log.steps.len()).has_waiting(path);
+            self.log.syncs.push(last.filter(|_| is_useful));
             if self.plan.ignored_sync == Some(sync) {
                 return Answer::Ignored;
             }
