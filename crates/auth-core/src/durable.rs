@@ -4,6 +4,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::private;
+
+/// How the names of files begin that are not yet whole.
+const LEFTOVER: &str = ".new-";
+
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
@@ -26,17 +31,20 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     // Opened before anything changes: there must be a descriptor for it when the change is made.
     let opened = open_directory(directory)?;
     // Created 0600, beside its target: a rename within one directory is atomic.
-    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
+    let new = tempfile::Builder::new().prefix(LEFTOVER).make_in(directory, private::new_file)?;
+    // Removed when it is dropped, unless it was renamed.
+    let (mut file, mut new) = new.into_parts();
     file.write_all(bytes)?;
     #[cfg(unix)]
     if readers == Readers::Everyone {
         use std::os::unix::fs::PermissionsExt;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
     }
     #[cfg(not(unix))]
     let _ = readers;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
+    new.disable_cleanup(true);
     sync(opened)
 }
 
@@ -48,6 +56,23 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let opened = to.parent().map_or(Ok(None), open_directory)?;
     std::fs::rename(from, to)?;
     sync(opened)
+}
+
+/// Removes what a crash left of files that were being written in `directory`, where nobody else may be writing
+/// now, and makes its names survive a power cut: whoever gave them may have failed before, or have been killed.
+/// *Blocking*.
+///
+/// # Errors
+/// The directory cannot be read or written.
+pub fn clear_leftovers(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        let is_leftover = entry.file_name().as_encoded_bytes().starts_with(LEFTOVER.as_bytes());
+        if is_leftover && entry.file_type()?.is_file() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    sync(open_directory(directory)?)
 }
 
 /// A directory whose names are to survive a power cut. Windows has no such operation; its renames are

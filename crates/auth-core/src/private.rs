@@ -8,6 +8,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::durable;
+
 /// Makes a directory of our own (0700); one that exists is closed to others. *Blocking*.
 ///
 /// # Errors
@@ -16,8 +18,8 @@ pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
 }
 
-/// Makes a directory that everyone can read (0755), with those above it, whatever the umask. One that
-/// exists is left as it is. *Blocking*.
+/// Makes a directory that everyone can read (0755), with those above it, whatever the umask. New ones survive
+/// a power cut; one that exists is left as it is. *Blocking*.
 ///
 /// # Errors
 /// It cannot be made.
@@ -25,9 +27,10 @@ pub fn create_all(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
+        let above = path.parent().map_or(Ok(None), durable::open_directory)?;
         match system::create_readable(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => result?,
+            result => result.and_then(|()| durable::sync(above))?,
         }
     }
     Ok(())
@@ -75,6 +78,14 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes a file for us alone, where nothing has its name.
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    system::own_file(&mut options);
+    options.open(path)
+}
+
 #[cfg(unix)]
 mod system {
     use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
@@ -94,10 +105,17 @@ mod system {
         // A loop of links is found out here.
         parent.canonicalize()?;
         check_way(parent)?;
-        match DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => durable::sync(durable::open_directory(parent)?)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        let above = durable::open_directory(parent);
+        let made = match DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
             Err(error) => return Err(error),
+        };
+        match above {
+            // Where we may not look, it was somebody else who made it.
+            Err(error) if !made && error.kind() == io::ErrorKind::PermissionDenied => {}
+            // Also if it was there: whoever made it may have failed before this, or have been killed.
+            above => durable::sync(above?)?,
         }
         let directory = OpenOptions::new()
             .read(true)

@@ -83,7 +83,10 @@ pub fn load_or_create(
     now: SystemTime,
 ) -> Result<Identity, ServerIdentityError> {
     let directory = data.join("certificates");
-    private::directory(&directory).map_err(|e| write_error(&directory, e))?;
+    private::directory(&directory)
+        // A leftover may hold a key; and a root key that is not there for certain must not be published.
+        .and_then(|()| durable::clear_leftovers(&directory))
+        .map_err(|e| write_error(&directory, e))?;
     let root_key = root_key(&directory.join("localhost_root_key.pem"))?;
     let root = root_certificate(&directory.join("localhost_root.pem"), published, &root_key, now)?;
     publish(&root, published)?;

@@ -99,6 +99,7 @@ impl Files {
     pub(super) fn lock(&self) -> Result<File, StoreError> {
         let file = private::lock_file(&self.lock).map_err(|source| write_error(&self.lock, source))?;
         file.lock().map_err(|source| write_error(&self.lock, source))?;
+        durable::clear_leftovers(&self.directory).map_err(|source| write_error(&self.directory, source))?;
         Ok(file)
     }
 

@@ -1,0 +1,86 @@
+//! The power is cut: at every step of every operation, and with every sync left out.
+
+use auth_core::StoreError;
+use faulty_disk::{Log, Plan, Tree};
+
+use crate::operations::{self, Operation};
+use crate::store::{DIRECTORY, Seen, is_temporary, restart};
+
+/// What must hold in each state that a cut may leave: the store is as before or after the operation, once
+/// that has returned as after it, and by then all of it is on the disk. Gives the number of states.
+fn survives(operation: &Operation, result: Result<Seen, StoreError>, log: &Log) -> Result<usize, String> {
+    let told = result.map_err(|error| format!("{error:?}"))?;
+    if told != operation.after {
+        return Err(format!("the store says {told:?}"));
+    }
+    let in_the_end = log.now(log.steps().len());
+    log.check(|state, last| {
+        nothing_is_half(log, state)?;
+        let found = restart(state, &operation.kept)?;
+        if found != operation.after && (last || found != operation.before) {
+            return Err(format!("after the restart: {found:?}"));
+        }
+        let files = |tree: &Tree| -> Vec<_> {
+            tree.files(DIRECTORY).map(|(path, bytes)| (path.to_owned(), bytes.to_owned())).collect()
+        };
+        match last && files(state) != files(&in_the_end) {
+            true => Err(format!("not all is there that was acknowledged: {state:?}")),
+            false => Ok(()),
+        }
+    })
+}
+
+fn nothing_is_half(log: &Log, state: &Tree) -> Result<(), String> {
+    let mut whole = state.clone();
+    whole.0.retain(|path, _| !is_temporary(path));
+    log.half(&whole).map_or(Ok(()), |path| Err(format!("{} is there by half", path.display())))
+}
+
+#[test]
+fn what_was_acknowledged_is_there_and_nothing_by_half() {
+    let (mut states, mut wrong) = (0, Vec::new());
+    for operation in operations::all() {
+        let (result, log) = operation.run(&operation.given(), Plan::default());
+        match survives(&operation, result, &log) {
+            Ok(checked) => states += checked,
+            Err(why) => wrong.push(format!("{}: {why}", operation.name)),
+        }
+    }
+    println!("{states} states");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The syncs of a directory that nobody misses, by what they make last: a later one of the same
+/// directory does their work before anything depends on it.
+const DONE_BY_A_LATER_ONE: [(&str, &str); 8] = [
+    // That the first client is awaited, before the passphrase.
+    ("the first start, and a passphrase", "authenticated-certs/first-client-awaited"),
+    // The marker, before what is damaged is taken out of the trust file.
+    ("a start over damage", "authenticated-certs/enrolled-once"),
+    ("a start over nothing but damage", "authenticated-certs/enrolled-once"),
+    // That a leftover is gone, before the first client is awaited. It would only be removed again.
+    ("a start over what a crash left", "authenticated-certs/.new-1"),
+    // That a client is revoked, before its block is taken out of the trust file: either keeps it out.
+    ("a client is revoked", "authenticated-certs/revoked"),
+    ("the last client is revoked", "authenticated-certs/revoked"),
+    // The client, before it is no longer revoked: until then it stays out.
+    ("a revoked client is added", "authenticated-certs/multipass_client_certs.pem"),
+    ("a revoked client, put back by hand, is added", "authenticated-certs/multipass_client_certs.pem"),
+];
+
+#[test]
+fn every_sync_is_missed_when_it_is_left_out() {
+    let mut unmissed = Vec::new();
+    for operation in operations::all() {
+        let given = operation.given();
+        let (_, whole) = operation.run(&given, Plan::default());
+        for (sync, last) in whole.useful_syncs() {
+            let plan = Plan { ignored_sync: Some(sync), ..Plan::default() };
+            let (result, log) = operation.run(&given, plan);
+            if survives(&operation, result, &log).is_ok() {
+                unmissed.push((operation.name, last.to_str().unwrap().to_owned()));
+            }
+        }
+    }
+    assert_eq!(unmissed, DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.to_owned())));
+}

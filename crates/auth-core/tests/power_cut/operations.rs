@@ -1,0 +1,334 @@
+//! What is done to a store in these tests, as a table.
+
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use auth_core::{FileStore, StoreError};
+use faulty_disk::{Log, Plan, Tree, record, set};
+
+use crate::store::{
+    CLIENTS, DIRECTORY, Seen, add, await_first, client, empty, enrol_by_passphrase, enrol_first, holding,
+    open, put, revoke, seen, set_passphrase, torn,
+};
+
+/// A call, with what it begins and ends with.
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    /// Prepares a data directory. All of it is on the disk for certain.
+    given: fn(&Path),
+    /// What others do between the opening of the store and the call, and do not sync.
+    pub(crate) meanwhile: Option<fn(&Path)>,
+    call: Call,
+    pub(crate) before: Seen,
+    pub(crate) after: Seen,
+    /// Damaged bytes that must be somewhere, always.
+    pub(crate) kept: String,
+}
+
+#[derive(Clone, Copy)]
+enum Call {
+    /// The store is opened, and then something is done to it.
+    Open(fn(&FileStore) -> Result<(), StoreError>),
+    /// The store was open.
+    On(fn(&FileStore) -> Result<(), StoreError>),
+}
+
+/// What became of an operation that was recorded.
+pub(crate) struct Run {
+    /// Of the call, and of the same call made again over a disk that was mended, if the first was faulty.
+    pub(crate) results: [Result<Seen, StoreError>; 2],
+    /// What the store says between the two, if there is one.
+    pub(crate) between: Option<Seen>,
+    /// What is there between the two.
+    pub(crate) files: Tree,
+    pub(crate) log: Log,
+}
+
+impl Operation {
+    /// Everything that is on the disk at the start.
+    pub(crate) fn given(&self) -> Tree {
+        let data = empty();
+        (self.given)(data.path());
+        Tree::read(data.path())
+    }
+
+    /// Runs the call once.
+    pub(crate) fn run(&self, given: &Tree, plan: Plan) -> (Result<Seen, StoreError>, Log) {
+        let data = holding(given);
+        let mut store = self.opened(data.path());
+        record(data.path(), || {
+            self.interfere(data.path());
+            set(plan);
+            self.call(data.path(), &mut store)
+        })
+    }
+
+    /// Runs the call over a faulty disk, and again when it is mended.
+    pub(crate) fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
+        let data = holding(given);
+        let mut store = self.opened(data.path());
+        let ((results, between, files), log) = record(data.path(), || {
+            self.interfere(data.path());
+            set(plan);
+            let first = self.call(data.path(), &mut store);
+            set(Plan::default());
+            let between = store.as_ref().map(Seen::of);
+            let files = Tree::read(data.path());
+            let second = self.call(data.path(), &mut store);
+            ([first, second], between, files)
+        });
+        Run { results, between, files, log }
+    }
+
+    fn interfere(&self, data: &Path) {
+        if let Some(meanwhile) = self.meanwhile {
+            meanwhile(data);
+        }
+    }
+
+    fn opened(&self, data: &Path) -> Option<FileStore> {
+        match self.call {
+            Call::Open(_) => None,
+            Call::On(_) => Some(open(data).unwrap()),
+        }
+    }
+
+    fn call(&self, data: &Path, store: &mut Option<FileStore>) -> Result<Seen, StoreError> {
+        match self.call {
+            Call::Open(then) => then(store.insert(open(data)?))?,
+            Call::On(call) => call(store.as_ref().expect("it is open"))?,
+        }
+        Ok(Seen::of(store.as_ref().expect("it is open")))
+    }
+}
+
+fn nothing(_: &Path) {}
+
+fn only(_: &FileStore) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// Clients that somebody put there before the first start.
+fn by_hand(data: &Path, text: &str) {
+    DirBuilder::new().mode(0o700).create(data.join(DIRECTORY)).unwrap();
+    fs::write(data.join(CLIENTS), text).unwrap();
+}
+
+fn started(data: &Path) {
+    open(data).unwrap();
+}
+
+fn with_passphrase(data: &Path) {
+    set_passphrase(&open(data).unwrap(), "old").unwrap();
+}
+
+fn with_first_client(data: &Path) {
+    with_passphrase(data);
+    enrol_first(&open(data).unwrap(), 'a').unwrap();
+}
+
+fn with_two_clients(data: &Path) {
+    with_first_client(data);
+    enrol_by_passphrase(&open(data).unwrap(), 'b').unwrap();
+}
+
+fn with_a_revoked_client(data: &Path) {
+    with_two_clients(data);
+    revoke(&open(data).unwrap(), 'b').unwrap();
+}
+
+fn emptied(data: &Path) {
+    with_first_client(data);
+    revoke(&open(data).unwrap(), 'a').unwrap();
+}
+
+/// All operations.
+pub(crate) fn all() -> Vec<Operation> {
+    let row = |name, given, call, before, after| Operation {
+        name,
+        given,
+        meanwhile: None,
+        call,
+        before,
+        after,
+        kept: String::new(),
+    };
+    vec![
+        row("the first start", nothing, Call::Open(only), seen("", "", true), seen("", "", true)),
+        row(
+            "the first start, and a passphrase",
+            nothing,
+            Call::Open(|store| set_passphrase(store, "old")),
+            seen("", "", true),
+            seen("", "old", true),
+        ),
+        row(
+            "another start",
+            with_first_client,
+            Call::Open(only),
+            seen("a", "old", false),
+            seen("a", "old", false),
+        ),
+        row(
+            "a start over clients put there by hand",
+            |data| by_hand(data, &client('a').to_pem()),
+            Call::Open(only),
+            seen("a", "", false),
+            seen("a", "", false),
+        ),
+        Operation {
+            kept: torn('b'),
+            ..row(
+                "a start over damage",
+                |data| by_hand(data, &(client('a').to_pem() + &torn('b'))),
+                Call::Open(only),
+                seen("a", "", false),
+                seen("a", "", false),
+            )
+        },
+        Operation {
+            kept: torn('b'),
+            ..row(
+                "a start over nothing but damage",
+                |data| by_hand(data, &torn('b')),
+                Call::Open(only),
+                seen("", "", false),
+                seen("", "", false),
+            )
+        },
+        row(
+            "a start over what a crash left",
+            |data| {
+                started(data);
+                fs::write(data.join(DIRECTORY).join(".new-1"), "half").unwrap();
+            },
+            Call::Open(only),
+            seen("", "", true),
+            seen("", "", true),
+        ),
+        Operation {
+            meanwhile: Some(|data| put(data.join(CLIENTS), &client('a').to_pem())),
+            ..row(
+                "a start after a daemon that was killed before its last sync",
+                started,
+                Call::Open(only),
+                seen("", "", true),
+                seen("a", "", false),
+            )
+        },
+        row(
+            "the first client",
+            started,
+            Call::On(|store| enrol_first(store, 'a')),
+            seen("", "", true),
+            seen("a", "", false),
+        ),
+        row(
+            "the first client, by passphrase",
+            with_passphrase,
+            Call::On(|store| enrol_by_passphrase(store, 'a')),
+            seen("", "old", true),
+            seen("a", "old", false),
+        ),
+        row(
+            "the second client",
+            with_first_client,
+            Call::On(|store| enrol_by_passphrase(store, 'b')),
+            seen("a", "old", false),
+            seen("ab", "old", false),
+        ),
+        Operation {
+            meanwhile: Some(|data| {
+                put(data.join(CLIENTS), &(client('a').to_pem() + &torn('c')));
+                File::open(data.join(DIRECTORY)).unwrap().sync_all().unwrap();
+            }),
+            kept: torn('c'),
+            ..row(
+                "the second client, who comes upon damage",
+                with_first_client,
+                Call::On(|store| enrol_by_passphrase(store, 'b')),
+                seen("a", "old", false),
+                seen("ab", "old", false),
+            )
+        },
+        Operation {
+            meanwhile: Some(|data| put(data.join(CLIENTS), &client('a').to_pem())),
+            ..row(
+                "a reload of a client put there by hand",
+                started,
+                Call::On(FileStore::reload),
+                seen("", "", true),
+                seen("a", "", false),
+            )
+        },
+        row(
+            "a client is added",
+            with_first_client,
+            Call::On(|store| add(store, 'b')),
+            seen("a", "old", false),
+            seen("ab", "old", false),
+        ),
+        row(
+            "a client is revoked",
+            with_two_clients,
+            Call::On(|store| revoke(store, 'b')),
+            seen("ab", "old", false),
+            seen("a", "old", false),
+        ),
+        row(
+            "the last client is revoked",
+            with_first_client,
+            Call::On(|store| revoke(store, 'a')),
+            seen("a", "old", false),
+            seen("", "old", false),
+        ),
+        row(
+            "a revoked client is added",
+            with_a_revoked_client,
+            Call::On(|store| add(store, 'b')),
+            seen("a", "old", false),
+            seen("ab", "old", false),
+        ),
+        Operation {
+            meanwhile: Some(|data| {
+                put(data.join(CLIENTS), &(client('a').to_pem() + &client('b').to_pem()));
+            }),
+            ..row(
+                "a revoked client, put back by hand, is added",
+                with_a_revoked_client,
+                Call::On(|store| add(store, 'b')),
+                seen("a", "old", false),
+                seen("ab", "old", false),
+            )
+        },
+        row(
+            "the first client is awaited anew",
+            emptied,
+            Call::On(await_first),
+            seen("", "old", false),
+            seen("", "old", true),
+        ),
+        row(
+            "a passphrase",
+            started,
+            Call::On(|store| set_passphrase(store, "old")),
+            seen("", "", true),
+            seen("", "old", true),
+        ),
+        row(
+            "another passphrase",
+            with_first_client,
+            Call::On(|store| set_passphrase(store, "new")),
+            seen("a", "old", false),
+            seen("a", "new", false),
+        ),
+        row(
+            "no passphrase",
+            with_first_client,
+            Call::On(|store| set_passphrase(store, "")),
+            seen("a", "old", false),
+            seen("a", "", false),
+        ),
+    ]
+}

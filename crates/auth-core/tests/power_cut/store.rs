@@ -1,0 +1,169 @@
+//! The store as these tests use it: who is in it, by letters.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use auth_core::{
+    Change, ClientCertificate, Condition, Enrolment, FileStore, Outcome, PassphraseHash, StoreError,
+    TrustStore,
+};
+use faulty_disk::Tree;
+use tempfile::TempDir;
+
+/// Below the data directory.
+pub(crate) const DIRECTORY: &str = "authenticated-certs";
+pub(crate) const CLIENTS: &str = "authenticated-certs/multipass_client_certs.pem";
+
+/// Whatever it is called, it is not yet a file of the store.
+pub(crate) fn is_temporary(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".new-"))
+}
+
+pub(crate) static CLIENT: LazyLock<[(char, ClientCertificate); 3]> = LazyLock::new(|| {
+    ['a', 'b', 'c'].map(|name| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_string()]).unwrap();
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        (name, ClientCertificate::from_der(der).unwrap())
+    })
+});
+
+pub(crate) fn client(name: char) -> &'static ClientCertificate {
+    &CLIENT.iter().find(|(other, _)| *other == name).unwrap().1
+}
+
+/// A block whose second half was never written.
+pub(crate) fn torn(name: char) -> String {
+    let pem = client(name).to_pem();
+    pem[..pem.len() / 2].to_owned()
+}
+
+/// Of no passphrase at all: it is stored, and never evaluated here.
+pub(crate) fn hash(name: &str) -> PassphraseHash {
+    let output = "CgmRLGpfRbLPBVjjWnWBZLnPAnBRzBGOTsMA8rcVhl8";
+    PassphraseHash::from_phc(&format!("$argon2id$v=19$m=8,t=1,p=1${name:A<22}${output}")).unwrap()
+}
+
+/// What a store says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    clients: String,
+    passphrase: String,
+    armed: bool,
+}
+
+/// A store with these clients, this passphrase or none, and perhaps waiting for its first client.
+pub(crate) fn seen(clients: &str, passphrase: &str, armed: bool) -> Seen {
+    Seen { clients: clients.to_owned(), passphrase: passphrase.to_owned(), armed }
+}
+
+impl Seen {
+    pub(crate) fn of(store: &FileStore) -> Self {
+        let is_in = |(_, client): &&(char, ClientCertificate)| store.contains(&client.fingerprint());
+        let clients: String = CLIENT.iter().filter(is_in).map(|(name, _)| name).collect();
+        assert_eq!(store.is_empty(), clients.is_empty());
+        let passphrase = match store.passphrase() {
+            None => "",
+            Some(set) => ["old", "new"].into_iter().find(|name| hash(name) == set).expect("one that was set"),
+        };
+        seen(&clients, passphrase, store.is_armed())
+    }
+}
+
+pub(crate) fn open(data: &Path) -> Result<FileStore, StoreError> {
+    FileStore::open(data, now(), |_| {})
+}
+
+pub(crate) fn enrol_first(store: &FileStore, name: char) -> Result<(), StoreError> {
+    enrol(store, Condition::FirstClient, name)
+}
+
+pub(crate) fn enrol_by_passphrase(store: &FileStore, name: char) -> Result<(), StoreError> {
+    enrol(store, Condition::PassphraseIs(hash("old")), name)
+}
+
+pub(crate) fn add(store: &FileStore, name: char) -> Result<(), StoreError> {
+    enrol(store, Condition::Administrator, name)
+}
+
+pub(crate) fn revoke(store: &FileStore, name: char) -> Result<(), StoreError> {
+    make(store, &Change::Revoke { client: client(name).fingerprint(), at: now() })
+}
+
+pub(crate) fn await_first(store: &FileStore) -> Result<(), StoreError> {
+    make(store, &Change::AwaitFirst)
+}
+
+fn enrol(store: &FileStore, condition: Condition, name: char) -> Result<(), StoreError> {
+    let certificate = client(name);
+    make(store, &Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at: now() }))
+}
+
+/// Whether it was made now or before, by a call that failed at its end, the store says itself.
+fn make(store: &FileStore, change: &Change<'_>) -> Result<(), StoreError> {
+    store.change(change, &mut || Ok(())).map(|_: Outcome| ())
+}
+
+pub(crate) fn set_passphrase(store: &FileStore, name: &str) -> Result<(), StoreError> {
+    make(store, &Change::SetPassphrase((!name.is_empty()).then(|| hash(name))))
+}
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+/// Puts a whole file in place as another process would that is killed before the last sync.
+pub(crate) fn put(path: PathBuf, text: &str) {
+    let beside = path.with_file_name(".new-by-hand");
+    let mut file = File::create(&beside).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file.sync_all().unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+/// A directory that holds `tree`.
+pub(crate) fn holding(tree: &Tree) -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    tree.write(directory.path());
+    directory
+}
+
+/// A data directory with nothing in it.
+pub(crate) fn empty() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
+    directory
+}
+
+/// What a daemon finds that starts over these files; what it must not have lost, or left, is checked. It is
+/// asked once for each tree.
+pub(crate) fn restart(tree: &Tree, kept: &str) -> Result<Seen, String> {
+    type Found = BTreeMap<(Tree, String), Result<Seen, String>>;
+    thread_local! {
+        static FOUND: RefCell<Found> = const { RefCell::new(Found::new()) };
+    }
+    let restarted = || restart_over(tree, kept);
+    FOUND.with_borrow_mut(|found| {
+        found.entry((tree.clone(), kept.to_owned())).or_insert_with(restarted).clone()
+    })
+}
+
+fn restart_over(tree: &Tree, kept: &str) -> Result<Seen, String> {
+    let directory = holding(tree);
+    let store = open(directory.path()).map_err(|error| format!("it does not open: {error:?}"))?;
+    let after = Tree::read(directory.path());
+    if let Some((path, _)) = after.files(DIRECTORY).find(|(path, _)| is_temporary(path)) {
+        return Err(format!("{} is left", path.display()));
+    }
+    let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(kept);
+    if !after.files(DIRECTORY).any(|(_, bytes)| holds(bytes)) && !kept.is_empty() {
+        return Err("damaged bytes are lost".to_owned());
+    }
+    Ok(Seen::of(&store))
+}
