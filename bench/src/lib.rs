@@ -3,6 +3,8 @@
 //! The call is made with as little as HTTP/2 allows, so that what is measured is the service. Nothing here
 //! is shipped, and nothing here judges: the figures go to `xtask`. Unix only.
 
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +18,8 @@ use prost::Message;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
+
+pub use clients::{block, clients};
 
 /// gRPC's frame around a message: a byte for compression, then four for the length.
 const FRAME: usize = 5;

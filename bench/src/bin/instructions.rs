@@ -1,0 +1,92 @@
+//! Work whose instructions `cargo xtask instructions` counts: all of it in the function [`counted`], by whose
+//! name the counting is turned on, and the same at every run.
+//!
+//! It prints how often the work was done.
+
+use std::hint::black_box;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, ensure};
+use auth_core::{
+    Admission, Authority, Caller, Channel, ClientCertificate, Condition, Enrolment, FileStore,
+    FirstClientRule, MemoryStore, NoGate, Outcome, PassphraseHash, TrustStore,
+};
+use bench::{block, clients};
+use clap::Parser;
+
+/// Judgements that are counted together.
+const JUDGEMENTS: usize = 1000;
+
+/// A hash that nobody has to compute: whoever knows it may enrol.
+const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+
+#[derive(Debug, Parser)]
+enum Work {
+    /// Judges trusted callers where so many clients are trusted
+    Admit { clients: u64 },
+    /// Opens a trust store of so many clients, which it makes in that directory
+    Open { clients: u64, directory: PathBuf },
+}
+
+fn main() -> anyhow::Result<()> {
+    let times = match Work::parse() {
+        Work::Admit { clients } => admit(clients)?,
+        Work::Open { clients, directory } => open(clients, directory)?,
+    };
+    writeln!(std::io::stdout(), "{times}")?;
+    Ok(())
+}
+
+/// Nothing is counted but what runs in here.
+#[inline(never)]
+fn counted<T>(work: impl FnOnce() -> T) -> T {
+    black_box(work())
+}
+
+fn admit(count: u64) -> anyhow::Result<usize> {
+    let channel = Channel::Local { uid: 1000, gid: 1000, groups: vec![1000] };
+    let hash = PassphraseHash::from_phc(HASH)?;
+    let store = MemoryStore::new();
+    store.set_passphrase(Some(hash.clone()))?;
+    let condition = Condition::PassphraseIs(hash);
+    let mut callers = Vec::new();
+    for der in clients(certificate()?, count)? {
+        let certificate = ClientCertificate::from_der(der)?;
+        let enrolment =
+            Enrolment { certificate: &certificate, channel: &channel, at: SystemTime::UNIX_EPOCH };
+        let outcome = store.enrol_if(&condition, &enrolment)?;
+        ensure!(outcome == Outcome::Enrolled, "a client was not enrolled");
+        // The last ones too: whoever looks through them all, looks long.
+        callers.push(Caller { channel: channel.clone(), certificate: Some(certificate) });
+    }
+    let rule = FirstClientRule { daemon_uid: 1000, admin_gid: None };
+    let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule);
+    // Neighbours do not follow each other.
+    let step = callers.len() / JUDGEMENTS + 1;
+    let chosen: Vec<&Caller> = callers.iter().step_by(step).cycle().take(JUDGEMENTS).collect();
+    let granted = counted(|| {
+        let admitted = |caller: &&Caller| matches!(authority.admit(caller), Ok(Admission::Granted(_)));
+        black_box(&chosen).iter().filter(|caller| admitted(caller)).count()
+    });
+    ensure!(granted == JUDGEMENTS, "a trusted client was refused");
+    Ok(JUDGEMENTS)
+}
+
+fn open(count: u64, directory: PathBuf) -> anyhow::Result<usize> {
+    let store = directory.join("authenticated-certs");
+    std::fs::create_dir_all(&store).with_context(|| format!("cannot make {}", store.display()))?;
+    let text: String = clients(certificate()?, count)?.map(block).collect();
+    std::fs::write(store.join("multipass_client_certs.pem"), text)?;
+    let opened = counted(|| FileStore::open(&directory, SystemTime::UNIX_EPOCH, |_| {}))?;
+    ensure!(!opened.is_empty(), "the store was opened empty");
+    Ok(count.try_into()?)
+}
+
+/// As the client makes its own.
+fn certificate() -> anyhow::Result<Vec<u8>> {
+    let key = rcgen::KeyPair::generate()?;
+    Ok(rcgen::CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&key)?.der().to_vec())
+}
