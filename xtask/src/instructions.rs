@@ -49,11 +49,14 @@ const SUBJECTS: [Subject; 5] = [
     Subject {
         name: "open the trust file, each client",
         program: Program::Work,
-        arguments: &["open", "1000"],
+        arguments: &["open", "1000", DATA],
     },
     Subject { name: "multipass help", program: Program::Client, arguments: &["help"] },
     Subject { name: "multipass version", program: Program::Client, arguments: &["version"] },
 ];
+
+/// Where the trust file is that a program makes, in the directory that it runs in.
+const DATA: &str = "data";
 
 /// Cargo's profile to build with.
 const PROFILE: &str = "instructions";
@@ -121,7 +124,7 @@ impl Room {
         let room = Self(path);
         // One that was left behind by a run that broke off.
         let _ = fs::remove_dir_all(&room.0);
-        let data = room.0.join("data");
+        let data = room.0.join(DATA);
         fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
         Ok(room)
     }
@@ -135,28 +138,17 @@ impl Drop for Room {
 }
 
 fn count(subject: &Subject, binaries: &Path, room: &Path) -> anyhow::Result<u64> {
-    let profile = room.join("callgrind.out");
+    const COUNTS: &str = "callgrind.out";
     let mut valgrind = Command::new("valgrind");
     // The same environment everywhere: the dynamic linker and the programs look through it.
     valgrind.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", room);
-    valgrind.env("MULTIPASS_SERVER_ADDRESS", "unix:/nonexistent");
-    valgrind.args(["--quiet", "--tool=callgrind"]).arg({
-        let mut option = std::ffi::OsString::from("--callgrind-out-file=");
-        option.push(&profile);
-        option
-    });
+    valgrind.env("MULTIPASS_SERVER_ADDRESS", "unix:/nonexistent").current_dir(room);
+    valgrind.args(["--quiet", "--tool=callgrind", &format!("--callgrind-out-file={COUNTS}")]);
     match subject.program {
-        Program::Work => {
-            valgrind.arg("--toggle-collect=*counted*").arg(binaries.join("instructions"));
-            valgrind.args(subject.arguments);
-            if subject.arguments.first() == Some(&"open") {
-                valgrind.arg(room.join("data"));
-            }
-        }
-        Program::Client => {
-            valgrind.arg(binaries.join("multipass")).args(subject.arguments);
-        }
-    }
+        Program::Work => valgrind.arg("--toggle-collect=*counted*").arg(binaries.join("instructions")),
+        Program::Client => valgrind.arg(binaries.join("multipass")),
+    };
+    valgrind.args(subject.arguments);
     let output = valgrind.stdin(Stdio::null()).output().context("cannot run valgrind")?;
     let said = String::from_utf8_lossy(&output.stdout);
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -164,7 +156,7 @@ fn count(subject: &Subject, binaries: &Path, room: &Path) -> anyhow::Result<u64>
         Program::Work => said.trim().parse().with_context(|| format!("not a number: {said:?}"))?,
         Program::Client => 1,
     };
-    let text = fs::read_to_string(&profile).with_context(|| format!("cannot read {}", profile.display()))?;
+    let text = fs::read_to_string(room.join(COUNTS)).context("valgrind has written nothing")?;
     let total = total(&text).context("valgrind has counted nothing")?;
     total.checked_div(times).context("the work was never done")
 }
