@@ -3,6 +3,8 @@
 //! The call is made with as little as HTTP/2 allows, so that what is measured is the service. Nothing here
 //! is shipped, and nothing here judges: the figures go to `xtask`. Unix only.
 
+mod clients;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +18,8 @@ use prost::Message;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
+
+pub use clients::{block, clients};
 
 /// gRPC's frame around a message: a byte for compression, then four for the length.
 const FRAME: usize = 5;
@@ -195,5 +199,15 @@ mod tests {
         assert_eq!(check(&trailers).unwrap_err().to_string(), "the service refused: status 16, who");
         trailers.insert("grpc-status", "0".parse().unwrap());
         assert!(check(&trailers).is_ok());
+    }
+}
+
+/// Keeps no record: nothing is granted where the cost of judging is measured.
+#[derive(Debug)]
+pub struct NoAudit;
+
+impl auth_core::Audit for NoAudit {
+    fn record(&self, _entry: &auth_core::Entry<'_>) -> std::io::Result<()> {
+        Ok(())
     }
 }

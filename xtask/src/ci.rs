@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
 use crate::workspace::Workspace;
-use crate::{layers, tools};
+use crate::{instructions, layers, tools};
 
 /// One check. They run in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Layers,
     /// Licences, banned and duplicate crates, sources
     Deny,
+    /// The instructions of the hot paths
+    Instructions,
 }
 
 /// Runs the steps named, or all of them, and prints how each one went.
@@ -70,6 +72,7 @@ fn perform(step: Step, workspace: &Workspace) -> anyhow::Result<Option<String>> 
         Step::Tools => return tools::install(workspace).map(|()| None),
         Step::Tests => return tests(workspace),
         Step::Layers => return layers::run(workspace).map(|()| None),
+        Step::Instructions => return instructions::run(workspace, &instructions::Options::default()),
         Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
         Step::Clippy => cargo(
             workspace,
@@ -126,7 +129,7 @@ fn name(step: Step) -> String {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut table = format!("{:<8} {:<20} {:>7}", "step", "result", "seconds");
+    let mut table = format!("{:<12} {:<20} {:>7}", "step", "result", "seconds");
     for Row { step, verdict, took } in rows {
         let result = match verdict {
             Verdict::Passed(None) => "ok".to_owned(),
@@ -134,7 +137,7 @@ fn table(rows: &[Row]) -> String {
             Verdict::Failed => "FAILED".to_owned(),
         };
         // Writing to a String cannot fail.
-        let _ = write!(table, "\n{:<8} {result:<20} {:>7.1}", name(*step), took.as_secs_f64());
+        let _ = write!(table, "\n{:<12} {result:<20} {:>7.1}", name(*step), took.as_secs_f64());
     }
     table
 }
@@ -155,10 +158,10 @@ mod tests {
             Row { step: Step::Deny, verdict: Verdict::Passed(None), took: Duration::from_secs(1) },
         ];
         let expected = "\
-step     result               seconds
-fmt      FAILED                   0.4
-tests    ok, 2 skipped           83.0
-deny     ok                       1.0";
+step         result               seconds
+fmt          FAILED                   0.4
+tests        ok, 2 skipped           83.0
+deny         ok                       1.0";
         assert_eq!(table(&rows), expected);
     }
 

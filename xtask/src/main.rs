@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod instructions;
 mod layers;
 mod skips;
 mod tools;
@@ -45,6 +46,10 @@ enum Task {
     },
     /// Tell the story of `multipass authenticate` with the real binaries. Needs no root.
     Demo,
+    /// Count the instructions of the hot paths, and compare with bench/instructions.toml.
+    ///
+    /// It needs valgrind, and fails where a figure is a tenth more or less than written down.
+    Instructions(instructions::Options),
     /// Check which crate knows which, and where unsafe code may be.
     Layers,
 }
@@ -69,6 +74,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci { steps } => ci::run(&workspace, &steps),
         Task::Demo => demo::run(&workspace),
+        Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
     }
 }

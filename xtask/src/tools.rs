@@ -37,18 +37,19 @@ const CARGO_TOOLS: [CargoTool; 2] = [
     },
 ];
 
-/// A program that the tests start, with the Debian package that it is in.
+/// A program that the tests or `instructions` start, with the Debian package that it is in.
 struct Program {
     name: &'static str,
     arguments: &'static [&'static str],
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program { name: "openssl", arguments: &["version"], package: "openssl" },
     // Debian's python3 has no ensurepip: `python3 -m venv` fails for lack of it.
     Program { name: "python3", arguments: &["-c", "import ensurepip, venv"], package: "python3-venv" },
     Program { name: "setpriv", arguments: &["--version"], package: "util-linux" },
+    Program { name: "valgrind", arguments: &["--version"], package: "valgrind" },
 ];
 
 /// Installs what is missing. Each is tried even where another could not be had.

@@ -5,17 +5,16 @@
 //! is the store alone.
 
 use std::hint::black_box;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, ensure};
 use auth_core::{
-    Admission, Audit, Authority, Caller, Channel, ClientCertificate, Entry, FileStore, FirstClientRule,
-    NoGate,
+    Admission, Authority, Caller, Channel, ClientCertificate, FileStore, FirstClientRule, NoGate,
 };
-use bench::{read, seconds_since};
+use bench::{NoAudit, read, seconds_since};
 use clap::Parser;
 
 /// Callers that take turns.
@@ -86,15 +85,5 @@ impl Court {
         }
         #[allow(clippy::cast_precision_loss, reason = "some millions")]
         Ok(seconds_since(start) / judgements as f64)
-    }
-}
-
-/// Nothing is granted here.
-#[derive(Debug)]
-struct NoAudit;
-
-impl Audit for NoAudit {
-    fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -120,6 +120,9 @@ const RETURNED_TO_SYSTEM: usize = 33 * 1024 * 1024;
 
 /// One evaluation of Argon2id. Its memory is that of a moment: only what it uses of the allocation is ever
 /// touched, and all of it is returned.
+///
+/// That new memory costs a third on top of the hash. Memory that is kept for the next one would be of use to who
+/// guesses in a row, and of none to who is let in by one call a month; and it holds what the passphrase became.
 fn argon2id(
     passphrase: &Passphrase,
     salt: &[u8],

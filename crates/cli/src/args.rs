@@ -278,13 +278,14 @@ pub(crate) enum Parsed {
 /// It is not one that this program understands.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut definition = help::with_our_help(Cli::command());
+    let mut definition = help::by_name(Cli::command());
     let parsed =
         definition.try_get_matches_from_mut(&arguments).and_then(|found| Cli::from_arg_matches(&found));
     match parsed {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(answer) if answer.kind() == ErrorKind::DisplayHelp => {
-            Ok(Parsed::Help(answer.render().to_string()))
+            // A definition that has parsed has its options twice.
+            Ok(Parsed::Help(help::named(&Cli::command(), answer.render().to_string().trim())))
         }
         Err(fault) => {
             let command = arguments.iter().skip(1).find_map(|word| definition.find_subcommand(word));

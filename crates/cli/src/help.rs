@@ -2,22 +2,26 @@
 //!
 //! Clap's own layout is not used: users' scripts and documentation quote the stock texts.
 
+use std::iter;
+
 use clap::{Arg, ArgAction, Command};
-use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
 /// Lines are filled up to this many columns.
 const WIDTH: usize = 80;
 
-/// `definition` with every help text replaced by ours.
-pub(crate) fn with_our_help(definition: Command) -> Command {
-    let general = general(&definition);
-    let common: Vec<Arg> = shared_options(&definition).cloned().collect();
-    definition
-        .mut_subcommands(|command| {
-            let text = of_command(&command, &common);
-            command.override_help(text)
-        })
-        .override_help(general)
+/// `definition` with its command's name for every help text: which help somebody asks for. The texts are laid
+/// out when they are asked for, since that costs more than all the rest of reading a command line.
+pub(crate) fn by_name(definition: Command) -> Command {
+    let named = |command: Command| {
+        let name = command.get_name().to_owned();
+        command.override_help(name)
+    };
+    named(definition.mut_subcommands(named))
+}
+
+/// The help that has that name in a definition made by [`by_name`].
+pub(crate) fn named(definition: &Command, name: &str) -> String {
+    of(definition, name).unwrap_or_else(|| general(definition))
 }
 
 /// The general help: how to call, the options, and one line for each command.
@@ -116,13 +120,34 @@ fn aligned(entries: &[(String, String)]) -> Vec<String> {
         .collect()
 }
 
-/// `text` filled greedily, with lines after the first indented by `indent`.
+/// `text` filled greedily, with lines after the first indented by `indent`. Line breaks in it stay.
 fn wrap(text: &str, indent: usize) -> String {
-    let options = Options::new(WIDTH.saturating_sub(indent))
-        .wrap_algorithm(WrapAlgorithm::FirstFit)
-        .word_separator(WordSeparator::AsciiSpace)
-        .word_splitter(WordSplitter::NoHyphenation);
-    textwrap::wrap(text, options).join(&format!("\n{:indent$}", ""))
+    let width = WIDTH.saturating_sub(indent);
+    let mut filled = String::with_capacity(text.len() + text.len() / 8);
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            break_line(&mut filled, indent);
+        }
+        let mut column = 0;
+        for word in line.split(' ').filter(|word| !word.is_empty()) {
+            let length = word.chars().count();
+            if column > 0 && column + 1 + length > width {
+                break_line(&mut filled, indent);
+                column = 0;
+            } else if column > 0 {
+                filled.push(' ');
+                column += 1;
+            }
+            filled.push_str(word);
+            column += length;
+        }
+    }
+    filled
+}
+
+fn break_line(text: &mut String, indent: usize) {
+    text.push('\n');
+    text.extend(iter::repeat_n(' ', indent));
 }
 
 #[cfg(test)]
@@ -151,6 +176,23 @@ to allow use of the Multipass service.
     fn authenticate_reads_as_the_stock_text() {
         for name in ["authenticate", "auth"] {
             assert_eq!(of(&Cli::command(), name).as_deref(), Some(AUTHENTICATE));
+        }
+    }
+
+    #[test]
+    fn lines_are_filled_to_the_last_column() {
+        let word = "x".repeat(39);
+        for (text, indent, expected) in [
+            ("", 4, String::new()),
+            ("one  two", 4, "one two".to_owned()),
+            (&format!("{word} {word}y"), 0, format!("{word} {word}y")),
+            (&format!("{word} {word}yz"), 0, format!("{word}\n{word}yz")),
+            (&format!("{word} {word}"), 2, format!("{word}\n  {word}")),
+            ("one\ntwo\n", 2, "one\n  two\n  ".to_owned()),
+            // What is too long for any line has one of its own.
+            (&format!("a {} b", "y".repeat(90)), 0, format!("a\n{}\nb", "y".repeat(90))),
+        ] {
+            assert_eq!(wrap(text, indent), expected, "{text:?} {indent}");
         }
     }
 
