@@ -144,6 +144,14 @@ pub(crate) enum Error {
         /// What to do instead.
         next: Option<String>,
     },
+    /// What was asked for cannot be done as things are.
+    #[error("{message}")]
+    Failed {
+        /// What is in the way.
+        message: String,
+        /// What to do about it.
+        next: Option<String>,
+    },
     /// An answer cannot be read from the user.
     #[error("cannot read the answer")]
     Input(#[source] io::Error),
@@ -162,6 +170,11 @@ impl Error {
     /// A mistake in what the user wrote, and what to do instead.
     pub(crate) fn usage(message: impl Into<String>, next: Option<String>) -> Self {
         Self::Usage { message: message.into(), next }
+    }
+
+    /// What cannot be done as things are, and what to do about that.
+    pub(crate) fn failed(message: impl Into<String>, next: impl Into<Option<String>>) -> Self {
+        Self::Failed { message: message.into(), next: next.into() }
     }
 
     /// Sorts a call's failure: the service's own word, or a broken connection.
@@ -206,7 +219,9 @@ impl Error {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> Option<String> {
         match self {
-            Self::Usage { next, .. } | Self::Unsupported { next, .. } => next.clone(),
+            Self::Usage { next, .. } | Self::Unsupported { next, .. } | Self::Failed { next, .. } => {
+                next.clone()
+            }
             Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
             Self::NoTransport(_) => Some(format!(
                 "This build supports {SUPPORTED}. Set {ADDRESS_VARIABLE} to such an address, or unset it."

@@ -12,27 +12,18 @@ const WIDTH: usize = 80;
 pub(crate) fn with_our_help(definition: Command) -> Command {
     let general = general(&definition);
     let common: Vec<Arg> = shared_options(&definition).cloned().collect();
-    definition
-        .mut_subcommands(|command| {
-            let text = of_command(&command, &common);
-            command.override_help(text)
-        })
-        .override_help(general)
+    definition.mut_subcommands(|command| with_help_of_its_own(command, &common)).override_help(general)
+}
+
+fn with_help_of_its_own(command: Command, common: &[Arg]) -> Command {
+    let text = of_command(&command, common);
+    command.mut_subcommands(|below| with_help_of_its_own(below, common)).override_help(text)
 }
 
 /// The general help: how to call, the options, and one line for each command.
 pub(crate) fn general(definition: &Command) -> String {
     let options: Vec<(String, String)> = definition.get_arguments().map(entry).collect();
-    let commands: Vec<(String, String)> = definition
-        .get_subcommands()
-        .map(|command| {
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            match command.get_visible_aliases().next() {
-                Some(alias) => (command.get_name().to_owned(), format!("{about} (also: {alias})")),
-                None => (command.get_name().to_owned(), about),
-            }
-        })
-        .collect();
+    let commands: Vec<(String, String)> = definition.get_subcommands().map(summary).collect();
     let about = definition.get_about().map(ToString::to_string).unwrap_or_default();
     format!(
         "Usage: multipass [options] <command>\n{}\n\nOptions:\n{}\nAvailable commands:\n{}",
@@ -56,10 +47,15 @@ fn shared_options(definition: &Command) -> impl Iterator<Item = &Arg> {
 
 fn of_command(command: &Command, common: &[Arg]) -> String {
     let positionals: Vec<&Arg> = command.get_positionals().filter(|arg| !arg.is_hide_set()).collect();
-    let mut usage = format!("Usage: multipass {} [options]", command.get_name());
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let mut usage = format!("Usage: multipass {name} [options]");
     for positional in &positionals {
         usage.push(' ');
         usage.push_str(&placeholder(positional));
+    }
+    let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).map(summary).collect();
+    if !below.is_empty() {
+        usage.push_str(" [<command>]");
     }
 
     // Options and arguments share one column for their descriptions.
@@ -75,7 +71,19 @@ fn of_command(command: &Command, common: &[Arg]) -> String {
         text.push('\n');
         text.push_str(&arguments.concat());
     }
+    if !below.is_empty() {
+        text.push_str(&format!("\nAvailable commands:\n{}", aligned(&below).concat()));
+    }
     text
+}
+
+/// A command's name and what it is, in a list of commands.
+fn summary(command: &Command) -> (String, String) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    match command.get_visible_aliases().next() {
+        Some(alias) => (command.get_name().to_owned(), format!("{about} (also: {alias})")),
+        None => (command.get_name().to_owned(), about),
+    }
 }
 
 /// How an argument is called in the list of arguments, and what is said about it.
@@ -158,7 +166,11 @@ to allow use of the Multipass service.
     fn no_line_is_too_wide_and_none_ends_in_spaces() {
         let definition = Cli::command();
         let names: Vec<&str> = definition.get_subcommands().map(Command::get_name).collect();
-        let texts = names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]);
+        let common: Vec<Arg> = shared_options(&definition).cloned().collect();
+        let clients = definition.find_subcommand("clients").expect("a command");
+        let below = clients.get_subcommands().map(|command| of_command(command, &common));
+        let texts =
+            names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]).chain(below);
         for line in texts.collect::<Vec<_>>().iter().flat_map(|text| text.lines()) {
             assert!(line.len() <= WIDTH && line.trim_end() == line, "{line:?}");
         }
@@ -172,6 +184,7 @@ to allow use of the Multipass service.
             ("info", "Usage: multipass info [options] [<instance[.snapshot]> ...]"),
             ("ls", "Usage: multipass list [options]"),
             ("help", "Usage: multipass help [options] [<command>]"),
+            ("clients", "Usage: multipass clients [options] [<command>]"),
         ] {
             let text = of(&Cli::command(), name).unwrap_or_default();
             assert_eq!(text.lines().next(), Some(usage));
