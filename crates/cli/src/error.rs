@@ -238,8 +238,8 @@ impl Error {
                 Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
             }
             Self::RootCertificateMissing { .. } => Some(format!(
-                "The service writes this file when it starts. Start it once; if it is not the system's, name \
-                 its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
+                "The service writes this file when it starts, and again on SIGHUP. Start it, or send it that \
+                 signal; if it is not the system's, name its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
             )),
             Self::RootCertificateUnreadable { .. } | Self::RootCertificateInvalid { .. } => Some(format!(
                 "Restart the service, which writes this file, or name another one with --root-cert or \

@@ -44,7 +44,7 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
 async fn confirm() -> Result<(), Error> {
     if !prompt::somebody_answers() {
         let next = "Add --yes if that is meant.".to_owned();
-        return Err(Error::usage("this is the client that you are using", Some(next)));
+        return Err(Error::usage("This is the client that you are using", Some(next)));
     }
     match prompt::confirm("This is the client that you are using. Revoke it?").await? {
         true => Ok(()),
