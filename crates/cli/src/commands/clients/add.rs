@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<Strin
     let mut service = Service::connect_as_administrator(context).await?;
     service.note_call("Add");
     let answer = service.trust.add(AddRequest { certificate, name: name.clone() }).await;
-    let fingerprint = understood(&service, answer)?.fingerprint;
+    let fingerprint = understood(&service.endpoint, answer)?.fingerprint;
     Ok(format!("The client {} is trusted.\n", title(&name, &fingerprint)))
 }
 

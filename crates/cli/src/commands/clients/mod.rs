@@ -10,6 +10,7 @@ use std::fmt::Write;
 use rpc::trust::{Client, ListRequest, SetPassphraseRequest};
 use sha2::{Digest, Sha256};
 use tonic::{Code, Response, Status};
+use transport::Endpoint;
 
 use crate::args::{ClientsArgs, ClientsCommand, OwnCertificateArgs};
 use crate::context::Context;
@@ -53,7 +54,7 @@ pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error
 async fn all(service: &mut Service) -> Result<Vec<Client>, Error> {
     service.note_call("List");
     let answer = service.trust.list(ListRequest {}).await;
-    let mut clients = understood(service, answer)?.clients;
+    let mut clients = understood(&service.endpoint, answer)?.clients;
     clients.sort_by(|one, other| (&one.added, &one.fingerprint).cmp(&(&other.added, &other.fingerprint)));
     Ok(clients)
 }
@@ -63,15 +64,15 @@ pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Passphras
     service.note_call("SetPassphrase");
     let request = SetPassphraseRequest { passphrase: passphrase.expose() };
     let answer = service.trust.set_passphrase(request).await;
-    understood(service, answer).map(drop)
+    understood(&service.endpoint, answer).map(drop)
 }
 
 /// The answer of our own service, or what its refusal means.
-fn understood<T>(service: &Service, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
     answer.map(Response::into_inner).map_err(|status| {
         match Error::of_call(status) {
         Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
-            format!("the service at {} cannot tell its clients: it is not this multipassd", service.endpoint),
+            format!("the service at {endpoint} cannot tell its clients: it is not this multipassd"),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
              that as root, and restart it."
                 .to_owned(),
@@ -102,6 +103,26 @@ fn title(name: &str, fingerprint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let endpoint: Endpoint = "unix:/run/socket".parse().expect("an address");
+        for (status, message, next) in [
+            (
+                Status::unimplemented("unknown service"),
+                "unix:/run/socket cannot tell its clients",
+                "restart it",
+            ),
+            (Status::unauthenticated("stranger"), "only clients that may use the service", "with sudo"),
+        ] {
+            let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
+            assert!(error.message().contains(message), "{}", error.message());
+            assert!(error.next_step().expect("a step").contains(next));
+            assert_eq!(error.exit_code(), 2);
+        }
+        let other = understood::<()>(&endpoint, Err(Status::not_found("No client."))).expect_err("a refusal");
+        assert_eq!(other.message(), "No client.");
+    }
 
     #[test]
     fn fingerprints_are_written_as_the_service_writes_them() {

@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
     }
     service.note_call("Revoke");
     let answer = service.trust.revoke(RevokeRequest { fingerprint: client.fingerprint.clone() }).await;
-    let passphrase_is_set = understood(&service, answer)?.passphrase_is_set;
+    let passphrase_is_set = understood(&service.endpoint, answer)?.passphrase_is_set;
     // It is done, whatever becomes of the rest.
     let done = format!("The client {} is no longer trusted.\n", title(&client.name, &client.fingerprint));
     output::print(&done).map_err(Error::Output)?;
