@@ -132,9 +132,17 @@ impl Daemon {
     /// # Errors
     /// It does not end in time.
     pub fn stop_with(mut self, signal: Signal) -> io::Result<ExitStatus> {
-        let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
-        kill(Pid::from_raw(pid), signal)?;
+        self.signal(signal)?;
         self.wait()
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let pid = i32::try_from(self.child.id()).map_err(io::Error::other)?;
+        Ok(kill(Pid::from_raw(pid), signal)?)
     }
 
     /// Waits for its end.

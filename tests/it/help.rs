@@ -22,7 +22,8 @@ to allow use of the Multipass service.
                  a prompt will be displayed for entering the passphrase.
 ";
 
-const COMMANDS: &[&str] = &["authenticate", "get", "help", "info", "list", "set", "version", "wait-ready"];
+const COMMANDS: &[&str] =
+    &["authenticate", "clients", "get", "help", "info", "list", "set", "version", "wait-ready"];
 
 #[test]
 fn the_help_of_authenticate_is_the_documented_text() {
@@ -51,6 +52,20 @@ fn every_command_has_its_help() {
         assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
         assert_eq!(run(&user, &[command, "--help"]), outcome, "{command}");
         assert_eq!(run(&user, &[command, "-h"]), outcome, "{command}");
+    }
+}
+
+#[test]
+fn the_commands_below_clients_have_their_help() {
+    let service = Service::start();
+    let user = service.user("user");
+    let clients = run(&user, &["help", "clients"]).stdout;
+    for command in ["list", "add", "revoke"] {
+        assert!(clients.lines().any(|line| line.split_whitespace().next() == Some(command)), "{clients}");
+        let outcome = run(&user, &["clients", command, "--help"]);
+        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
+        let usage = format!("Usage: multipass clients {command} [options]");
+        assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
     }
 }
 

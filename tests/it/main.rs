@@ -12,8 +12,11 @@
 )]
 
 mod access;
+mod accounts;
 mod audit;
 mod authenticate;
+mod clients;
+mod clients_of_users;
 mod command_line;
 mod daemon_command_line;
 mod first_client;
@@ -23,8 +26,10 @@ mod identity;
 mod instances;
 mod interop;
 mod lifecycle;
+mod lockouts;
 mod pty;
 mod python;
+mod recover;
 mod reload;
 mod secrecy;
 mod settings;

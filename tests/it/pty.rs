@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use e2e::{Client, wait_until};
+use e2e::{Client, skip, wait_until};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
@@ -23,6 +23,15 @@ pub(crate) struct Terminal {
     back: OwnedFd,
     child: Child,
     shown: String,
+}
+
+/// Whether a command can be given a terminal; where not, that is said.
+pub(crate) fn has_setsid() -> bool {
+    let found = Command::new("setsid").arg("--version").output().is_ok();
+    if !found {
+        skip("needs setsid of util-linux, to give a command a terminal");
+    }
+    found
 }
 
 /// What a command left on the terminal.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::{DaemonOptions, Outcome, wait_until};
+use e2e::{DaemonOptions, Outcome, is_root, wait_until};
 
-use crate::support::{NO_INSTANCES, Service, below, mode, run_with_input};
+use crate::support::{NO_INSTANCES, Service, below, mode, outsider, run_with_input};
 
 const PASSPHRASE: &str = "Zwiebelfisch-27182";
 const CHANGED: &str = "Schusterjunge-57721";
@@ -40,13 +40,20 @@ fn passphrases_are_shown_and_kept_nowhere_at_any_verbosity() {
 
 /// Sets, checks, changes and reads the passphrase, by argument and by pipe, also with mistakes.
 fn every_use_of_a_passphrase(service: &Service) -> Vec<Outcome> {
-    let (first, user) = (service.user("first"), service.user("user"));
+    let (first, other) = (service.user("first"), service.user("other"));
+    // Root may set the passphrase without being trusted, by a call of its own.
+    let (user, others_code) = match is_root() {
+        true => (service.user_as("user", outsider()), 0),
+        false => (service.user("user"), 2),
+    };
     let set = |passphrase| format!("local.passphrase={passphrase}");
     [
         (&first, &["list"][..], "", 0),
         (&user, &["authenticate", WRONG], "", 2),
         (&first, &["set", &set(PASSPHRASE)], "", 0),
         (&first, &["set", "local.passphrase"], CHANGED, 0),
+        (&other, &["set", &set(CHANGED)], "", others_code),
+        (&other, &["set", "local.passphrase"], CHANGED, others_code),
         (&first, &["set", &set(PASSPHRASE)], "", 0),
         (&user, &["set", &set(CHANGED)], "", 2),
         (&user, &["authenticate", WRONG], "", 2),

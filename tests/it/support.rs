@@ -50,6 +50,14 @@ impl Service {
         Self::start_in(sandbox, options)
     }
 
+    /// Ends the daemon, does `work`, and starts a daemon on the same files.
+    pub(crate) fn meanwhile(mut self, work: impl FnOnce(&Self)) -> Self {
+        self.daemon.signal(Signal::SIGTERM).expect("a daemon");
+        self.daemon.wait().expect("an end");
+        work(&self);
+        Self::start_in(self.sandbox, self.options)
+    }
+
     /// A user with a home of that name, run as whoever runs the test.
     pub(crate) fn user(&self, name: &str) -> Client {
         Client::new(&self.sandbox, name, None, &self.daemon).expect("a home")

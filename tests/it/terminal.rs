@@ -1,11 +1,8 @@
 //! Passphrases typed on a terminal.
 
-use std::process::Command;
-
-use e2e::skip;
 use nix::sys::signal::Signal;
 
-use crate::pty::Terminal;
+use crate::pty::{Terminal, has_setsid};
 use crate::support::{Expected, NO_INSTANCES, Service, run};
 
 const PROMPT: &str = "Please enter passphrase: ";
@@ -151,9 +148,5 @@ fn a_passphrase_on_the_command_line_is_not_asked_for() {
 
 /// A service, where a terminal can be had for a command.
 fn service() -> Option<Service> {
-    let found = Command::new("setsid").arg("--version").output().is_ok();
-    if !found {
-        skip("needs setsid of util-linux, to give a command a terminal");
-    }
-    found.then(Service::start)
+    has_setsid().then(Service::start)
 }

@@ -2,6 +2,8 @@
 //!
 //! Help is rendered by [`crate::help`] from these definitions.
 
+mod clients;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -10,6 +12,7 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 use crate::error::Error;
 use crate::help;
+pub(crate) use clients::{AddClientArgs, ClientsArgs, ClientsCommand, OwnCertificateArgs, RevokeClientArgs};
 
 /// `multipass` and its options.
 #[derive(Debug, Parser)]
@@ -67,6 +70,13 @@ pub(crate) enum Command {
                       to allow use of the Multipass service."
     )]
     Authenticate(AuthenticateArgs),
+    /// `clients`.
+    #[command(
+        disable_help_subcommand = true,
+        about = "List, add and revoke the clients that may use the service",
+        long_about = clients::ABOUT
+    )]
+    Clients(ClientsArgs),
     /// `get`.
     #[command(
         about = "Get a configuration setting",
@@ -328,7 +338,18 @@ mod tests {
 
     #[test]
     fn help_wins_over_what_is_missing() {
-        for line in ["set --help", "set -h", "get -h", "-h", "--help", "auth -h", "ls --help"] {
+        for line in [
+            "set --help",
+            "set -h",
+            "get -h",
+            "-h",
+            "--help",
+            "auth -h",
+            "ls --help",
+            "clients -h",
+            "clients add --help",
+            "clients revoke -h",
+        ] {
             assert!(matches!(parsed(line), Ok(Parsed::Help(_))), "{line}");
         }
     }
@@ -346,6 +367,10 @@ mod tests {
             ("wait-ready --timeout soon", "invalid value 'soon'", "multipass help wait-ready`"),
             ("wait-ready --timeout -1", "-1", "multipass help wait-ready`"),
             ("version extra", "unexpected argument 'extra'", "multipass help version`"),
+            ("clients ad", "a similar subcommand exists: 'add'", "multipass help clients`"),
+            ("clients add", "--self|--cert <file>|--user <name>", "multipass help clients`"),
+            ("clients add --self --user a", "cannot be used with", "multipass help clients`"),
+            ("clients revoke", "<client>", "multipass help clients`"),
         ] {
             let error = parsed(line).expect_err(line);
             assert_eq!(error.exit_code(), 1, "{line}");

@@ -144,6 +144,14 @@ pub(crate) enum Error {
         /// What to do instead.
         next: Option<String>,
     },
+    /// What was asked for cannot be done as things are.
+    #[error("{message}")]
+    Failed {
+        /// What is in the way.
+        message: String,
+        /// What to do about it.
+        next: Option<String>,
+    },
     /// An answer cannot be read from the user.
     #[error("cannot read the answer")]
     Input(#[source] io::Error),
@@ -162,6 +170,11 @@ impl Error {
     /// A mistake in what the user wrote, and what to do instead.
     pub(crate) fn usage(message: impl Into<String>, next: Option<String>) -> Self {
         Self::Usage { message: message.into(), next }
+    }
+
+    /// What cannot be done as things are, and what to do about that.
+    pub(crate) fn failed(message: impl Into<String>, next: impl Into<Option<String>>) -> Self {
+        Self::Failed { message: message.into(), next: next.into() }
     }
 
     /// Sorts a call's failure: the service's own word, or a broken connection.
@@ -206,7 +219,9 @@ impl Error {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> Option<String> {
         match self {
-            Self::Usage { next, .. } | Self::Unsupported { next, .. } => next.clone(),
+            Self::Usage { next, .. } | Self::Unsupported { next, .. } | Self::Failed { next, .. } => {
+                next.clone()
+            }
             Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
             Self::NoTransport(_) => Some(format!(
                 "This build supports {SUPPORTED}. Set {ADDRESS_VARIABLE} to such an address, or unset it."
@@ -223,8 +238,8 @@ impl Error {
                 Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
             }
             Self::RootCertificateMissing { .. } => Some(format!(
-                "The service writes this file when it starts. Start it once; if it is not the system's, name \
-                 its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
+                "The service writes this file when it starts, and again on SIGHUP. Start it, or send it that \
+                 signal; if it is not the system's, name its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
             )),
             Self::RootCertificateUnreadable { .. } | Self::RootCertificateInvalid { .. } => Some(format!(
                 "Restart the service, which writes this file, or name another one with --root-cert or \

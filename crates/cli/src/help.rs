@@ -9,34 +9,26 @@ use clap::{Arg, ArgAction, Command};
 /// Lines are filled up to this many columns.
 const WIDTH: usize = 80;
 
-/// `definition` with its command's name for every help text: which help somebody asks for. The texts are laid
-/// out when they are asked for, since that costs more than all the rest of reading a command line.
+/// `definition` with its commands' names for every help text: which help somebody asks for. The texts are
+/// laid out when they are asked for, since that costs more than all the rest of reading a command line.
 pub(crate) fn by_name(definition: Command) -> Command {
-    let named = |command: Command| {
-        let name = command.get_name().to_owned();
-        command.override_help(name)
-    };
-    named(definition.mut_subcommands(named))
+    definition.mut_subcommands(|command| named_below("", command)).override_help("")
 }
 
-/// The help that has that name in a definition made by [`by_name`].
-pub(crate) fn named(definition: &Command, name: &str) -> String {
-    of(definition, name).unwrap_or_else(|| general(definition))
+fn named_below(above: &str, command: Command) -> Command {
+    let name = format!("{above}{} ", command.get_name());
+    command.mut_subcommands(|below| named_below(&name, below)).override_help(name)
+}
+
+/// The help that has those names in a definition made by [`by_name`].
+pub(crate) fn named(definition: &Command, names: &str) -> String {
+    of(definition, names).unwrap_or_else(|| general(definition))
 }
 
 /// The general help: how to call, the options, and one line for each command.
 pub(crate) fn general(definition: &Command) -> String {
     let options: Vec<(String, String)> = definition.get_arguments().map(entry).collect();
-    let commands: Vec<(String, String)> = definition
-        .get_subcommands()
-        .map(|command| {
-            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-            match command.get_visible_aliases().next() {
-                Some(alias) => (command.get_name().to_owned(), format!("{about} (also: {alias})")),
-                None => (command.get_name().to_owned(), about),
-            }
-        })
-        .collect();
+    let commands: Vec<(String, String)> = definition.get_subcommands().map(summary).collect();
     let about = definition.get_about().map(ToString::to_string).unwrap_or_default();
     format!(
         "Usage: multipass [options] <command>\n{}\n\nOptions:\n{}\nAvailable commands:\n{}",
@@ -46,10 +38,14 @@ pub(crate) fn general(definition: &Command) -> String {
     )
 }
 
-/// The help of the command called `name`, or by one of its aliases.
-pub(crate) fn of(definition: &Command, name: &str) -> Option<String> {
+/// The help of the command of those names, or aliases: a command's, and then of one below it.
+pub(crate) fn of(definition: &Command, names: &str) -> Option<String> {
     let common: Vec<Arg> = shared_options(definition).cloned().collect();
-    definition.find_subcommand(name).map(|command| of_command(command, &common))
+    let mut names = names.split_whitespace();
+    let first = definition.find_subcommand(names.next()?)?;
+    names
+        .try_fold(first, |command, name| command.find_subcommand(name))
+        .map(|command| of_command(command, &common))
 }
 
 /// Options of every command that its help shows. What concerns the service as a whole stands in the
@@ -60,10 +56,15 @@ fn shared_options(definition: &Command) -> impl Iterator<Item = &Arg> {
 
 fn of_command(command: &Command, common: &[Arg]) -> String {
     let positionals: Vec<&Arg> = command.get_positionals().filter(|arg| !arg.is_hide_set()).collect();
-    let mut usage = format!("Usage: multipass {} [options]", command.get_name());
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let mut usage = format!("Usage: multipass {name} [options]");
     for positional in &positionals {
         usage.push(' ');
         usage.push_str(&placeholder(positional));
+    }
+    let below: Vec<_> = command.get_subcommands().filter(|below| !below.is_hide_set()).map(summary).collect();
+    if !below.is_empty() {
+        usage.push_str(" [<command>]");
     }
 
     // Options and arguments share one column for their descriptions.
@@ -79,7 +80,19 @@ fn of_command(command: &Command, common: &[Arg]) -> String {
         text.push('\n');
         text.push_str(&arguments.concat());
     }
+    if !below.is_empty() {
+        text.push_str(&format!("\nAvailable commands:\n{}", aligned(&below).concat()));
+    }
     text
+}
+
+/// A command's name and what it is, in a list of commands.
+fn summary(command: &Command) -> (String, String) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    match command.get_visible_aliases().next() {
+        Some(alias) => (command.get_name().to_owned(), format!("{about} (also: {alias})")),
+        None => (command.get_name().to_owned(), about),
+    }
 }
 
 /// How an argument is called in the list of arguments, and what is said about it.
@@ -200,7 +213,11 @@ to allow use of the Multipass service.
     fn no_line_is_too_wide_and_none_ends_in_spaces() {
         let definition = Cli::command();
         let names: Vec<&str> = definition.get_subcommands().map(Command::get_name).collect();
-        let texts = names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]);
+        let common: Vec<Arg> = shared_options(&definition).cloned().collect();
+        let clients = definition.find_subcommand("clients").expect("a command");
+        let below = clients.get_subcommands().map(|command| of_command(command, &common));
+        let texts =
+            names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]).chain(below);
         for line in texts.collect::<Vec<_>>().iter().flat_map(|text| text.lines()) {
             assert!(line.len() <= WIDTH && line.trim_end() == line, "{line:?}");
         }
@@ -214,6 +231,7 @@ to allow use of the Multipass service.
             ("info", "Usage: multipass info [options] [<instance[.snapshot]> ...]"),
             ("ls", "Usage: multipass list [options]"),
             ("help", "Usage: multipass help [options] [<command>]"),
+            ("clients", "Usage: multipass clients [options] [<command>]"),
         ] {
             let text = of(&Cli::command(), name).unwrap_or_default();
             assert_eq!(text.lines().next(), Some(usage));

@@ -70,6 +70,9 @@ pub(crate) enum IdentityFault {
         /// What is wrong with the key.
         source: rcgen::Error,
     },
+    /// Root was pointed at a directory that another user has in his hands.
+    #[error("{} is not root's to keep a client certificate in", .0.display())]
+    NotOwn(PathBuf),
     /// No key or certificate could be made.
     #[error("cannot make a client certificate")]
     Generate(#[from] rcgen::Error),
@@ -87,6 +90,10 @@ impl IdentityFault {
                  identity."
                     .to_owned()
             }
+            Self::NotOwn(_) => format!(
+                "Run the command without sudo; or, as root, set {} to root's own home directory: `sudo -H`.",
+                platform::HOME_VARIABLE
+            ),
             Self::Generate(_) => "Try again.".to_owned(),
         }
     }
@@ -101,6 +108,8 @@ impl IdentityFault {
 #[derive(Debug)]
 pub(crate) struct IdentityStore {
     directory: PathBuf,
+    /// Whether nothing keeps this user from writing there; see [`platform::is_own`].
+    own: bool,
 }
 
 /// What the store holds.
@@ -116,12 +125,20 @@ impl IdentityStore {
     /// # Errors
     /// The environment does not tell where it is.
     pub(crate) fn of_user() -> Result<Self, IdentityFault> {
-        platform::identity_directory().map(|directory| Self { directory }).ok_or(IdentityFault::NoHome)
+        let directory = platform::identity_directory().ok_or(IdentityFault::NoHome)?;
+        let own = platform::is_own(&directory);
+        Ok(Self { directory, own })
     }
 
     /// The directory of the files.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Whether the identity there is this user's. What is another's is read at most: under `sudo`, the
+    /// environment may lead root into a directory where somebody else decides what a path means.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own
     }
 
     /// The identity if there is one. Nothing is created.
@@ -142,6 +159,9 @@ impl IdentityStore {
     pub(crate) fn load_or_create(&self) -> Result<Identity, IdentityFault> {
         if let Ok(Found::Pair(identity)) = self.find() {
             return Ok(identity);
+        }
+        if !self.own {
+            return Err(IdentityFault::NotOwn(self.directory.clone()));
         }
         create_private_directory(&self.directory)
             .map_err(IdentityFault::io("create the directory", &self.directory))?;
@@ -224,7 +244,7 @@ impl IdentityStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(IdentityFault::io("read", &path)(error)),
         };
-        if name == KEY_FILE {
+        if name == KEY_FILE && self.own {
             keep_private(&file, &path);
         }
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.
@@ -315,7 +335,8 @@ mod tests {
 
     fn fixture() -> Fixture {
         let home = tempfile::tempdir().expect("a directory");
-        let store = IdentityStore { directory: home.path().join("share/multipass-client-certificate") };
+        let directory = home.path().join("share/multipass-client-certificate");
+        let store = IdentityStore { directory, own: true };
         Fixture { _home: home, store }
     }
 
@@ -470,6 +491,24 @@ mod tests {
         assert_eq!(mode(&key), 0o600);
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn where_another_user_decides_nothing_is_made_or_changed() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut fixture = fixture();
+        fixture.store.own = false;
+        let fault = fixture.store.load_or_create().expect_err("none is made");
+        assert!(matches!(fault, IdentityFault::NotOwn(_)), "{fault}");
+        assert!(!fixture.store.directory.exists());
+
+        fixture.store.own = true;
+        fixture.store.load_or_create().expect("created");
+        fixture.store.own = false;
+        fs::set_permissions(fixture.path(KEY_FILE), fs::Permissions::from_mode(0o644)).expect("opened");
+        fixture.store.load_or_create().expect("what is there is read");
+        assert_eq!(mode(&fixture.path(KEY_FILE)), 0o644);
+    }
+
     #[test]
     fn a_held_lock_is_told_by_name() {
         let fixture = fixture();
@@ -485,7 +524,7 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let store = IdentityStore { directory: file.path().join("below") };
+        let store = IdentityStore { directory: file.path().join("below"), own: true };
         let fault = store.load_or_create().expect_err("no directory");
         assert!(fault.to_string().contains("below"), "{fault}");
     }

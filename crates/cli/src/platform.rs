@@ -1,5 +1,5 @@
 //! What differs between operating systems: where the client's certificate lies, who may connect to the
-//! socket, who owns a file, and a terminal's echo.
+//! socket, who owns a file, other users' accounts, and a terminal's echo.
 
 use std::env;
 use std::ffi::OsString;
@@ -73,13 +73,19 @@ impl Denial {
 }
 
 #[cfg(unix)]
+pub(crate) use account::{Account, go_on_as, is_own, is_root};
+#[cfg(unix)]
 pub(crate) use unix::{EchoOff, explain_denial, interrupted, tighten, unbuffered_stdin};
 
+#[cfg(unix)]
+mod account;
 #[cfg(unix)]
 mod unix;
 
 #[cfg(windows)]
-pub(crate) use windows::{EchoOff, explain_denial, interrupted, tighten, unbuffered_stdin};
+pub(crate) use windows::{
+    Account, EchoOff, explain_denial, go_on_as, interrupted, is_own, is_root, tighten, unbuffered_stdin,
+};
 
 #[cfg(windows)]
 mod windows;

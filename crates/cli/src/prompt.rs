@@ -1,4 +1,4 @@
-//! Asks for passphrases: without echo on a terminal, one line from anything else.
+//! Asks questions: for passphrases without echo on a terminal, or one line from anything else; for a yes.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Read};
@@ -55,8 +55,7 @@ impl Prompt {
     /// # Errors
     /// The terminal does not let its echo be switched off.
     pub(crate) fn open() -> Result<Self, Error> {
-        let is_terminal = io::stdin().is_terminal();
-        let echo_off = is_terminal.then(EchoOff::new).transpose().map_err(Error::Input)?;
+        let echo_off = somebody_answers().then(EchoOff::new).transpose().map_err(Error::Input)?;
         Ok(Self { echo_off })
     }
 
@@ -81,6 +80,21 @@ impl Prompt {
     }
 }
 
+/// Whether somebody is there to be asked.
+pub(crate) fn somebody_answers() -> bool {
+    io::stdin().is_terminal()
+}
+
+/// Asks on a terminal for a yes; anything else is a no.
+///
+/// # Errors
+/// The answer is no text.
+pub(crate) async fn confirm(question: &str) -> Result<bool, Error> {
+    output::ask(&format!("{question} [y/N] "));
+    let answer = read_line().await.map_err(Error::Input)?;
+    Ok(answer.is_some_and(|answer| ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())))
+}
+
 /// Asks on a terminal, and once more when the user has been elsewhere in between.
 async fn ask(question: &str, echo_off: &mut EchoOff) -> io::Result<Option<Zeroizing<String>>> {
     let mut line = pin!(read_line());
@@ -96,14 +110,21 @@ async fn ask(question: &str, echo_off: &mut EchoOff) -> io::Result<Option<Zeroiz
     line
 }
 
-/// Reads a line on a thread of its own. A read from a terminal cannot be called back: the runtime would wait
-/// for a blocking task of its own, while this thread ends with the process.
+/// Reads a line.
 async fn read_line() -> io::Result<Option<Zeroizing<String>>> {
-    let (done, line) = oneshot::channel();
-    thread::Builder::new().name("prompt".to_owned()).spawn(move || {
-        let _ = done.send(platform::unbuffered_stdin().and_then(|input| line_of(&input)));
+    detached(|| platform::unbuffered_stdin().and_then(|input| line_of(&input))).await
+}
+
+/// Reads on a thread of its own. A read from a terminal or a pipe cannot be called back: the runtime would
+/// wait for a blocking task of its own, while this thread ends with the process.
+pub(crate) async fn detached<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let (done, outcome) = oneshot::channel();
+    thread::Builder::new().name("reader".to_owned()).spawn(move || {
+        let _ = done.send(read());
     })?;
-    line.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread ended")))
+    outcome.await.unwrap_or_else(|_| Err(io::Error::other("the reading thread ended")))
 }
 
 /// A line without its end, `None` at the end of the input. Reads not one byte further: what follows belongs

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
+use rpc::trust::trust_client::TrustClient;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
@@ -27,6 +28,8 @@ use crate::{output, platform};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
+/// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
+const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 
@@ -34,6 +37,12 @@ const ORIGIN: &str = "https://localhost";
 pub(crate) struct Service {
     /// The calls.
     pub(crate) rpc: RpcClient<Channel>,
+    /// The calls of our own service, which stock services do not have.
+    pub(crate) trust: TrustClient<Channel>,
+    /// The certificate that was presented, in DER.
+    pub(crate) certificate: Option<Vec<u8>>,
+    /// Where it is.
+    pub(crate) endpoint: Endpoint,
     context: Context,
     closer: Closer,
 }
@@ -47,7 +56,27 @@ impl Service {
         let target = Target::find(context)?;
         let store = IdentityStore::of_user()?;
         context.note(|| format!("using the client certificate in {}", store.directory().display()));
-        target.connect(context, store.load_or_create()?).await
+        target.connect(context, Some(store.load_or_create()?)).await
+    }
+
+    /// Connects to say who is trusted. Root may do so without an identity, and gets none for it: neither in
+    /// another user's home, where `sudo` may point, nor where the disk is full.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub(crate) async fn connect_as_administrator(context: &Context) -> Result<Self, Error> {
+        if !platform::is_root() {
+            return Self::connect(context).await;
+        }
+        let store = IdentityStore::of_user().ok().filter(IdentityStore::is_own);
+        let identity = store.and_then(|store| match store.existing() {
+            Ok(identity) => identity,
+            Err(fault) => {
+                context.note(|| format!("going without a client certificate: {fault}"));
+                None
+            }
+        });
+        Target::find(context)?.connect(context, identity).await
     }
 
     /// Connects as `identity`.
@@ -55,7 +84,7 @@ impl Service {
     /// # Errors
     /// There is no trust in the service, or no service.
     pub(crate) async fn connect_as(context: &Context, identity: Identity) -> Result<Self, Error> {
-        Target::find(context)?.connect(context, identity).await
+        Target::find(context)?.connect(context, Some(identity)).await
     }
 
     /// The verbosity that requests carry.
@@ -156,13 +185,14 @@ impl Target {
         Ok(Self { endpoint, transport, root })
     }
 
-    async fn connect(self, context: &Context, identity: Identity) -> Result<Service, Error> {
+    async fn connect(self, context: &Context, identity: Option<Identity>) -> Result<Service, Error> {
         let Self { endpoint, transport, root } = self;
         let dates = match &endpoint {
             Endpoint::Unix(_) => Dates::DoNotCount,
             _ => Dates::Count,
         };
-        let tls = ClientTls::new(root, dates, Some(identity)).map_err(|source| Error::Tls(source.into()))?;
+        let certificate = identity.as_ref().map(|identity| identity.certificate().to_vec());
+        let tls = ClientTls::new(root, dates, identity).map_err(|source| Error::Tls(source.into()))?;
         context.note(|| format!("connecting to {endpoint}"));
         let fault = |error| connect_error(error, &endpoint, context);
         let connecting = async {
@@ -173,8 +203,12 @@ impl Target {
                 .map_err(|source| Error::Protocol { endpoint: endpoint.clone(), source })?;
             // Its failure reaches the calls that it fails.
             tokio::spawn(driver);
+            let (channel, origin) = (Channel(sender), Uri::from_static(ORIGIN));
             Ok(Service {
-                rpc: RpcClient::with_origin(Channel(sender), Uri::from_static(ORIGIN)),
+                rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
+                trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(LONGEST_LIST),
+                certificate,
+                endpoint: endpoint.clone(),
                 context: context.clone(),
                 closer: connection.closer(),
             })
@@ -246,8 +280,10 @@ impl tower_service::Service<Request<Body>> for Channel {
     type Error = hyper::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
-    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        // HTTP/2 takes any number of calls. That the connection has gone, the call itself tells: as a fault of
+        // the connection, where the generated client makes a refusal of what is said here.
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {

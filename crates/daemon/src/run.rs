@@ -142,6 +142,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         published.clone(),
         CERTIFICATE_CHECK,
         SystemTime::now,
+        platform::Hangups::new().map_err(RunError::Runtime)?,
     ));
     let hangups = platform::Hangups::new().map_err(RunError::Runtime)?;
     tokio::spawn(follow(store, gate, departures, hangups));

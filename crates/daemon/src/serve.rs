@@ -30,6 +30,8 @@ const MAX_STRANGERS: usize = 256;
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may stay without being admitted: time for a person to be asked for the
+/// How long the connection of a client that is no longer trusted is kept for an answer under way.
+const LAST_ANSWER: Duration = Duration::from_millis(200);
 /// passphrase, and for a few tries.
 const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
 /// The pause after accepting failed, for descriptors to be freed.
@@ -166,9 +168,11 @@ async fn serve_peer(
         return closer.close();
     };
     tokio::select! {
-        () = serving => {}
+        () = serving.as_mut() => {}
         () = service.departed(&visit) => {
             tracing::info!("cut the connection of a client that is no longer trusted, from {origin}");
+            // The call that revoked it may be its own, and is answered yet. No new one is admitted.
+            let _ = timeout(LAST_ANSWER, serving).await;
             closer.close();
         }
     }

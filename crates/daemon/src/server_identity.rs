@@ -20,6 +20,7 @@ use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
 use crate::logging::with_causes;
+use crate::platform::Hangups;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a root certificate is valid (the stock service's figure).
@@ -93,17 +94,22 @@ pub fn load_or_create(
     server_identity(&directory, &root, &root_key, now)
 }
 
-/// Looks after the server certificate of a daemon that runs: every `interval` whatever is due is made
-/// again, and `tls` presents it from then on. Never completes.
+/// Looks after the certificates of a daemon that runs: every `interval`, and on each hangup, whatever is
+/// due is made again, and `tls` presents it from then on. A root certificate that was removed where it is
+/// published is put there again. Never completes.
 pub async fn keep_fresh(
     tls: ServerTls,
     data: PathBuf,
     published: PathBuf,
     interval: Duration,
     now: impl Fn() -> SystemTime,
+    mut hangups: Hangups,
 ) {
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = hangups.next() => {}
+        }
         let (data, published, now) = (data.clone(), published.clone(), now());
         let made = tokio::task::spawn_blocking(move || load_or_create(&data, &published, now)).await;
         match made {

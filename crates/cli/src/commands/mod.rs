@@ -1,6 +1,7 @@
 //! The commands. Each returns what goes to standard output; nothing is printed half-way.
 
 mod authenticate;
+mod clients;
 mod info;
 mod list;
 mod settings;
@@ -9,7 +10,7 @@ mod wait_ready;
 
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command, HelpArgs};
+use crate::args::{Cli, ClientsCommand, Command, HelpArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help};
@@ -18,6 +19,11 @@ use crate::{format, help};
 pub(crate) fn name(cli: &Cli) -> &'static str {
     match &cli.command {
         Some(Command::Authenticate(_)) => "authenticate",
+        Some(Command::Clients(args)) => match args.action {
+            Some(ClientsCommand::Add(_)) => "clients add",
+            Some(ClientsCommand::Revoke(_)) => "clients revoke",
+            _ => "clients",
+        },
         Some(Command::Get(_)) => "get",
         Some(Command::Help(_)) | None => "help",
         Some(Command::Info(_)) => "info",
@@ -28,12 +34,16 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
     }
 }
 
-/// Answers what needs neither the service nor any file; `None` for the rest.
+/// Answers what does not need the service; `None` for the rest.
 pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
     match &cli.command {
         _ if cli.version => Some(Ok(format::version::client_line())),
         None => Some(Ok(help::general(&Cli::command()))),
         Some(Command::Help(args)) => Some(help_about(args)),
+        Some(Command::Clients(args)) => match &args.action {
+            Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
+            _ => None,
+        },
         Some(Command::Get(args)) if args.key.as_deref() == Some(settings::PRIMARY_NAME) => {
             Some(Ok(settings::primary_name()))
         }
@@ -53,6 +63,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
     match command {
         Command::Version(args) => version::run(&context, &args).await,
         Command::Authenticate(args) => authenticate::run(&context, args).await,
+        Command::Clients(args) => clients::run(&context, &args).await,
         Command::Get(args) => settings::get(&context, args).await,
         Command::Info(args) => info::run(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use tonic::Code;
+
 use crate::args::{GetArgs, SetArgs};
 use crate::commands::authenticate::QUESTION;
+use crate::commands::clients;
 use crate::context::Context;
 use crate::error::Error;
+use crate::identity::IdentityFault;
+use crate::platform;
 use crate::prompt::{Passphrase, Prompt};
 use crate::service::{Service, once};
 
@@ -73,7 +78,13 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         (key, Some(value)) => (key, value),
         (key, None) => (key, ask().await?),
     };
-    let mut service = Service::connect(context).await?;
+    let may_go_on_as_root = key == PASSPHRASE && platform::is_root();
+    let mut service = match Service::connect(context).await {
+        Err(Error::Identity(IdentityFault::NotOwn(_))) if may_go_on_as_root => {
+            Service::connect_as_administrator(context).await?
+        }
+        connected => connected?,
+    };
     service.note_call("set");
     let request = rpc::SetRequest {
         key: key.clone(),
@@ -90,7 +101,13 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             next: None,
         });
     }
-    outcome?;
+    match outcome {
+        // The way back when no client is left, and nobody knows the passphrase.
+        Err(Error::Refused(status)) if may_go_on_as_root && status.code() == Code::Unauthenticated => {
+            clients::set_passphrase(&mut service, &value).await?;
+        }
+        outcome => outcome?,
+    }
     Ok(String::new())
 }
 
@@ -114,19 +131,26 @@ fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
     }
 }
 
-/// Asks for the passphrase: twice where somebody types it unseen.
+/// Asks for the passphrase, which must be one.
 async fn ask() -> Result<Passphrase, Error> {
+    // Removing the passphrase must not happen by pressing Enter.
+    ask_for_new_passphrase().await?.ok_or_else(|| {
+        let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
+        Error::usage("No passphrase given", Some(next))
+    })
+}
+
+/// Asks for a passphrase: twice where somebody types it unseen. `None` if the answer is empty.
+///
+/// # Errors
+/// There is no answer, or the second one differs.
+pub(super) async fn ask_for_new_passphrase() -> Result<Option<Passphrase>, Error> {
     let mut prompt = Prompt::open()?;
     let passphrase = prompt.passphrase(QUESTION).await?;
     if prompt.is_terminal() && prompt.passphrase(SECOND_QUESTION).await? != passphrase {
         return Err(Error::usage("Passphrases do not match", None));
     }
-    // Removing the passphrase must not happen by pressing Enter.
-    if passphrase.is_empty() {
-        let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
-        return Err(Error::usage("No passphrase given", Some(next)));
-    }
-    Ok(passphrase)
+    Ok((!passphrase.is_empty()).then_some(passphrase))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! JSON and YAML are written from one value, so that their names agree; tables and CSV have columns of their
 //! own. Names, columns and their order are fixed: scripts read them.
 
+pub(crate) mod clients;
 pub(crate) mod info;
 pub(crate) mod list;
 mod table;

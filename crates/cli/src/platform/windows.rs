@@ -1,6 +1,7 @@
 //! Windows.
 
 use std::os::windows::io::AsHandle;
+use std::process::Command;
 use std::{fs, io};
 
 use super::{Denial, Path};
@@ -16,6 +17,42 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
 /// None.
 pub(crate) fn tighten(_file: &fs::File) -> io::Result<bool> {
     Ok(false)
+}
+
+/// Nobody here is let in by name alone.
+pub(crate) fn is_root() -> bool {
+    false
+}
+
+/// The environment leads nobody into another user's profile.
+pub(crate) fn is_own(_directory: &Path) -> bool {
+    true
+}
+
+/// Another user. There is no way to act as one.
+pub(crate) enum Account {}
+
+impl Account {
+    /// Not possible on this system.
+    ///
+    /// # Errors
+    /// Always.
+    pub(crate) fn find(_name: &str) -> io::Result<Option<Self>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Never called: there is no such value.
+    ///
+    /// # Errors
+    /// None.
+    pub(crate) fn command(&self, _arguments: &[&str]) -> io::Result<Command> {
+        match *self {}
+    }
+}
+
+/// Not possible on this system.
+pub(crate) fn go_on_as(_name: &str, _arguments: &[&str]) -> io::Error {
+    io::ErrorKind::Unsupported.into()
 }
 
 /// Standard input without the buffer that the standard library keeps.

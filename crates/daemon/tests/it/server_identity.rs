@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use auth_core::MemoryStore;
+use daemon::platform::Hangups;
 use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create};
 use nix::sys::stat::{Mode, umask};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
@@ -348,7 +349,15 @@ fn a_certificate_is_renewed_while_clients_stay_connected() {
         let clock = Clock::default();
         let (now, tls) = (clock.clone(), service.tls());
         let interval = Duration::from_millis(5);
-        tokio::spawn(keep_fresh(tls, service.data(), service.published(), interval, move || now.now()));
+        let hangups = Hangups::new().unwrap();
+        tokio::spawn(keep_fresh(
+            tls,
+            service.data(),
+            service.published(),
+            interval,
+            move || now.now(),
+            hangups,
+        ));
 
         for days in [0, 540] {
             clock.set(days);

@@ -63,4 +63,10 @@ impl Identity {
         }
         Ok(Self(Arc::new(CertifiedKey::new(vec![certificate], key))))
     }
+
+    /// The certificate in DER.
+    #[must_use]
+    pub fn certificate(&self) -> &[u8] {
+        self.0.cert.first().map_or(&[], |certificate| certificate.as_ref())
+    }
 }

@@ -1,0 +1,144 @@
+//! The command line of `clients`.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::Format;
+
+/// What the help of `clients` says.
+pub(super) const ABOUT: &str = "\
+List, add and revoke the clients that may use the service. Clients that may use
+it, and root on the service's machine, may do so.
+
+  multipass clients                         lists them
+  sudo multipass clients add --user alice   lets alice in, also when nobody is
+  multipass clients revoke alice            keeps her out from now on
+
+See also `multipass clients <command> --help`.";
+
+const FORMAT: &str =
+    "Output in the requested format. Valid formats are: table (default), json, csv and yaml.";
+
+/// Arguments of `clients`.
+#[derive(Debug, Args)]
+pub(crate) struct ClientsArgs {
+    /// What to do; without it, list them.
+    #[command(subcommand)]
+    pub(crate) action: Option<ClientsCommand>,
+    /// The form of the list.
+    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
+    pub(crate) format: Option<Format>,
+}
+
+/// The commands below `clients`. They are called by their whole name in their help.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientsCommand {
+    /// `clients list`.
+    #[command(
+        display_name = "clients list",
+        about = "List all trusted clients",
+        long_about = "List all trusted clients, the oldest first."
+    )]
+    List(ListClientsArgs),
+    /// `clients add`.
+    #[command(
+        display_name = "clients add",
+        about = "Trust a client",
+        long_about = "\
+Trust a client, also one that was revoked.
+
+  sudo multipass clients add --user alice
+  multipass clients add --cert client.pem --name build-server
+  ssh host cat client.pem | multipass clients add --cert - --name host",
+        group = ArgGroup::new("who").required(true).args(["own", "cert", "user"])
+    )]
+    Add(AddClientArgs),
+    /// `clients revoke`.
+    #[command(
+        display_name = "clients revoke",
+        about = "End the trust in a client",
+        long_about = "\
+End the trust in a client, and the calls that it is making. It stays out until
+it is added, or authenticates with the passphrase, again.
+
+  multipass clients revoke alice
+  multipass clients revoke 0f3a5c"
+    )]
+    Revoke(RevokeClientArgs),
+    /// `clients own-certificate`: how `clients add --user` acts as another user.
+    #[command(hide = true, about = "Print the client certificate, made if there is none")]
+    OwnCertificate(OwnCertificateArgs),
+}
+
+/// Arguments of `clients list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListClientsArgs {
+    /// The form of the list.
+    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
+    pub(crate) format: Option<Format>,
+}
+
+/// Arguments of `clients add`.
+#[derive(Debug, Args)]
+pub(crate) struct AddClientArgs {
+    /// This user's own client.
+    #[arg(long = "self", help = "The client of the user who runs this command.")]
+    pub(crate) own: bool,
+    /// The file with the client's certificate.
+    #[arg(
+        long,
+        value_name = "file",
+        help = "The client with the certificate in this file, in PEM; - for standard input."
+    )]
+    pub(crate) cert: Option<PathBuf>,
+    /// Whose client.
+    #[arg(
+        long,
+        value_name = "name",
+        help = "The client of another user of this machine. Needs root; the user's files are only touched with \
+                the user's own rights."
+    )]
+    pub(crate) user: Option<String>,
+    /// What to call it.
+    #[arg(
+        long,
+        value_name = "name",
+        help = "What to call the client: up to 64 letters, digits, '.', '_' and '-'. With --user, the user's \
+                name is the default."
+    )]
+    pub(crate) name: Option<String>,
+}
+
+/// Arguments of `clients revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeClientArgs {
+    /// Which client.
+    #[arg(
+        value_name = "client",
+        help = "The client's name, or at least 6 digits from the beginning of its fingerprint"
+    )]
+    pub(crate) client: String,
+    /// Whether the caller is sure, even if it is his own.
+    #[arg(long, help = "Do not ask, also when it is the client that runs this command.")]
+    pub(crate) yes: bool,
+}
+
+/// Arguments of `clients own-certificate`.
+#[derive(Debug, Args)]
+pub(crate) struct OwnCertificateArgs {
+    /// The user to go on as.
+    #[arg(long, value_name = "name")]
+    pub(crate) as_user: Option<String>,
+}
+
+impl ClientsArgs {
+    /// The form of the list, wherever it was given.
+    pub(crate) fn list_format(&self) -> Format {
+        let below = match &self.action {
+            Some(ClientsCommand::List(args)) => args.format,
+            _ => None,
+        };
+        below.or(self.format).unwrap_or(Format::Table)
+    }
+}

@@ -1,0 +1,166 @@
+//! `clients add`: trusts a client, by the certificate that is found for it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rpc::trust::AddRequest;
+
+use super::{other_user, title, understood};
+use crate::args::AddClientArgs;
+use crate::context::Context;
+use crate::error::Error;
+use crate::identity::IdentityStore;
+use crate::service::Service;
+use crate::{platform, prompt};
+
+/// Larger texts hold no certificate, in bytes.
+pub(super) const LONGEST: u64 = 64 * 1024;
+/// The longest name of a client, in characters.
+const LONGEST_NAME: usize = 64;
+const CERTIFICATE: &str = "CERTIFICATE";
+
+/// Runs the command.
+///
+/// # Errors
+/// There is no certificate to add, or the service refused it.
+pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<String, Error> {
+    let (certificate, mut name) = match (&args.cert, &args.user) {
+        (Some(file), _) => (of_file(file).await?, String::new()),
+        (None, Some(user)) => (other_user::certificate(user).await?, name_for(user)),
+        (None, None) => (own_certificate()?, String::new()),
+    };
+    if let Some(given) = &args.name {
+        name.clone_from(given);
+    }
+    let mut service = Service::connect_as_administrator(context).await?;
+    service.note_call("Add");
+    let answer = service.trust.add(AddRequest { certificate, name: name.clone() }).await;
+    let fingerprint = understood(&service.endpoint, answer)?.fingerprint;
+    Ok(format!("The client {} is trusted.\n", title(&name, &fingerprint)))
+}
+
+/// This user's certificate in PEM, made if there is none.
+///
+/// # Errors
+/// It cannot be made, or it would have to be made in another user's home.
+pub(super) fn own_certificate() -> Result<String, Error> {
+    let store = IdentityStore::of_user()?;
+    if !store.is_own() {
+        return Err(Error::failed(
+            format!("{} is another user's, and root has no client there", store.directory().display()),
+            "To add that user's client, run `sudo multipass clients add --user <name>`.".to_owned(),
+        ));
+    }
+    Ok(written(store.load_or_create()?.certificate().to_vec()))
+}
+
+/// The certificate in a file, read with this user's rights.
+async fn of_file(path: &Path) -> Result<String, Error> {
+    let shown =
+        if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() };
+    let next = "Name a file that holds one client's certificate in PEM.".to_owned();
+    let fails = |what: String| Error::failed(what, next);
+    let read = {
+        let path = path.to_owned();
+        prompt::detached(move || read(&path)).await
+    };
+    match read.map(|text| only_certificate(&text)) {
+        Ok(Ok(certificate)) => Ok(certificate),
+        Ok(Err(what)) => Err(fails(format!("{shown} {what}"))),
+        Err(error) => Err(fails(format!("cannot read {shown}: {error}"))),
+    }
+}
+
+fn is_standard_input(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = if is_standard_input(path) { platform::unbuffered_stdin()? } else { regular(path)? };
+    let mut text = Vec::new();
+    match file.take(LONGEST + 1).read_to_end(&mut text)? as u64 > LONGEST {
+        true => Err(io::Error::other(format!("it is longer than {LONGEST} bytes"))),
+        false => Ok(text),
+    }
+}
+
+/// Opens a file that has an end.
+fn regular(path: &Path) -> io::Result<File> {
+    match path.metadata()?.is_file() {
+        true => File::open(path),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// The one certificate in a text, and nothing else of it: the text may hold a key as well.
+pub(super) fn only_certificate(text: &[u8]) -> Result<String, &'static str> {
+    const NONE: &str = "holds no certificate in PEM";
+    let blocks = pem::parse_many(text).map_err(|_| NONE)?;
+    let mut found = blocks.into_iter().filter(|block| block.tag() == CERTIFICATE);
+    match (found.next(), found.next()) {
+        (Some(block), None) => Ok(written(block.into_contents())),
+        (Some(_), Some(_)) => Err("holds more than one certificate"),
+        (None, _) => Err(NONE),
+    }
+}
+
+/// A certificate in PEM.
+fn written(der: Vec<u8>) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    pem::encode_config(&pem::Pem::new(CERTIFICATE, der), config)
+}
+
+/// What a user's client is called: as the user, if the service takes that for a name.
+fn name_for(user: &str) -> String {
+    let fits = (1..=LONGEST_NAME).contains(&user.len())
+        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    if fits { user.to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use transport::testkit::certificates::TestIdentity;
+
+    use super::*;
+
+    #[test]
+    fn only_the_certificate_leaves_the_file() {
+        let identity = TestIdentity::client();
+        let (certificate, key) = (identity.certificate_pem(), identity.key_pem());
+        let both = format!("notes\n{key}{certificate}");
+        let sent = only_certificate(both.as_bytes()).expect("a certificate");
+        assert_eq!(sent.trim(), certificate.replace("\r\n", "\n").trim());
+        for (text, what) in [
+            (format!("{certificate}{certificate}"), "holds more than one certificate"),
+            (key, "holds no certificate in PEM"),
+            (String::new(), "holds no certificate in PEM"),
+            ("-----BEGIN CERTIFICATE-----\nMIIB".to_owned(), "holds no certificate in PEM"),
+        ] {
+            assert_eq!(only_certificate(text.as_bytes()), Err(what));
+        }
+    }
+
+    #[test]
+    fn only_a_bounded_file_is_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("file");
+        for (length, fits) in [(0, true), (LONGEST, true), (LONGEST + 1, false)] {
+            File::create(&file).and_then(|file| file.set_len(length)).expect("made");
+            assert_eq!(read(&file).is_ok(), fits, "{length}");
+        }
+        for path in [directory.path(), Path::new("/dev/zero"), &directory.path().join("none")] {
+            assert!(read(path).is_err(), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn names_of_users_that_are_none_of_clients() {
+        for (user, expected) in
+            [("alice", "alice"), ("a.b_c-9", "a.b_c-9"), ("DOM\\\\alice", ""), ("", ""), ("\u{e4}", "")]
+        {
+            assert_eq!(name_for(user), expected);
+        }
+        assert_eq!(name_for(&"x".repeat(65)), "");
+    }
+}

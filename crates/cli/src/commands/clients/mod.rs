@@ -1,0 +1,136 @@
+//! `clients`: who may use the service. By our own service, which stock daemons do not have.
+
+mod add;
+mod choice;
+mod other_user;
+mod revoke;
+
+use std::fmt::Write;
+
+use rpc::trust::{Client, ListRequest, SetPassphraseRequest};
+use sha2::{Digest, Sha256};
+use tonic::{Code, Response, Status};
+use transport::Endpoint;
+
+use crate::args::{ClientsArgs, ClientsCommand, OwnCertificateArgs};
+use crate::context::Context;
+use crate::error::Error;
+use crate::format;
+use crate::prompt::Passphrase;
+use crate::service::Service;
+
+/// Runs the command.
+///
+/// # Errors
+/// It cannot be done, or the call failed.
+pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String, Error> {
+    if args.format.is_some() && !matches!(args.action, None | Some(ClientsCommand::List(_))) {
+        let next = "See `multipass help clients`.".to_owned();
+        return Err(Error::usage("--format belongs to `multipass clients list`", Some(next)));
+    }
+    match &args.action {
+        None | Some(ClientsCommand::List(_)) => {
+            let mut service = Service::connect_as_administrator(context).await?;
+            format::clients::clients(&all(&mut service).await?, args.list_format())
+        }
+        Some(ClientsCommand::Add(args)) => add::run(context, args).await,
+        Some(ClientsCommand::Revoke(args)) => revoke::run(context, args).await,
+        Some(ClientsCommand::OwnCertificate(args)) => own_certificate(args),
+    }
+}
+
+/// Prints this user's certificate, or goes on as another user to do so.
+///
+/// # Errors
+/// There is no certificate and none can be made, or this process cannot go on as that user.
+pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error> {
+    match &args.as_user {
+        Some(name) => Err(other_user::go_on_as(name)),
+        None => add::own_certificate(),
+    }
+}
+
+/// All trusted clients, the oldest first.
+async fn all(service: &mut Service) -> Result<Vec<Client>, Error> {
+    service.note_call("List");
+    let answer = service.trust.list(ListRequest {}).await;
+    let mut clients = understood(&service.endpoint, answer)?.clients;
+    clients.sort_by(|one, other| (&one.added, &one.fingerprint).cmp(&(&other.added, &other.fingerprint)));
+    Ok(clients)
+}
+
+/// Sets the passphrase by our own service, which lets root do it on its machine.
+pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Passphrase) -> Result<(), Error> {
+    service.note_call("SetPassphrase");
+    let request = SetPassphraseRequest { passphrase: passphrase.expose() };
+    let answer = service.trust.set_passphrase(request).await;
+    understood(&service.endpoint, answer).map(drop)
+}
+
+/// The answer of our own service, or what its refusal means.
+fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+    answer.map(Response::into_inner).map_err(|status| {
+        match Error::of_call(status) {
+        Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
+            format!("the service at {endpoint} cannot tell its clients: it is not this multipassd"),
+            "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
+             that as root, and restart it."
+                .to_owned(),
+        ),
+        Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
+            "only clients that may use the service, and root on its machine, may do this",
+            "Run it with sudo, or as a user whom the service lets in.".to_owned(),
+        ),
+        other => other,
+    }
+    })
+}
+
+/// A certificate's fingerprint, as the service writes it.
+fn fingerprint(certificate: &[u8]) -> String {
+    Sha256::digest(certificate).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What to call a client in a sentence.
+fn title(name: &str, fingerprint: &str) -> String {
+    let short = format::clients::short(fingerprint);
+    crate::text::one_line(&if name.is_empty() { short.to_owned() } else { format!("{name} ({short})") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let endpoint: Endpoint = "unix:/run/socket".parse().expect("an address");
+        for (status, message, next) in [
+            (
+                Status::unimplemented("unknown service"),
+                "unix:/run/socket cannot tell its clients",
+                "restart it",
+            ),
+            (Status::unauthenticated("stranger"), "only clients that may use the service", "with sudo"),
+        ] {
+            let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
+            assert!(error.message().contains(message), "{}", error.message());
+            assert!(error.next_step().expect("a step").contains(next));
+            assert_eq!(error.exit_code(), 2);
+        }
+        let other = understood::<()>(&endpoint, Err(Status::not_found("No client."))).expect_err("a refusal");
+        assert_eq!(other.message(), "No client.");
+    }
+
+    #[test]
+    fn fingerprints_are_written_as_the_service_writes_them() {
+        // FIPS 180-2, appendix B.1.
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint(b"abc"), expected);
+        assert_eq!(title("alice", expected), "alice (ba7816bf8f01)");
+        assert_eq!(title("", expected), "ba7816bf8f01");
+        assert_eq!(title("a\n\u{1b}b", "x"), "a b (x)");
+    }
+}

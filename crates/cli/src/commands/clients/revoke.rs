@@ -1,0 +1,70 @@
+//! `clients revoke`: ends the trust in a client, and offers to change the passphrase that it may know.
+
+use rpc::trust::RevokeRequest;
+
+use super::choice::choose;
+use super::{all, fingerprint, set_passphrase, title, understood};
+use crate::args::RevokeClientArgs;
+use crate::commands::settings;
+use crate::context::Context;
+use crate::error::Error;
+use crate::service::Service;
+use crate::{output, platform, prompt};
+
+/// Runs the command.
+///
+/// # Errors
+/// No such client is trusted, nobody confirmed it, or the service refused.
+pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<String, Error> {
+    let mut service = Service::connect_as_administrator(context).await?;
+    let clients = all(&mut service).await?;
+    let client = choose(&clients, &args.client)?;
+    let is_own = service.certificate.as_deref().map(fingerprint).as_ref() == Some(&client.fingerprint);
+    if is_own && !args.yes {
+        confirm().await?;
+    }
+    service.note_call("Revoke");
+    let answer = service.trust.revoke(RevokeRequest { fingerprint: client.fingerprint.clone() }).await;
+    let passphrase_is_set = understood(&service.endpoint, answer)?.passphrase_is_set;
+    // It is done, whatever becomes of the rest.
+    let done = format!("The client {} is no longer trusted.\n", title(&client.name, &client.fingerprint));
+    output::print(&done).map_err(Error::Output)?;
+    if passphrase_is_set {
+        output::tell(
+            "Whoever knows the passphrase can come back with it, and the client's owner may know it.",
+        );
+        // Who has just left may change nothing more, unless he is root.
+        let may = !is_own || platform::is_root();
+        offer_a_new_passphrase(&mut service, may).await?;
+    }
+    Ok(String::new())
+}
+
+/// Makes sure that somebody means to shut himself out.
+async fn confirm() -> Result<(), Error> {
+    if !prompt::somebody_answers() {
+        let next = "Add --yes if that is meant.".to_owned();
+        return Err(Error::usage("This is the client that you are using", Some(next)));
+    }
+    match prompt::confirm("This is the client that you are using. Revoke it?").await? {
+        true => Ok(()),
+        false => Err(Error::failed("not confirmed; the client is still trusted", None)),
+    }
+}
+
+async fn offer_a_new_passphrase(service: &mut Service, may: bool) -> Result<(), Error> {
+    if !may || !prompt::somebody_answers() {
+        output::tell("To replace it, run `multipass set local.passphrase`.");
+        return Ok(());
+    }
+    if !prompt::confirm("Replace the passphrase now?").await? {
+        return Ok(());
+    }
+    match settings::ask_for_new_passphrase().await? {
+        Some(passphrase) => set_passphrase(service, &passphrase).await,
+        None => {
+            output::tell("The passphrase stays as it is.");
+            Ok(())
+        }
+    }
+}
