@@ -30,6 +30,7 @@ mod python;
 mod reload;
 mod secrecy;
 mod settings;
+mod states;
 #[cfg(target_os = "linux")]
 mod strangers;
 mod support;
