@@ -22,6 +22,8 @@ use crate::{Service, platform};
 const MAX_CLIENTS: usize = 1024;
 /// Descriptors that are kept for files, listeners and connections on their way out.
 const RESERVED_DESCRIPTORS: usize = 64;
+/// With fewer descriptors than this nobody could count on being served: those kept, and a few connections.
+pub(crate) const FEWEST_DESCRIPTORS: u64 = RESERVED_DESCRIPTORS as u64 + 16;
 /// Connections on their way out: sent away, and not gone yet. Peers may come faster than others go, and have to
 /// wait then.
 const MAX_LEAVING: usize = RESERVED_DESCRIPTORS / 2;
