@@ -135,7 +135,7 @@ fn an_attack_gets_few_guesses_and_keeps_no_trusted_client_from_its_work() {
             let expected = if arguments == ["list"] { NO_INSTANCES } else { "" };
             run(&first, arguments).prints(expected);
             slowest = slowest.max(began.elapsed());
-            most_memory = most_memory.max(resident_kib(&service));
+            most_memory = most_memory.max(service.resident_kib());
         }
     }
     assert!(slowest < GENEROUS, "a trusted client was served after {slowest:?}");
@@ -321,13 +321,4 @@ impl Answers for Outcome {
         let number = self.stdout.lines().find_map(|line| line.strip_prefix(code)?.strip_prefix(' '));
         number.map_or(0, |number| number.parse().expect("a number"))
     }
-}
-
-/// What the daemon has in memory just now.
-#[cfg(target_os = "linux")]
-fn resident_kib(service: &Service) -> u64 {
-    let path = format!("/proc/{}/status", service.daemon.pid());
-    let status = std::fs::read_to_string(path).expect("the daemon's status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

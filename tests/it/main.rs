@@ -18,6 +18,8 @@ mod command_line;
 mod crash;
 mod daemon_command_line;
 mod first_client;
+#[cfg(target_os = "linux")]
+mod flood;
 mod guessing;
 mod help;
 mod identity;
