@@ -30,6 +30,7 @@ mod peer;
 mod pty;
 mod python;
 mod reload;
+mod revocation;
 mod secrecy;
 mod settings;
 mod states;

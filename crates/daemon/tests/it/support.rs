@@ -25,8 +25,8 @@ pub(crate) struct TestService {
     endpoint: Endpoint,
     root: RootCertificate,
     tls: ServerTls,
-    /// To be told when the store has lost a client.
-    pub(crate) departed: watch::Sender<()>,
+    /// Kept, for the service would take its end for the end of all news.
+    _departed: watch::Sender<()>,
     stop: CancellationToken,
     directory: TempDir,
 }
@@ -52,7 +52,7 @@ impl TestService {
         let stop = CancellationToken::new();
         tokio::spawn(teller.run(stop.clone()));
         tokio::spawn(serve(listener, service, stop.clone()));
-        Self { endpoint, root, tls, departed, stop, directory }
+        Self { endpoint, root, tls, _departed: departed, stop, directory }
     }
 
     /// Its data directory.
