@@ -18,8 +18,11 @@ mod authenticate;
 mod clients;
 mod clients_of_users;
 mod command_line;
+mod crash;
 mod daemon_command_line;
 mod first_client;
+#[cfg(target_os = "linux")]
+mod flood;
 mod guessing;
 mod help;
 mod identity;
@@ -27,12 +30,15 @@ mod instances;
 mod interop;
 mod lifecycle;
 mod lockouts;
+mod peer;
 mod pty;
 mod python;
 mod recover;
 mod reload;
+mod revocation;
 mod secrecy;
 mod settings;
+mod states;
 #[cfg(target_os = "linux")]
 mod strangers;
 mod support;

@@ -32,7 +32,7 @@ const SOON: Duration = Duration::from_secs(10);
 fn a_crowd_takes_little_room_and_gives_it_back() {
     let service = Service::start();
     let first = service.first_client();
-    let before = descriptors(&service);
+    let before = service.descriptors();
     let mut crowd = Crowd::new(&service);
     for _ in 0..6 {
         for _ in 0..25 {
@@ -43,16 +43,16 @@ fn a_crowd_takes_little_room_and_gives_it_back() {
         }
         // Of the same user, who is a stranger too until the handshake is over.
         run(&first, &["list"]).prints(NO_INSTANCES);
-        let now = descriptors(&service);
+        let now = service.descriptors();
         assert!(now < before + MOST + SOME, "{now} descriptors, {before} before");
     }
-    wait_until("one user has one user's room", SOON, || descriptors(&service) <= before + MOST_OF_ONE)
+    wait_until("one user has one user's room", SOON, || service.descriptors() <= before + MOST_OF_ONE)
         .unwrap();
     // They are there: without them all of this would say nothing.
-    assert!(descriptors(&service) > before + MOST_OF_ONE / 2, "{} descriptors", descriptors(&service));
+    assert!(service.descriptors() > before + MOST_OF_ONE / 2, "{} descriptors", service.descriptors());
 
     drop(crowd);
-    wait_until("their room is given back", SOON, || descriptors(&service) <= before).unwrap();
+    wait_until("their room is given back", SOON, || service.descriptors() <= before).unwrap();
     run(&first, &["list"]).prints(NO_INSTANCES);
 }
 
@@ -73,9 +73,9 @@ fn who_does_not_finish_the_handshake_is_cut() {
     }
     let passed = began.elapsed();
     assert!(passed > Duration::from_secs(9), "cut after {passed:?}");
-    let before = descriptors(&service);
+    let before = service.descriptors();
     drop(crowd);
-    wait_until("both of the others are gone", SOON, || descriptors(&service) == before - 2).unwrap();
+    wait_until("both of the others are gone", SOON, || service.descriptors() == before - 2).unwrap();
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn one_users_crowd_takes_nothing_from_another_user() {
     let Some(python) = several_users() else { return };
     let service = Service::start();
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
-    let before = descriptors(&service);
+    let before = service.descriptors();
     // They were there before the crowd, and are the oldest.
     let others = Users::start(&python, &service, 1, 8);
     let mut crowd = Crowd::new(&service);
@@ -92,9 +92,9 @@ fn one_users_crowd_takes_nothing_from_another_user() {
     run(&other, &["authenticate", "open sesame"]).prints("");
     run(&other, &["list"]).prints(NO_INSTANCES);
     let expected = before + 8 + MOST_OF_ONE;
-    wait_until("the crowd has one user's room", SOON, || descriptors(&service) == expected).unwrap();
+    wait_until("the crowd has one user's room", SOON, || service.descriptors() == expected).unwrap();
     others.go();
-    wait_until("the others go by themselves", SOON, || descriptors(&service) == expected - 8).unwrap();
+    wait_until("the others go by themselves", SOON, || service.descriptors() == expected - 8).unwrap();
 }
 
 #[test]
@@ -103,17 +103,17 @@ fn a_crowd_of_many_users_keeps_nobody_out() {
     let service = Service::start();
     let first = service.first_client();
     run(&first, &["set", "local.passphrase=open sesame"]).prints("");
-    let before = descriptors(&service);
+    let before = service.descriptors();
     let users = Users::start(&python, &service, 8, 2 * MOST_OF_ONE);
     let other = service.user_as("other", outsider());
     run(&other, &["authenticate", "open sesame"]).prints("");
     for user in [&first, &other] {
         run(user, &["list"]).prints(NO_INSTANCES);
     }
-    wait_until("there is room for so many", SOON, || descriptors(&service) <= before + MOST).unwrap();
-    assert!(descriptors(&service) > before + MOST - SOME, "{} descriptors", descriptors(&service));
+    wait_until("there is room for so many", SOON, || service.descriptors() <= before + MOST).unwrap();
+    assert!(service.descriptors() > before + MOST - SOME, "{} descriptors", service.descriptors());
     users.go();
-    wait_until("their room is given back", SOON, || descriptors(&service) <= before).unwrap();
+    wait_until("their room is given back", SOON, || service.descriptors() <= before).unwrap();
 }
 
 /// New strangers all the time, as fast as the daemon takes them.
@@ -125,7 +125,7 @@ fn a_stream_of_strangers_keeps_nobody_else_out() {
     let service = Service::start();
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let other = service.user_as("other", outsider());
-    let before = descriptors(&service);
+    let before = service.descriptors();
     let came = while_strangers_come(&service, || {
         run(&other, &["authenticate", "open sesame"]).prints("");
         for _ in 0..10 {
@@ -133,7 +133,7 @@ fn a_stream_of_strangers_keeps_nobody_else_out() {
         }
     });
     assert!(came > 1000, "{came} strangers came");
-    wait_until("their room is given back", SOON, || descriptors(&service) <= before).unwrap();
+    wait_until("their room is given back", SOON, || service.descriptors() <= before).unwrap();
 }
 
 /// A daemon that may have few descriptors has files to open all the same.
@@ -298,10 +298,4 @@ impl Drop for Users {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// How many descriptors the daemon has open.
-fn descriptors(service: &Service) -> usize {
-    let path = format!("/proc/{}/fd", service.daemon.pid());
-    fs::read_dir(path).expect("the daemon's descriptors").count()
 }

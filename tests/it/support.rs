@@ -92,6 +92,22 @@ impl Service {
         fs::read_to_string(self.trust_file()).unwrap_or_default().contains(certificate.trim())
     }
 
+    /// How many descriptors the daemon has open.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.daemon.pid());
+        fs::read_dir(path).expect("the daemon's descriptors").count()
+    }
+
+    /// What the daemon has in memory just now.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.daemon.pid());
+        let status = fs::read_to_string(path).expect("the daemon's status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// The socket's owner, group and mode.
     pub(crate) fn socket(&self) -> (u32, u32, u32) {
         let found = fs::metadata(&self.daemon.socket).expect("the socket");

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
@@ -36,11 +36,23 @@ pub(crate) enum Step {
     Instructions,
 }
 
+/// What to check.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Run these steps alone.
+    #[arg(value_enum, value_name = "STEP")]
+    pub(crate) steps: Vec<Step>,
+    /// Run the long tests too, which take minutes each.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
 /// Runs the steps named, or all of them, and prints how each one went.
 ///
 /// # Errors
 /// Where any step failed.
-pub(crate) fn run(workspace: &Workspace, only: &[Step]) -> anyhow::Result<()> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
+    let only = &options.steps;
     let mut rows = Vec::new();
     for &step in Step::value_variants() {
         if !only.is_empty() && !only.contains(&step) {
@@ -48,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, only: &[Step]) -> anyhow::Result<()> {
         }
         println!("\n==> {}", name(step));
         let started = Instant::now();
-        let outcome = perform(step, workspace);
+        let outcome = perform(step, workspace, options.all);
         if let Err(error) = &outcome {
             eprintln!("{}: {error:#}", name(step));
         }
@@ -67,10 +79,10 @@ pub(crate) fn run(workspace: &Workspace, only: &[Step]) -> anyhow::Result<()> {
 }
 
 /// Does one step; what it returns is said beside its verdict.
-fn perform(step: Step, workspace: &Workspace) -> anyhow::Result<Option<String>> {
+fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let mut command = match step {
         Step::Tools => return tools::install(workspace).map(|()| None),
-        Step::Tests => return tests(workspace),
+        Step::Tests => return tests(workspace, long_tests),
         Step::Layers => return layers::run(workspace).map(|()| None),
         Step::Instructions => return instructions::run(workspace, &instructions::Options::default()),
         Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
@@ -91,14 +103,15 @@ fn perform(step: Step, workspace: &Workspace) -> anyhow::Result<Option<String>> 
     run_command(&mut command).map(|()| None)
 }
 
-fn tests(workspace: &Workspace) -> anyhow::Result<Option<String>> {
+fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let file = workspace.target("skips.txt");
     skips::start(&file)?;
+    let mut nextest = cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace"]);
+    if long_tests {
+        nextest.args(["--run-ignored", "all"]);
+    }
     // cargo nextest does not run the examples in the documentation.
-    let suites = [
-        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace"]),
-        cargo(workspace, ["test", "--doc", "--workspace"]),
-    ];
+    let suites = [nextest, cargo(workspace, ["test", "--doc", "--workspace"])];
     let outcomes = suites.map(|mut suite| {
         suite.env(skips::FILE_VARIABLE, &file);
         if let Some(python) = tools::python(workspace) {

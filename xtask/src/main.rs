@@ -39,11 +39,7 @@ enum Task {
     /// Check everything that CI checks, installing the tools that it needs.
     ///
     /// Every step runs, whatever became of those before it, and a table at the end says how each one went.
-    Ci {
-        /// Run these steps alone.
-        #[arg(value_enum, value_name = "STEP")]
-        steps: Vec<ci::Step>,
-    },
+    Ci(ci::Options),
     /// Tell the story of `multipass authenticate` with the real binaries. Needs no root.
     Demo,
     /// Count the instructions of the hot paths, and compare with bench/instructions.toml.
@@ -72,7 +68,7 @@ fn run(task: Task) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match task {
         Task::Bench(options) => bench::run(&workspace, &options),
-        Task::Ci { steps } => ci::run(&workspace, &steps),
+        Task::Ci(options) => ci::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
@@ -102,7 +98,14 @@ mod tests {
     #[test]
     fn ci_takes_single_steps() {
         let cli = Cli::try_parse_from(["cargo xtask", "ci", "fmt", "deny"]).unwrap();
-        assert!(matches!(cli.task, Task::Ci { steps } if steps == [ci::Step::Fmt, ci::Step::Deny]));
+        let Task::Ci(options) = cli.task else { panic!("another task: {:?}", cli.task) };
+        assert!(options.steps == [ci::Step::Fmt, ci::Step::Deny] && !options.all);
+    }
+
+    #[test]
+    fn ci_takes_the_long_tests_too() {
+        let cli = Cli::try_parse_from(["cargo xtask", "ci", "--all", "tests"]).unwrap();
+        assert!(matches!(cli.task, Task::Ci(options) if options.all));
     }
 
     #[test]

@@ -70,6 +70,15 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Checks that nobody but us and root can change what a path leads to. *Blocking*.
+///
+/// # Errors
+/// Another user can write to the file or to a directory on the way, or could replace one of them; or there is
+/// no such file.
+pub fn beyond_others(path: &Path) -> io::Result<()> {
+    system::beyond_others(path)
+}
+
 /// Opens a file to be locked, creating it for us alone. Its contents do not matter. *Blocking*.
 ///
 /// # Errors
@@ -172,6 +181,12 @@ mod system {
         Ok(())
     }
 
+    pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
+        // A loop of links is found out here.
+        path.canonicalize()?;
+        check_way(&std::path::absolute(path)?)
+    }
+
     fn refused(why: String) -> io::Error {
         io::Error::new(io::ErrorKind::PermissionDenied, why)
     }
@@ -207,6 +222,10 @@ mod system {
 
     pub(super) fn create_readable(path: &Path) -> io::Result<()> {
         std::fs::create_dir(path)
+    }
+
+    pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
+        path.metadata().map(drop)
     }
 
     pub(super) fn never_wait(_options: &mut OpenOptions) {}

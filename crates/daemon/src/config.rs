@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use auth_core::private;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
@@ -119,6 +120,14 @@ pub enum SettingsError {
     /// The file that was named is not there.
     #[error("there is no configuration file {0}")]
     NoFile(PathBuf),
+    /// The file can be changed by others, or cannot be looked at.
+    #[error("cannot use the configuration file {path}: {source}")]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: std::io::Error,
+    },
     /// A key is unknown, or a value is not one of its key.
     #[error("{0}")]
     Invalid(#[from] Box<figment::Error>),
@@ -138,6 +147,8 @@ impl Arguments {
             None => Some(Path::new(SYSTEM_FILE)).filter(|file| file.symlink_metadata().is_ok()),
         };
         if let Some(file) = file {
+            private::beyond_others(file)
+                .map_err(|source| SettingsError::NotOurs { path: file.to_owned(), source })?;
             // Exactly this file: figment would look for it in the directories above as well.
             sources = sources.merge(Toml::file_exact(file));
         }

@@ -37,6 +37,17 @@ pub enum RunError {
     /// No place for its files.
     #[error(transparent)]
     Directory(#[from] NoDirectory),
+    /// The limit of open files leaves no room for clients.
+    #[error(
+        "only {limit} files may be open at once, and this daemon needs {needed}; raise the limit, with LimitNOFILE= \
+         in the systemd unit or 'ulimit -n' in the shell that starts it"
+    )]
+    Descriptors {
+        /// How many there may be.
+        limit: u64,
+        /// How many there have to be.
+        needed: u64,
+    },
     /// The data directory cannot be used.
     #[error("cannot use the data directory {path}")]
     Data {
@@ -104,6 +115,10 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
 
 async fn start(settings: &Settings) -> Result<(), RunError> {
     let mut stop_requests = platform::StopRequests::new().map_err(RunError::Runtime)?;
+    let (limit, needed) = (platform::raise_descriptor_limit(), serve::FEWEST_DESCRIPTORS);
+    if limit < needed {
+        return Err(RunError::Descriptors { limit, needed });
+    }
     let directories = Directories::find()?;
     let data = directories.data;
     let now = SystemTime::now();

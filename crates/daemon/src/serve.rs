@@ -22,6 +22,8 @@ use crate::{Service, platform};
 const MAX_CLIENTS: usize = 1024;
 /// Descriptors that are kept for files, listeners and connections on their way out.
 const RESERVED_DESCRIPTORS: usize = 64;
+/// With fewer descriptors than this nobody could count on being served: those kept, and a few connections.
+pub(crate) const FEWEST_DESCRIPTORS: u64 = RESERVED_DESCRIPTORS as u64 + 16;
 /// Connections on their way out: sent away, and not gone yet. Peers may come faster than others go, and have to
 /// wait then.
 const MAX_LEAVING: usize = RESERVED_DESCRIPTORS / 2;
@@ -30,10 +32,10 @@ const MAX_STRANGERS: usize = 256;
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may stay without being admitted: time for a person to be asked for the
-/// How long the connection of a client that is no longer trusted is kept for an answer under way.
-const LAST_ANSWER: Duration = Duration::from_millis(200);
 /// passphrase, and for a few tries.
 const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
+/// How long the connection of a client that is no longer trusted is kept for an answer under way.
+const LAST_ANSWER: Duration = Duration::from_millis(200);
 /// The pause after accepting failed, for descriptors to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is said that accepting fails.

@@ -88,7 +88,7 @@ pub fn load_or_create(
         // A leftover may hold a key; and a root key that is not there for certain must not be published.
         .and_then(|()| durable::clear_leftovers(&directory))
         .map_err(|e| write_error(&directory, e))?;
-    let root_key = root_key(&directory.join("localhost_root_key.pem"))?;
+    let root_key = root_key(&directory.join("localhost_root_key.pem"), published)?;
     let root = root_certificate(&directory.join("localhost_root.pem"), published, &root_key, now)?;
     publish(&root, published)?;
     server_identity(&directory, &root, &root_key, now)
@@ -121,14 +121,23 @@ pub async fn keep_fresh(
     }
 }
 
-fn root_key(path: &Path) -> Result<KeyPair, ServerIdentityError> {
+fn root_key(path: &Path, published: &Path) -> Result<KeyPair, ServerIdentityError> {
     if let Some(text) = read(path)? {
         return KeyPair::from_pem(&text)
             .map_err(|source| ServerIdentityError::RootKey { path: path.to_owned(), source });
     }
     let key = KeyPair::generate()?;
     write(path, Zeroizing::new(key.serialize_pem()).as_bytes(), Readers::Owner)?;
-    tracing::info!("made a new root key in {}", path.display());
+    if published.exists() {
+        tracing::warn!(
+            "the root key {} was missing, and a new one is made: clients must read {} again, and those who kept \
+             a copy need the new one",
+            path.display(),
+            published.display()
+        );
+    } else {
+        tracing::info!("made a new root key in {}", path.display());
+    }
     Ok(key)
 }
 

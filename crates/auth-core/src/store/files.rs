@@ -267,8 +267,13 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     private::read(path, MAX_FILE).map_err(|source| StoreError::Read { path: path.to_owned(), source })
 }
 
+/// Whether anything has that name: a link that leads nowhere is no missing marker.
 fn exists(path: &Path) -> Result<bool, StoreError> {
-    path.try_exists().map_err(|source| StoreError::Read { path: path.to_owned(), source })
+    match path.symlink_metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+    }
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {

@@ -15,7 +15,7 @@ use crate::audit::Refusals;
 pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
     match service.authority.recognise(&visit.caller) {
         Ok(_) => {
-            visit.admit();
+            visit.admit_client();
             Ok(PingReply {})
         }
         Err(_) => Err(Status::new(Code::Unauthenticated, "")),
@@ -59,7 +59,7 @@ pub(super) async fn authenticate(
             }
         })
         .await??;
-    visit.admit();
+    visit.admit_client();
     Ok(AuthenticateReply::default())
 }
 

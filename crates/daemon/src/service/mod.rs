@@ -13,10 +13,11 @@ mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use auth_core::{
-    Admission, Authenticated, Authority, Caller, CertificateError, Channel, ClientCertificate, Denied,
+    Actor, Admission, Authenticated, Authority, Caller, CertificateError, Channel, ClientCertificate, Denied,
 };
 use http::Request;
 use hyper::body::Incoming;
@@ -70,16 +71,17 @@ impl Service {
     /// Admits a peer whose certificate is that of a trusted client, before it has called anything.
     pub(crate) fn recognise(&self, visit: &Visit) {
         if self.authority.recognise(&visit.caller).is_ok() {
-            visit.admit();
+            visit.admit_client();
         }
     }
 
-    /// Completes when an admitted peer is no longer trusted.
+    /// Completes when a peer that was admitted as a trusted client is one no more. Who is here as root alone
+    /// stays: nobody trusted it for a certificate.
     pub(crate) async fn departed(&self, visit: &Visit) {
         // As nobody has looked at the original, what has changed before counts as a change too.
         let mut departures = self.departures.clone();
         while departures.changed().await.is_ok() {
-            if self.authority.administrator(&visit.caller).is_err() {
+            if visit.is_client.load(Ordering::SeqCst) && self.authority.recognise(&visit.caller).is_err() {
                 return;
             }
         }
@@ -96,7 +98,10 @@ impl Service {
             Route::Open(handler) => return handler(self, visit, request).await,
             Route::Administrator(handler) => match self.authority.administrator(&visit.caller) {
                 Ok(by) => {
-                    visit.admit();
+                    match by.actor() {
+                        Actor::Client(_) => visit.admit_client(),
+                        Actor::Administrator => visit.admit(),
+                    }
                     return handler(self, by, request).await;
                 }
                 Err(denied) => Err(refuse(&self.refusals, name, &visit.caller, &denied)),
@@ -107,7 +112,7 @@ impl Service {
             Ok(by) => by,
             Err(status) => return status.into_http(),
         };
-        visit.admit();
+        visit.admit_client();
         match route {
             Route::Client(handler) => handler(self, by, request).await,
             Route::Open(_) | Route::Administrator(_) | Route::NotYet => status::not_yet(name).into_http(),
@@ -169,11 +174,13 @@ fn refuse(refusals: &Refusals, method: &'static str, caller: &Caller, denied: &D
 pub(crate) struct Visit {
     caller: Caller,
     admitted: CancellationToken,
+    /// Whether it was admitted for its certificate.
+    is_client: AtomicBool,
 }
 
 impl Visit {
     pub(crate) fn new(caller: Caller) -> Self {
-        Self { caller, admitted: CancellationToken::new() }
+        Self { caller, admitted: CancellationToken::new(), is_client: AtomicBool::new(false) }
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -181,6 +188,12 @@ impl Visit {
     }
 
     /// The peer is a trusted client.
+    fn admit_client(&self) {
+        self.is_client.store(true, Ordering::SeqCst);
+        self.admit();
+    }
+
+    /// The peer may stay.
     fn admit(&self) {
         self.admitted.cancel();
     }

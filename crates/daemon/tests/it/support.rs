@@ -25,7 +25,7 @@ pub(crate) struct TestService {
     endpoint: Endpoint,
     root: RootCertificate,
     tls: ServerTls,
-    /// Of a store that tells of no change: kept, so that nobody waits for one in vain.
+    /// Kept, for the service would take its end for the end of all news.
     _departed: watch::Sender<()>,
     stop: CancellationToken,
     directory: TempDir,

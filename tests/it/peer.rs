@@ -1,0 +1,157 @@
+//! A client in this process: as many identities as a test wants, and the calls that no command makes.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use e2e::Daemon;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rpc::rpc_client::RpcClient;
+use rpc::trust::trust_client::TrustClient;
+use sha2::{Digest, Sha256};
+use tonic::Status;
+use tonic::body::Body;
+use transport::tls::{ClientTls, Dates, RootCertificate};
+use transport::{Endpoint, Transport};
+use transport_unix::UnixTransport;
+
+/// A certificate and its key.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// In PEM.
+    pub(crate) certificate: String,
+    key: String,
+    /// SHA-256 of the certificate, in hexadecimal.
+    pub(crate) fingerprint: String,
+}
+
+impl Identity {
+    pub(crate) fn new() -> Self {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let certificate = rcgen::CertificateParams::new(vec![]).expect("parameters").self_signed(&key);
+        let certificate = certificate.expect("a certificate");
+        let fingerprint = Sha256::digest(certificate.der()).iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self { certificate: certificate.pem(), key: key.serialize_pem(), fingerprint }
+    }
+}
+
+/// Where a daemon is found.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    socket: PathBuf,
+    root: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn of(daemon: &Daemon) -> Self {
+        Self { socket: daemon.socket.clone(), root: daemon.root_certificate.clone() }
+    }
+}
+
+/// A connection to a daemon, with a certificate or without one.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    pub(crate) rpc: RpcClient<Channel>,
+    pub(crate) trust: TrustClient<Channel>,
+}
+
+impl Peer {
+    /// Connects. Where that fails, there is no daemon, or none any more.
+    pub(crate) async fn connect(place: &Place, identity: Option<&Identity>) -> Result<Self, Status> {
+        let gone = |error: &dyn std::fmt::Display| Status::unavailable(error.to_string());
+        let root = fs::read(&place.root).map_err(|error| gone(&error))?;
+        let root = RootCertificate::from_pem(&root).expect("a root certificate");
+        let identity = identity.map(|identity| {
+            let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
+            transport::tls::Identity::from_pem(certificate, key).expect("an identity")
+        });
+        let tls = ClientTls::new(root, Dates::Count, identity).expect("TLS");
+        let endpoint = Endpoint::Unix(place.socket.clone());
+        let dialed = UnixTransport::default().dial(&endpoint, tls).await;
+        let stream = dialed.map_err(|error| gone(&error))?.open_stream().await;
+        let stream = TokioIo::new(stream.map_err(|error| gone(&error))?);
+        let made = http2::handshake(TokioExecutor::new(), stream).await;
+        let (sender, driver) = made.map_err(|error| gone(&error))?;
+        // It ends with the last sender; a failure reaches the calls that it fails.
+        tokio::spawn(driver);
+        let (channel, origin) = (Channel(sender), http::Uri::from_static("https://localhost"));
+        Ok(Self {
+            rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
+            trust: TrustClient::with_origin(channel, origin),
+        })
+    }
+
+    /// Asks for the instances, which only a trusted client may.
+    pub(crate) async fn list(&mut self) -> Result<(), Status> {
+        ended(self.rpc.list(tokio_stream::once(rpc::ListRequest::default()))).await
+    }
+
+    /// Gives the passphrase.
+    pub(crate) async fn authenticate(&mut self, passphrase: &str) -> Result<(), Status> {
+        let request = rpc::AuthenticateRequest { passphrase: passphrase.into(), ..Default::default() };
+        ended(self.rpc.authenticate(tokio_stream::once(request))).await
+    }
+
+    /// Asks whether this client is trusted.
+    pub(crate) async fn ping(&mut self) -> Result<(), Status> {
+        self.rpc.ping(rpc::PingRequest::default()).await.map(drop)
+    }
+
+    /// The fingerprints of those who are trusted.
+    pub(crate) async fn trusted(&mut self) -> Result<Vec<String>, Status> {
+        let reply = self.trust.list(rpc::trust::ListRequest {}).await?.into_inner();
+        Ok(reply.clients.into_iter().map(|client| client.fingerprint).collect())
+    }
+
+    /// Trusts another.
+    pub(crate) async fn add(&mut self, other: &Identity) -> Result<(), Status> {
+        let request = rpc::trust::AddRequest { certificate: other.certificate.clone(), ..Default::default() };
+        self.trust.add(request).await.map(drop)
+    }
+
+    /// Ends the trust in another.
+    pub(crate) async fn revoke(&mut self, other: &Identity) -> Result<(), Status> {
+        let request = rpc::trust::RevokeRequest { fingerprint: other.fingerprint.clone() };
+        self.trust.revoke(request).await.map(drop)
+    }
+
+    /// Sets the passphrase, or removes it.
+    pub(crate) async fn set_passphrase(&mut self, passphrase: Option<&str>) -> Result<(), Status> {
+        let passphrase = passphrase.unwrap_or_default().into();
+        self.trust.set_passphrase(rpc::trust::SetPassphraseRequest { passphrase }).await.map(drop)
+    }
+}
+
+/// Waits for the end of a call that streams its answer.
+async fn ended<T>(
+    call: impl Future<Output = Result<tonic::Response<tonic::Streaming<T>>, Status>>,
+) -> Result<(), Status> {
+    let mut replies = call.await?.into_inner();
+    while replies.message().await?.is_some() {}
+    Ok(())
+}
+
+/// An HTTP/2 connection as the generated clients want it.
+#[derive(Clone, Debug)]
+pub(crate) struct Channel(SendRequest<Body>);
+
+impl tower_service::Service<http::Request<Body>> for Channel {
+    type Response = http::Response<hyper::body::Incoming>;
+    type Error = hyper::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), hyper::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        Box::pin(self.0.send_request(request))
+    }
+}
