@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
 use auth_core::{
-    Admission, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, FileStore,
+    Actor, Admission, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, FileStore,
     FirstClientRule, MemoryStore, NoGate, Outcome, TrustStore,
 };
 use bench::{NoAudit, block, clients};
@@ -49,7 +49,7 @@ fn admit(count: u64) -> anyhow::Result<usize> {
     let mut callers = Vec::new();
     for der in clients(certificate()?, count)? {
         let certificate = ClientCertificate::from_der(der)?;
-        let (condition, at) = (Condition::Administrator, SystemTime::UNIX_EPOCH);
+        let (condition, at) = (Condition::WantedBy(Actor::Administrator), SystemTime::UNIX_EPOCH);
         let enrolment = Enrolment { condition, certificate: &certificate, channel: None, name: None, at };
         let outcome = store.change(&Change::Enrol(enrolment), &mut || Ok(()))?;
         ensure!(outcome == Outcome::Changed, "a client was not enrolled");

@@ -48,6 +48,9 @@ pub enum ChangeError {
     /// The client is stored, but the socket could not be opened to the other users.
     #[error("the client was enrolled, but the socket could not be opened to other users")]
     Gate(#[source] io::Error),
+    /// The client who wants the change was trusted when it asked, and is not any more.
+    #[error("the client who asks is no longer trusted")]
+    NoLongerTrusted,
     /// No such client is trusted.
     #[error("no such client is trusted")]
     NotTrusted,
@@ -90,7 +93,11 @@ impl Authority {
     ) -> Result<(), ChangeError> {
         let hash = passphrase.map(PassphraseHash::of).transpose()?;
         let event = if hash.is_some() { Event::PassphraseSet } else { Event::PassphraseRemoved };
-        self.commit(&Change::SetPassphrase(hash), &by.entry(event, None, now)).map(|_| ())
+        let change = Change::SetPassphrase { passphrase: hash, by: by.actor };
+        match self.commit(&change, &by.entry(event, None, now))? {
+            Outcome::Changed => Ok(()),
+            Outcome::ConditionFailed => Err(ChangeError::NoLongerTrusted),
+        }
     }
 
     /// The trusted clients. *Blocking*.
@@ -113,10 +120,12 @@ impl Authority {
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         let entry = by.entry(Event::ClientAdded, Some(certificate.fingerprint()), now);
-        let (condition, channel) = (Condition::Administrator, Some(&by.channel));
+        let (condition, channel) = (Condition::WantedBy(by.actor), Some(&by.channel));
         let enrolment = Enrolment { condition, certificate, channel, name, at: now };
-        self.enrol(enrolment, &entry)?;
-        Ok(())
+        match self.enrol(enrolment, &entry)? {
+            true => Ok(()),
+            false => Err(ChangeError::NoLongerTrusted),
+        }
     }
 
     /// Ends the trust in a client. *Blocking*.
@@ -130,9 +139,12 @@ impl Authority {
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         let entry = by.entry(Event::ClientRevoked, Some(client), now);
-        match self.commit(&Change::Revoke { client, at: now }, &entry)? {
-            Outcome::Changed => Ok(()),
-            Outcome::ConditionFailed => Err(ChangeError::NotTrusted),
+        match (self.commit(&Change::Revoke { client, by: by.actor, at: now }, &entry)?, by.actor) {
+            (Outcome::Changed, _) => Ok(()),
+            (Outcome::ConditionFailed, Actor::Client(asks)) if !self.store.contains(&asks) => {
+                Err(ChangeError::NoLongerTrusted)
+            }
+            (Outcome::ConditionFailed, _) => Err(ChangeError::NotTrusted),
         }
     }
 

@@ -282,7 +282,7 @@ impl Authority {
         let event = match condition {
             Condition::FirstClient => Event::FirstClientEnrolled,
             Condition::PassphraseIs(_) => Event::PassphraseAccepted,
-            Condition::Administrator => Event::ClientAdded,
+            Condition::WantedBy(_) => Event::ClientAdded,
         };
         let by = Actor::Client(client);
         let entry = Entry { at: now, event, by, from: Some(channel), client: Some(client) };

@@ -38,7 +38,7 @@ impl Recovery<'_> {
     /// # Errors
     /// The store or the audit log could not be used.
     pub fn add(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), StoreError> {
-        let condition = Condition::Administrator;
+        let condition = Condition::WantedBy(Actor::Administrator);
         let enrolment = Enrolment { condition, certificate, channel: None, name: None, at: now };
         let client = Some(certificate.fingerprint());
         let entry =

@@ -86,8 +86,14 @@ impl UnixListener {
 #[async_trait]
 impl Listener for UnixListener {
     async fn accept(&mut self) -> Result<Box<dyn Incoming>, AcceptError> {
-        let (stream, _) = self.socket.accept().await.map_err(AcceptError::Transient)?;
-        let credentials = system::peer_credentials(&stream).map_err(AcceptError::Transient)?;
+        let (stream, credentials) = loop {
+            let (stream, _) = self.socket.accept().await.map_err(AcceptError::Transient)?;
+            // On some systems a peer that has gone has none any more. That is its own affair: others are not
+            // to wait for it.
+            if let Ok(credentials) = system::peer_credentials(&stream) {
+                break (stream, credentials);
+            }
+        };
         let origin = Origin::Local(credentials);
         Ok(Box::new(ByteStreamIncoming::new(stream, origin, self.tls.clone(), &self.connections)))
     }

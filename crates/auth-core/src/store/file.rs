@@ -75,6 +75,8 @@ impl FileStore {
         let was_damaged = !clients.damaged.is_empty();
         let nobody_yet = !was_damaged
             && clients.fingerprints.iter().all(|client| revoked.contains_key(client))
+            // Who was revoked was somebody, unless the first client is awaited anew.
+            && (revoked.is_empty() || files.first_is_awaited()?)
             && !files.somebody_was_enrolled()?;
         // Before anything is moved: damage that was set aside, without the marker, would leave an empty
         // store that awaits its first client after a crash.
@@ -138,8 +140,9 @@ impl FileStore {
             Ok(_) => Some(disk.state),
             Err(_) => OnDisk::read(&self.files).ok().map(|disk| disk.state),
         };
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.stamp();
+        // What could not be read is not seen.
         if let Some(state) = state {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.stamp();
             self.remember(state);
         }
         result
@@ -179,6 +182,8 @@ impl FileStore {
     }
 
     fn revoke(&self, disk: &mut OnDisk, client: Fingerprint, at: SystemTime) -> Result<(), StoreError> {
+        // The enrolment may have failed to say so; without it an emptied store would await its first client.
+        self.files.mark_enrolled_once()?;
         // From this write on it is not trusted. Its block goes too, for the stock service, which knows no
         // such list.
         disk.revoked.insert(client, revoked::moment(at));
@@ -243,16 +248,18 @@ impl TrustStore for FileStore {
     ) -> Result<Outcome, StoreError> {
         self.alone(|disk| {
             // A revocation that failed half way is permitted again, for the block to go as well.
-            let left_over = matches!(change, Change::Revoke { client, .. }
-                if disk.clients.fingerprints.contains(client));
+            let left_over = matches!(change, Change::Revoke { client, by, .. }
+                if disk.clients.fingerprints.contains(client) && disk.state.trusts(*by));
             if !left_over && !disk.state.permits(change) {
                 return Ok(Outcome::ConditionFailed);
             }
             record().map_err(StoreError::NotRecorded)?;
             match change {
                 Change::Enrol(enrolment) => self.enrol(disk, enrolment)?,
-                Change::Revoke { client, at } => self.revoke(disk, *client, *at)?,
-                Change::SetPassphrase(hash) => self.files.write_passphrase(hash.as_ref())?,
+                Change::Revoke { client, at, .. } => self.revoke(disk, *client, *at)?,
+                Change::SetPassphrase { passphrase, .. } => {
+                    self.files.write_passphrase(passphrase.as_ref())?;
+                }
                 Change::AwaitFirst => self.files.await_first()?,
             }
             disk.state.apply(change);

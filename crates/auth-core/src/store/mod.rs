@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::{Channel, ClientCertificate, ClientName, Fingerprint, PassphraseHash};
+use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, PassphraseHash};
 
 /// The clients that may use the service, the passphrase that lets others in, and whether the first
 /// client is still awaited.
@@ -65,11 +65,18 @@ pub enum Change<'a> {
     Revoke {
         /// The client.
         client: Fingerprint,
+        /// Who wants it; a client must be trusted itself at that moment.
+        by: Actor,
         /// The moment, for the record.
         at: SystemTime,
     },
     /// The passphrase is another one, or there is none any more.
-    SetPassphrase(Option<PassphraseHash>),
+    SetPassphrase {
+        /// The new one.
+        passphrase: Option<PassphraseHash>,
+        /// Who wants it; a client must be trusted itself at that moment.
+        by: Actor,
+    },
     /// The first client is awaited anew. On the condition that no client is trusted.
     AwaitFirst,
 }
@@ -96,8 +103,8 @@ pub enum Condition {
     FirstClient,
     /// The passphrase that the client gave is still the one that is set.
     PassphraseIs(PassphraseHash),
-    /// Nothing: an administrator wants it.
-    Administrator,
+    /// Whoever wants it is an administrator; a client must be trusted itself at that moment.
+    WantedBy(Actor),
 }
 
 /// What became of a change.

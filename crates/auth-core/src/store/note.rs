@@ -17,7 +17,7 @@ pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
     let how = match enrolment.condition {
         Condition::FirstClient => "first-client",
         Condition::PassphraseIs(_) => "passphrase",
-        Condition::Administrator => "added",
+        Condition::WantedBy(_) => "added",
     };
     let mut line = format!("{MARK} added={added} how={how}");
     if let Some(channel) = enrolment.channel {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{Change, Condition};
-use crate::{Fingerprint, PassphraseHash};
+use crate::{Actor, Fingerprint, PassphraseHash};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -21,11 +21,20 @@ impl State {
             Change::Enrol(enrolment) => match &enrolment.condition {
                 Condition::FirstClient => self.armed,
                 Condition::PassphraseIs(hash) => self.passphrase.as_ref() == Some(hash),
-                Condition::Administrator => true,
+                Condition::WantedBy(actor) => self.trusts(*actor),
             },
-            Change::Revoke { client, .. } => self.clients.contains(client),
-            Change::SetPassphrase(_) => true,
+            Change::Revoke { client, by, .. } => self.trusts(*by) && self.clients.contains(client),
+            Change::SetPassphrase { by, .. } => self.trusts(*by),
             Change::AwaitFirst => self.clients.is_empty(),
+        }
+    }
+
+    /// Whether whoever wants a change may still want it: between the question and the change, a client may
+    /// have been revoked.
+    pub(super) fn trusts(&self, actor: Actor) -> bool {
+        match actor {
+            Actor::Client(client) => self.clients.contains(&client),
+            Actor::Administrator => true,
         }
     }
 
@@ -39,7 +48,7 @@ impl State {
             Change::Revoke { client, .. } => {
                 self.clients.remove(client);
             }
-            Change::SetPassphrase(hash) => self.passphrase.clone_from(hash),
+            Change::SetPassphrase { passphrase, .. } => self.passphrase.clone_from(passphrase),
             Change::AwaitFirst => self.armed = true,
         }
     }

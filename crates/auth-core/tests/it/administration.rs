@@ -283,3 +283,30 @@ fn the_owner_of_the_files_adds_a_client_beside_a_running_daemon() {
     let hash: Option<PassphraseHash> = daemon.passphrase();
     assert_eq!(hash, None);
 }
+
+/// Its calls may be under way when it is revoked: what they want is judged when it would be done.
+#[test]
+fn who_is_revoked_in_the_middle_of_a_call_changes_nothing_more() {
+    let (alice, bob) = (certificate("alice"), certificate("bob"));
+    for kind in KINDS {
+        let bench = Bench::new(kind, Past::Enrolled, &alice, RULE);
+        by_passphrase(&bench.store);
+        let under_way = administrator(&bench, &stranger(&alice));
+        let root = administrator(&bench, &root(&certificate("root")));
+        bench.authority.add(&root, &bob, None, now()).unwrap();
+        bench.authority.revoke(&root, alice.fingerprint(), now()).unwrap();
+        bench.events();
+
+        let refused = |result: Result<(), ChangeError>| {
+            assert!(matches!(result, Err(ChangeError::NoLongerTrusted)), "{kind:?}: {result:?}");
+        };
+        refused(bench.authority.add(&under_way, &alice, None, now()));
+        refused(bench.authority.add(&under_way, &certificate("accomplice"), None, now()));
+        refused(bench.authority.revoke(&under_way, bob.fingerprint(), now()));
+        refused(bench.authority.revoke(&under_way, alice.fingerprint(), now()));
+        refused(bench.authority.set_passphrase(&under_way, None, now()));
+        assert_eq!(bench.events(), [""; 0], "{kind:?}");
+        assert!(bench.authority.recognise(&stranger(&alice)).is_err(), "{kind:?}");
+        assert!(bench.authority.recognise(&stranger(&bob)).is_ok() && bench.store.passphrase().is_some());
+    }
+}

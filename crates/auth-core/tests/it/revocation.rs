@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use auth_core::{
-    Change, ClientName, Condition, Enrolment, FileStore, Notice, Outcome, StoreError, TrustStore,
+    Actor, Change, ClientName, Condition, Enrolment, FileStore, Notice, Outcome, StoreError, TrustStore,
 };
 
 use crate::support::{Data, Unrecorded, certificate, enrol, local, now};
@@ -30,7 +30,7 @@ fn a_block_goes_with_its_note_and_nothing_else_does() {
         );
         let data = Data::with_clients(&by_hand);
         let store = data.open();
-        enrol(&store, &Condition::Administrator, &c);
+        enrol(&store, &Condition::WantedBy(Actor::Administrator), &c);
         store.revoke(&c).unwrap();
         assert_eq!(String::from_utf8(data.text()).unwrap(), by_hand, "{end:?}: as before");
         store.revoke(&b).unwrap();
@@ -60,7 +60,7 @@ fn what_is_put_back_into_the_file_stays_out() {
     assert_eq!(listed, [a.fingerprint()]);
 
     // An administrator's word counts for more, and then nothing is left of the revocation.
-    enrol(&again, &Condition::Administrator, &b);
+    enrol(&again, &Condition::WantedBy(Actor::Administrator), &b);
     assert!(again.contains(&b.fingerprint()) && data.open().contains(&b.fingerprint()));
     assert_eq!(data.blocks(), 2, "it was there already");
 }
@@ -139,7 +139,7 @@ fn that_others_are_trusted_is_told_however_it_came() {
     store.reload().unwrap();
     assert_eq!(told(), []);
     // Who came is not told by name, only that somebody did: the gate may have to be opened.
-    enrol(&data.open(), &Condition::Administrator, &c);
+    enrol(&data.open(), &Condition::WantedBy(Actor::Administrator), &c);
     store.set_passphrase(None).unwrap();
     assert_eq!(told(), [Notice::TrustChanged { gone: vec![] }]);
     assert!(store.contains(&d.fingerprint()));
@@ -157,11 +157,11 @@ fn clients_are_listed_with_what_was_written_down() {
     let store = data.open();
     let name: ClientName = "carol".parse().unwrap();
     let channel = local(1000, 1000, &[]);
-    let (condition, certificate) = (Condition::Administrator, &c);
+    let (condition, certificate) = (Condition::WantedBy(Actor::Administrator), &c);
     let enrolment =
         Enrolment { condition, certificate, channel: Some(&channel), name: Some(&name), at: now() };
     store.make(&Change::Enrol(enrolment)).unwrap();
-    enrol(&store, &Condition::Administrator, &d);
+    enrol(&store, &Condition::WantedBy(Actor::Administrator), &d);
 
     let listed = store.clients().unwrap();
     let word = |word: &Option<String>| word.clone().unwrap_or_default();
@@ -180,4 +180,15 @@ fn clients_are_listed_with_what_was_written_down() {
         row(&d, ["", "2023-11-14T22:13:20Z", "added", "uid:0"]),
     ];
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn where_somebody_was_revoked_nobody_is_awaited() {
+    let a = certificate("a");
+    let data = Data::with_clients(a.to_pem());
+    data.open().revoke(&a).unwrap();
+    // As where only a part was restored, or the marker could not be written.
+    fs::remove_file(data.directory().join("enrolled-once")).unwrap();
+    assert!(!data.open().is_armed());
+    assert!(data.names().contains(&"enrolled-once".to_owned()), "{:?}", data.names());
 }

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Condition, Damage, Denied,
-    Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Notice, Outcome,
-    Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Actor, Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Condition, Damage,
+    Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Notice,
+    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 use tempfile::TempDir;
 
@@ -84,11 +84,11 @@ pub(crate) trait Unrecorded: TrustStore {
     }
 
     fn revoke(&self, client: &ClientCertificate) -> Result<Outcome, StoreError> {
-        self.make(&Change::Revoke { client: client.fingerprint(), at: now() })
+        self.make(&Change::Revoke { client: client.fingerprint(), by: Actor::Administrator, at: now() })
     }
 
     fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.make(&Change::SetPassphrase(passphrase)).map(drop)
+        self.make(&Change::SetPassphrase { passphrase: passphrase, by: Actor::Administrator }).map(drop)
     }
 }
 

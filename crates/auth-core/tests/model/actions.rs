@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use auth_core::{Admission, Authority, Change, Recovery, TrustStore};
+use auth_core::{Actor, Admission, Authority, Change, Recovery, TrustStore};
 
 use crate::daemon::{
     Dead, Death, Records, Remembering, Socket, authority, caller, claim, fingerprint, guess, is_entitled,
@@ -163,7 +163,11 @@ impl World {
                 // As the authority does, but with a hash that is cheap.
                 let hash = crate::daemon::hash_of(words);
                 let disk = Arc::new(self.disk.load());
-                disk.change(&Change::SetPassphrase(Some(hash)), &mut || Ok(())).expect(text);
+                disk.change(
+                    &Change::SetPassphrase { passphrase: Some(hash), by: Actor::Administrator },
+                    &mut || Ok(()),
+                )
+                .expect(text);
                 self.disk = Disk::of(&*disk);
                 self.seen_by(daemon);
             }

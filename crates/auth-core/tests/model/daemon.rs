@@ -9,9 +9,9 @@ use std::time::{Instant, SystemTime};
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use auth_core::{
-    Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolled, Enrolment,
-    Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore, NoGate, Outcome,
-    Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolled,
+    Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore, NoGate,
+    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
 use crate::world::{CLIENTS, Client, Clients, Disk, Words};
@@ -96,17 +96,21 @@ impl Disk {
             assert_eq!(store.change(&change, &mut || Ok(())).unwrap(), Outcome::Changed);
         };
         let enrol = |client: Client| {
-            let (condition, certificate) = (Condition::Administrator, &CERTIFICATES[client]);
+            let (condition, certificate) = (Condition::WantedBy(Actor::Administrator), &CERTIFICATES[client]);
             let at = SystemTime::UNIX_EPOCH;
             Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at })
         };
         if !self.armed && self.trusted.is_empty() {
             make(enrol(0));
-            make(Change::Revoke { client: fingerprint(0), at: SystemTime::UNIX_EPOCH });
+            make(Change::Revoke {
+                client: fingerprint(0),
+                by: Actor::Administrator,
+                at: SystemTime::UNIX_EPOCH,
+            });
         }
         self.trusted.iter().for_each(|client| make(enrol(client)));
         if let Some(words) = self.passphrase {
-            make(Change::SetPassphrase(Some(hash_of(words))));
+            make(Change::SetPassphrase { passphrase: Some(hash_of(words)), by: Actor::Administrator });
         }
         assert_eq!(Self::of(&store), self);
         store
@@ -182,7 +186,7 @@ impl TrustStore for Remembering {
             Change::Enrol(Enrolment {
                 condition: Condition::FirstClient, certificate, channel, at, ..
             }) if self.check_then_add => {
-                let condition = Condition::Administrator;
+                let condition = Condition::WantedBy(Actor::Administrator);
                 let (channel, at) = (*channel, *at);
                 Some(Change::Enrol(Enrolment { condition, certificate, channel, name: None, at }))
             }

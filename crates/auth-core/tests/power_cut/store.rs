@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Change, ClientCertificate, Condition, Enrolment, FileStore, Outcome, PassphraseHash, StoreError,
+    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Outcome, PassphraseHash, StoreError,
     TrustStore,
 };
 use faulty_disk::Tree;
@@ -89,11 +89,11 @@ pub(crate) fn enrol_by_passphrase(store: &FileStore, name: char) -> Result<(), S
 }
 
 pub(crate) fn add(store: &FileStore, name: char) -> Result<(), StoreError> {
-    enrol(store, Condition::Administrator, name)
+    enrol(store, Condition::WantedBy(Actor::Administrator), name)
 }
 
 pub(crate) fn revoke(store: &FileStore, name: char) -> Result<(), StoreError> {
-    make(store, &Change::Revoke { client: client(name).fingerprint(), at: now() })
+    make(store, &Change::Revoke { client: client(name).fingerprint(), by: Actor::Administrator, at: now() })
 }
 
 pub(crate) fn await_first(store: &FileStore) -> Result<(), StoreError> {
@@ -111,7 +111,13 @@ fn make(store: &FileStore, change: &Change<'_>) -> Result<(), StoreError> {
 }
 
 pub(crate) fn set_passphrase(store: &FileStore, name: &str) -> Result<(), StoreError> {
-    make(store, &Change::SetPassphrase((!name.is_empty()).then(|| hash(name))))
+    make(
+        store,
+        &Change::SetPassphrase {
+            passphrase: (!name.is_empty()).then(|| hash(name)),
+            by: Actor::Administrator,
+        },
+    )
 }
 
 fn now() -> SystemTime {

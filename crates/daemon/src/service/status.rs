@@ -43,6 +43,9 @@ pub(super) fn not_authenticated(denied: &Denied) -> Status {
 
 /// To a change that was not made; what is wrong on this machine is also logged.
 pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
+    if matches!(error, ChangeError::NoLongerTrusted) {
+        return not_admitted(&Denied::NotTrusted);
+    }
     tracing::error!("{what}: {}", with_causes(error));
     Status::internal(format!(
         "{what}: {}. Mend this on the service's machine and try again.",

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::{Change, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore};
+use auth_core::{Actor, Change, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore};
 use tokio::time::timeout;
 use tonic::Code;
 
@@ -51,7 +51,11 @@ fn a_ping_is_answered_while_the_store_is_stuck() {
         let (leave, go_on) = channel();
         let store = Arc::new(MemoryStore::new());
         let right = PassphraseHash::of(&passphrase("right")).unwrap();
-        store.change(&Change::SetPassphrase(Some(right)), &mut || Ok(())).unwrap();
+        store
+            .change(&Change::SetPassphrase { passphrase: Some(right), by: Actor::Administrator }, &mut || {
+                Ok(())
+            })
+            .unwrap();
         let service = TestService::start(Stuck { store, begun, go_on: Mutex::new(go_on) }).await;
         let has_begun = Arc::new(Mutex::new(has_begun));
 

@@ -21,6 +21,10 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
     let meant = |client: &&Client| {
         !word.is_empty() && (client.name == word || is_prefix && client.fingerprint.starts_with(&digits))
     };
+    // A whole fingerprint is that client's alone, whatever others are called.
+    if let Some(client) = clients.iter().find(|client| client.fingerprint == digits) {
+        return Ok(client);
+    }
     let found: Vec<&Client> = clients.iter().filter(meant).collect();
     let word = text::one_line(word);
     match found.as_slice() {
@@ -54,6 +58,15 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_a_fingerprint_shields_nobody() {
+        let (hers, another) = ("ab".repeat(32), "cd".repeat(32));
+        let clients = [client(&hers, &another), client("alice", &hers)];
+        assert_eq!(choose(&clients, &hers).ok(), Some(&clients[1]));
+        assert_eq!(choose(&clients, &hers.to_uppercase()).ok(), Some(&clients[1]));
+        assert_eq!(choose(&clients, &another).ok(), Some(&clients[0]));
+    }
 
     fn client(name: &str, fingerprint: &str) -> Client {
         Client { name: name.to_owned(), fingerprint: fingerprint.to_owned(), ..Client::default() }
