@@ -88,7 +88,7 @@ pub(crate) trait Unrecorded: TrustStore {
     }
 
     fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
-        self.make(&Change::SetPassphrase { passphrase: passphrase, by: Actor::Administrator }).map(drop)
+        self.make(&Change::SetPassphrase { passphrase, by: Actor::Administrator }).map(drop)
     }
 }
 

@@ -8,6 +8,8 @@ use crate::text;
 
 /// Shorter beginnings of a fingerprint name no client: a slip of the finger would too easily be one.
 const SHORTEST_PREFIX: usize = 6;
+/// The digits of a whole fingerprint: SHA-256 in hexadecimal.
+const FINGERPRINT: usize = 64;
 /// So many clients are named that a word may mean.
 const NAMED: usize = 10;
 
@@ -22,7 +24,9 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
         !word.is_empty() && (client.name == word || is_prefix && client.fingerprint.starts_with(&digits))
     };
     // A whole fingerprint is that client's alone, whatever others are called.
-    if let Some(client) = clients.iter().find(|client| client.fingerprint == digits) {
+    if let Some(client) =
+        clients.iter().find(|client| digits.len() == FINGERPRINT && client.fingerprint == digits)
+    {
         return Ok(client);
     }
     let found: Vec<&Client> = clients.iter().filter(meant).collect();
