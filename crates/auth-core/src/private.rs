@@ -194,7 +194,12 @@ mod system {
     pub(super) fn create_readable(path: &Path) -> io::Result<()> {
         // Never wider than this, not even for a moment; and narrower only if the umask says so.
         DirBuilder::new().mode(0o755).create(path)?;
-        std::fs::set_permissions(path, Permissions::from_mode(0o755))
+        // Through a descriptor: by its name, whoever owns the directory above could have us open up another.
+        OpenOptions::new()
+            .read(true)
+            .custom_flags((OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits())
+            .open(path)?
+            .set_permissions(Permissions::from_mode(0o755))
     }
 
     pub(super) fn never_wait(options: &mut OpenOptions) {
