@@ -47,7 +47,12 @@ fn kill_often(times: u32) {
     eprintln!("MULTIPASS_TEST_SEED={seed}");
     let mut random = Random(seed);
     let mut done = Done::default();
-    for _ in 0..times / KILLS_OF_ONE {
+    let histories = (times / KILLS_OF_ONE) as usize;
+    // On a busy machine little is done between two kills; then it takes more of them.
+    for number in 0..10 * histories {
+        if number >= histories && done.some_of_each() {
+            break;
+        }
         let mut history = History::new();
         for _ in 0..KILLS_OF_ONE {
             history.kill_once(&mut random);
@@ -55,10 +60,8 @@ fn kill_often(times: u32) {
         }
         done.add(&history);
     }
-    eprintln!("{times} kills: {done:?}");
-    // Otherwise there was nothing to lose.
-    let each = (times / KILLS_OF_ONE) as usize;
-    assert!(done.enrolled >= 3 * each && done.revoked >= each && done.set >= each, "{done:?}");
+    eprintln!("at least {times} kills: {done:?}");
+    assert!(done.some_of_each(), "there was nothing to lose: {done:?}");
 }
 
 /// What was certainly done.
@@ -70,6 +73,10 @@ struct Done {
 }
 
 impl Done {
+    fn some_of_each(&self) -> bool {
+        self.enrolled > 0 && self.revoked > 0 && self.set > 0
+    }
+
     fn add(&mut self, history: &History) {
         self.enrolled += history.ledger.enrolled().len();
         self.revoked += history.ledger.revoked().len();
