@@ -170,6 +170,16 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     }
 }
 
+/// Keeps no record: nothing is granted where the cost of judging is measured.
+#[derive(Debug)]
+pub struct NoAudit;
+
+impl auth_core::Audit for NoAudit {
+    fn record(&self, _entry: &auth_core::Entry<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,15 +209,5 @@ mod tests {
         assert_eq!(check(&trailers).unwrap_err().to_string(), "the service refused: status 16, who");
         trailers.insert("grpc-status", "0".parse().unwrap());
         assert!(check(&trailers).is_ok());
-    }
-}
-
-/// Keeps no record: nothing is granted where the cost of judging is measured.
-#[derive(Debug)]
-pub struct NoAudit;
-
-impl auth_core::Audit for NoAudit {
-    fn record(&self, _entry: &auth_core::Entry<'_>) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -6,10 +6,9 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use crate::authority::EnrolError;
-use crate::commit::commit;
 use crate::{
     Actor, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, ClientName, Condition,
-    Denied, Enrolment, Entry, Event, Fingerprint, HashError, Outcome, Passphrase, PassphraseHash, StoreError,
+    Denied, Enrolment, Fingerprint, HashError, Outcome, Passphrase, PassphraseHash, StoreError,
     TrustedClient,
 };
 
@@ -92,9 +91,8 @@ impl Authority {
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         let hash = passphrase.map(PassphraseHash::of).transpose()?;
-        let event = if hash.is_some() { Event::PassphraseSet } else { Event::PassphraseRemoved };
         let change = Change::SetPassphrase { passphrase: hash, by: by.actor };
-        match self.commit(&change, &by.entry(event, None, now))? {
+        match self.commit(&change, by.actor, Some(&by.channel), now)? {
             Outcome::Changed => Ok(()),
             Outcome::ConditionFailed => Err(ChangeError::NoLongerTrusted),
         }
@@ -119,10 +117,9 @@ impl Authority {
         name: Option<&ClientName>,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let entry = by.entry(Event::ClientAdded, Some(certificate.fingerprint()), now);
         let (condition, channel) = (Condition::WantedBy(by.actor), Some(&by.channel));
         let enrolment = Enrolment { condition, certificate, channel, name, at: now };
-        match self.enrol(enrolment, &entry)? {
+        match self.enrol(enrolment, by.actor)? {
             true => Ok(()),
             false => Err(ChangeError::NoLongerTrusted),
         }
@@ -138,23 +135,13 @@ impl Authority {
         client: Fingerprint,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let entry = by.entry(Event::ClientRevoked, Some(client), now);
-        match (self.commit(&Change::Revoke { client, by: by.actor, at: now }, &entry)?, by.actor) {
+        let change = Change::Revoke { client, by: by.actor, at: now };
+        match (self.commit(&change, by.actor, Some(&by.channel), now)?, by.actor) {
             (Outcome::Changed, _) => Ok(()),
             (Outcome::ConditionFailed, Actor::Client(asks)) if !self.store.contains(&asks) => {
                 Err(ChangeError::NoLongerTrusted)
             }
             (Outcome::ConditionFailed, _) => Err(ChangeError::NotTrusted),
         }
-    }
-
-    fn commit(&self, change: &Change<'_>, entry: &Entry<'_>) -> Result<Outcome, ChangeError> {
-        Ok(commit(&*self.store, &*self.audit, change, entry)?)
-    }
-}
-
-impl Administrator {
-    fn entry(&self, event: Event, client: Option<Fingerprint>, at: SystemTime) -> Entry<'_> {
-        Entry { at, event, by: self.actor, from: Some(&self.channel), client }
     }
 }

@@ -13,8 +13,8 @@ use thiserror::Error;
 use crate::commit::commit;
 use crate::guessing::{Attempt, Guessing};
 use crate::{
-    Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Entry, Event,
-    Fingerprint, FirstClientRule, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+    Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Fingerprint,
+    FirstClientRule, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
 };
 
 /// Judges callers over one trust store.
@@ -24,7 +24,7 @@ pub struct Authority {
     gate: Box<dyn Gate>,
     first_client: FirstClientRule,
     guessing: Guessing,
-    pub(crate) audit: Arc<dyn Audit>,
+    audit: Arc<dyn Audit>,
 }
 
 /// What keeps strangers away before the first client is enrolled, and is opened after.
@@ -279,22 +279,16 @@ impl Authority {
         now: SystemTime,
     ) -> Result<Option<Authenticated>, Denied> {
         let client = certificate.fingerprint();
-        let event = match condition {
-            Condition::FirstClient => Event::FirstClientEnrolled,
-            Condition::PassphraseIs(_) => Event::PassphraseAccepted,
-            Condition::WantedBy(_) => Event::ClientAdded,
-        };
-        let by = Actor::Client(client);
-        let entry = Entry { at: now, event, by, from: Some(channel), client: Some(client) };
         let enrolment = Enrolment { condition, certificate, channel: Some(channel), name: None, at: now };
-        let enrolled = self.enrol(enrolment, &entry)?;
+        let enrolled = self.enrol(enrolment, Actor::Client(client))?;
         Ok(enrolled.then(|| Authenticated { client, channel: channel.clone() }))
     }
 
     /// Stored, then the gate opened; false if the condition did not hold.
-    pub(crate) fn enrol(&self, enrolment: Enrolment<'_>, entry: &Entry<'_>) -> Result<bool, EnrolError> {
+    pub(crate) fn enrol(&self, enrolment: Enrolment<'_>, by: Actor) -> Result<bool, EnrolError> {
         let enrolled = Enrolled(enrolment.certificate.fingerprint());
-        match commit(&*self.store, &*self.audit, &Change::Enrol(enrolment), entry) {
+        let (from, at) = (enrolment.channel, enrolment.at);
+        match self.commit(&Change::Enrol(enrolment), by, from, at) {
             Ok(Outcome::Changed) => {
                 self.gate.open(&enrolled).map_err(EnrolError::Gate)?;
                 Ok(true)
@@ -309,6 +303,17 @@ impl Authority {
                 Err(EnrolError::Store(error))
             }
         }
+    }
+
+    /// Makes a change, recorded before it is made.
+    pub(crate) fn commit(
+        &self,
+        change: &Change<'_>,
+        by: Actor,
+        from: Option<&Channel>,
+        at: SystemTime,
+    ) -> Result<Outcome, StoreError> {
+        commit(&*self.store, &*self.audit, change, by, from, at)
     }
 
     /// Whether a passphrase is set.

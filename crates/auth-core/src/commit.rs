@@ -1,8 +1,12 @@
 //! Making a change: its condition checked, the change written down, then made.
 
-use crate::{Audit, Change, Entry, Event, Outcome, StoreError, TrustStore};
+use std::time::SystemTime;
 
-/// Makes `change`, with `entry` in the audit log before it. *Blocking*.
+use crate::{
+    Actor, Audit, Change, Channel, Condition, Entry, Event, Fingerprint, Outcome, StoreError, TrustStore,
+};
+
+/// Makes `change`, with an entry in the audit log before it that says by whom, from where and when. *Blocking*.
 ///
 /// # Errors
 /// As [`TrustStore::change`]. The log then says that the change may not be in force.
@@ -10,17 +14,42 @@ pub(crate) fn commit(
     store: &dyn TrustStore,
     audit: &dyn Audit,
     change: &Change<'_>,
-    entry: &Entry<'_>,
+    by: Actor,
+    from: Option<&Channel>,
+    at: SystemTime,
 ) -> Result<Outcome, StoreError> {
+    let entry = Entry { at, event: event(change), by, from, client: client(change) };
     let mut recorded = false;
     let outcome = store.change(change, &mut || {
-        audit.record(entry)?;
+        audit.record(&entry)?;
         recorded = true;
         Ok(())
     });
     if outcome.is_err() && recorded {
         // The caller is told of the first fault, which is likely this one's too.
-        let _ = audit.record(&Entry { event: Event::NotStored, ..entry.clone() });
+        let _ = audit.record(&Entry { event: Event::NotStored, ..entry });
     }
     outcome
+}
+
+fn event(change: &Change<'_>) -> Event {
+    match change {
+        Change::Enrol(enrolment) => match enrolment.condition {
+            Condition::FirstClient => Event::FirstClientEnrolled,
+            Condition::PassphraseIs(_) => Event::PassphraseAccepted,
+            Condition::WantedBy(_) => Event::ClientAdded,
+        },
+        Change::Revoke { .. } => Event::ClientRevoked,
+        Change::SetPassphrase { passphrase: Some(_), .. } => Event::PassphraseSet,
+        Change::SetPassphrase { passphrase: None, .. } => Event::PassphraseRemoved,
+        Change::AwaitFirst => Event::FirstClientAwaited,
+    }
+}
+
+fn client(change: &Change<'_>) -> Option<Fingerprint> {
+    match change {
+        Change::Enrol(enrolment) => Some(enrolment.certificate.fingerprint()),
+        Change::Revoke { client, .. } => Some(*client),
+        Change::SetPassphrase { .. } | Change::AwaitFirst => None,
+    }
 }

@@ -79,6 +79,11 @@ pub fn beyond_others(path: &Path) -> io::Result<()> {
     system::beyond_others(path)
 }
 
+/// Keeps links from being followed, FIFOs from being waited for, and a file that is made from others.
+pub fn own_file(options: &mut OpenOptions) {
+    system::own_file(options);
+}
+
 /// Opens a file to be locked, creating it for us alone. Its contents do not matter. *Blocking*.
 ///
 /// # Errors

@@ -3,10 +3,7 @@
 use std::time::SystemTime;
 
 use crate::commit::commit;
-use crate::{
-    Actor, Audit, Change, ClientCertificate, Condition, Enrolment, Entry, Event, Outcome, StoreError,
-    TrustStore,
-};
+use crate::{Actor, Audit, Change, ClientCertificate, Condition, Enrolment, Outcome, StoreError, TrustStore};
 
 /// Changes a store as its owner, while a daemon uses it or not.
 #[derive(Debug)]
@@ -23,14 +20,9 @@ impl Recovery<'_> {
     /// # Errors
     /// The store or the audit log could not be used.
     pub fn await_first(&self, now: SystemTime) -> Result<bool, StoreError> {
-        let entry = Entry {
-            at: now,
-            event: Event::FirstClientAwaited,
-            by: Actor::Administrator,
-            from: None,
-            client: None,
-        };
-        Ok(commit(self.store, self.audit, &Change::AwaitFirst, &entry)? == Outcome::Changed)
+        let change = Change::AwaitFirst;
+        let outcome = commit(self.store, self.audit, &change, Actor::Administrator, None, now)?;
+        Ok(outcome == Outcome::Changed)
     }
 
     /// Trusts a client. *Blocking*.
@@ -40,9 +32,7 @@ impl Recovery<'_> {
     pub fn add(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), StoreError> {
         let condition = Condition::WantedBy(Actor::Administrator);
         let enrolment = Enrolment { condition, certificate, channel: None, name: None, at: now };
-        let client = Some(certificate.fingerprint());
-        let entry =
-            Entry { at: now, event: Event::ClientAdded, by: Actor::Administrator, from: None, client };
-        commit(self.store, self.audit, &Change::Enrol(enrolment), &entry).map(|_| ())
+        let change = Change::Enrol(enrolment);
+        commit(self.store, self.audit, &change, Actor::Administrator, None, now).map(|_| ())
     }
 }

@@ -163,18 +163,6 @@ pub fn raise_descriptor_limit() -> u64 {
     u64::MAX
 }
 
-/// Keeps links from being followed, FIFOs from being waited for, and a file that is made from others.
-#[cfg(unix)]
-pub(crate) fn own_file(options: &mut std::fs::OpenOptions) {
-    use nix::fcntl::OFlag;
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
-}
-
-/// Windows: the directory's list of who may use it is inherited.
-#[cfg(windows)]
-pub(crate) fn own_file(_options: &mut std::fs::OpenOptions) {}
-
 /// Requests to look at the files again.
 #[derive(Debug)]
 pub struct Hangups {

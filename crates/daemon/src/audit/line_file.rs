@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use auth_core::durable::{self, Readers};
 use auth_core::private;
 
-use crate::platform;
-
 /// When lines count as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Until {
@@ -72,7 +70,7 @@ impl LineFile {
         let path = self.path();
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        platform::own_file(&mut options);
+        private::own_file(&mut options);
         let file = match options.open(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // So that its name survives a power cut, too.
