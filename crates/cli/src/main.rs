@@ -15,6 +15,7 @@ mod platform;
 mod prompt;
 mod service;
 mod text;
+mod transports;
 
 use std::env;
 use std::future::Future;

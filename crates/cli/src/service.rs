@@ -22,7 +22,7 @@ use transport::{Closer, ConnectError, Endpoint, Transport};
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
-use crate::{output, platform};
+use crate::{output, platform, transports};
 
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -180,17 +180,14 @@ struct Target {
 impl Target {
     fn find(context: &Context) -> Result<Self, Error> {
         let endpoint = context.endpoint()?;
-        let transport = transport_for(&endpoint)?;
+        let transport = transports::reaching(&endpoint)?;
         let root = load_root_certificate(context, &endpoint)?;
         Ok(Self { endpoint, transport, root })
     }
 
     async fn connect(self, context: &Context, identity: Option<Identity>) -> Result<Service, Error> {
         let Self { endpoint, transport, root } = self;
-        let dates = match &endpoint {
-            Endpoint::Unix(_) => Dates::DoNotCount,
-            _ => Dates::Count,
-        };
+        let dates = if endpoint.is_on_this_machine() { Dates::DoNotCount } else { Dates::Count };
         let certificate = identity.as_ref().map(|identity| identity.certificate().to_vec());
         let tls = ClientTls::new(root, dates, identity).map_err(|source| Error::Tls(source.into()))?;
         context.note(|| format!("connecting to {endpoint}"));
@@ -216,15 +213,6 @@ impl Target {
         tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
             Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT })
         })
-    }
-}
-
-/// The transport that reaches `endpoint`.
-fn transport_for(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
-    match endpoint {
-        #[cfg(unix)]
-        Endpoint::Unix(_) => Ok(Box::new(transport_unix::UnixTransport::default())),
-        other => Err(Error::NoTransport(other.clone())),
     }
 }
 

@@ -6,6 +6,8 @@
 
 pub mod audit;
 pub mod config;
+// Without Unix sockets there is nothing to guard.
+#[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
 pub mod logging;
 mod notices;
@@ -17,6 +19,7 @@ mod serve;
 pub mod server_identity;
 mod service;
 mod strangers;
+mod transports;
 
 pub use serve::serve;
 pub use service::Service;
