@@ -10,6 +10,7 @@ mod client;
 mod identity;
 mod pinned;
 mod server;
+mod unverified;
 mod verifier;
 
 use std::sync::Arc;
@@ -23,9 +24,13 @@ pub use client::{ClientTls, RootCertificate, RootCertificateError};
 pub use identity::{Identity, IdentityError};
 pub use pinned::Dates;
 pub use server::ServerTls;
+pub use unverified::unverified_issuer;
 
 /// The name in every server certificate and in every client's SNI, whatever the address.
 pub const SERVER_NAME: &str = "localhost";
+
+/// The common name of every service's root certificate, the stock one's and ours.
+pub const ROOT_NAME: &str = "Multipass Root CA";
 
 /// gRPC's protocol name in ALPN. The stock client closes a connection that did not agree on it.
 const ALPN_H2: &[u8] = b"h2";
