@@ -55,6 +55,24 @@ fn who_is_trusted_over_one_transport_is_over_all() {
     assert_eq!(service.trusted(), 3);
 }
 
+/// Of a caller over a network nobody knows whether it is root: there the certificate alone counts.
+#[test]
+fn over_a_network_root_is_nobody() {
+    for via in [Via::Tcp, Via::Quic] {
+        let service = Service::start_with(over(via));
+        service.first_client();
+        let root = service.user("root");
+        let passphrase = ["set", "local.passphrase=mine"];
+        for arguments in [&["clients", "list"][..], &["clients", "add", "--self"], &passphrase] {
+            let beginning = format!("{} failed: ", arguments[0]);
+            let refused = run(&root, arguments);
+            assert_eq!(refused.code, 2, "{via:?} {refused:?}");
+            assert!(refused.stderr.starts_with(&beginning), "{via:?} {refused:?}");
+        }
+        assert_eq!(service.trusted(), 1, "{via:?}");
+    }
+}
+
 #[test]
 fn it_listens_on_loopback_alone_unless_told_otherwise() {
     let also = vec![Via::Tcp, Via::Quic];

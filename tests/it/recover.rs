@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use e2e::{Client, DaemonOptions, wait_until};
+use e2e::{Account, Client, DaemonOptions, Outcome, wait_until};
 
 use crate::support::{Expected, NO_INSTANCES, NOT_AUTHENTICATED, Service, outsider, run};
 

@@ -109,7 +109,8 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
 fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let file = workspace.target("skips.txt");
     skips::start(&file)?;
-    let mut nextest = cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]);
+    let mut nextest =
+        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]);
     if long_tests {
         nextest.args(["--run-ignored", "all"]);
     }

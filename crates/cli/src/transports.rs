@@ -45,3 +45,28 @@ pub(crate) fn reaching(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error>
         other => Err(Error::NoTransport(other.clone())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_built_in_is_named() {
+        for address in ["unix:/run/socket", "localhost:50051", "quic:localhost:50051"] {
+            let endpoint: Endpoint = address.parse().expect("an address");
+            match reaching(&endpoint) {
+                Ok(_) => assert!(BUILT_IN.contains(&endpoint.scheme()), "{address}"),
+                Err(error) => {
+                    assert!(!BUILT_IN.contains(&endpoint.scheme()), "{address}");
+                    assert!(error.message().contains(&format!("the feature '{}'", endpoint.scheme())));
+                    assert!(error.next_step().expect("a step").contains(BUILT_IN[0]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_address_is_built_in() {
+        assert!(BUILT_IN.contains(&default_endpoint().scheme()));
+    }
+}

@@ -182,7 +182,9 @@ fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Err
         Written::Several(texts) => texts,
     };
     if texts.is_empty() {
-        return Err(serde::de::Error::custom("the list of addresses is empty; leave it out for the usual one"));
+        return Err(serde::de::Error::custom(
+            "the list of addresses is empty; leave it out for the usual one",
+        ));
     }
     texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }

@@ -148,11 +148,10 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         [] => vec![transports::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?],
         given => given.to_owned(),
     };
-    let scope = if settings.allow_remote { ListenScope::Anywhere } else { ListenScope::Loopback };
+    let scope = if settings.allow_remote { ListenScope::AnyAddress } else { ListenScope::Loopback };
     let admin_gid = platform::admin_group().map_err(RunError::Groups)?;
     let gate = SocketGate::new(admin_gid);
-    let Bound { listeners, gate } =
-        transports::bind(&addresses, scope, &tls, gate, store.is_empty()).await?;
+    let Bound { listeners, gate } = transports::bind(&addresses, scope, &tls, gate, store.is_empty()).await?;
     let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
     let recorder = Arc::new(FileAudit::new(&records));
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);

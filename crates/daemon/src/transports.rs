@@ -79,8 +79,7 @@ impl Bound {
             Endpoint::Quic(_) => transport_quic::QuicTransport::new(scope).listen(address, tls).await,
             other => return Err(RunError::NotBuiltIn(other.clone())),
         };
-        let listener =
-            listening.map_err(|source| RunError::Listen { endpoint: address.clone(), source })?;
+        let listener = listening.map_err(|source| RunError::Listen { endpoint: address.clone(), source })?;
         self.listeners.push(listener);
         Ok(())
     }

@@ -49,12 +49,10 @@ fn strangers_get_the_clients_version_and_help_alone(service: Service) {
     let stranger = service.user("stranger");
     run(&stranger, &["version"]).prints(&format!("multipass   {VERSION}\n"));
     assert_eq!(run(&stranger, &["help"]).code, 0);
-    for arguments in [&["list"][..], &["info"], &["get", "local.passphrase"], &["set", "local.passphrase=mine"]] {
+    for arguments in [&["list"][..], &["info"], &["get", "local.passphrase"], &["set", "local.driver=qemu"]] {
         let beginning = format!("{} failed: ", arguments[0]);
         run(&stranger, arguments).fails(2, &beginning, NOT_AUTHENTICATED);
     }
-    let refused = run(&stranger, &["clients", "list"]);
-    assert_eq!((refused.code, refused.stdout.as_str()), (2, ""), "{refused:?}");
     assert_eq!(service.trusted(), 1);
 }
 

@@ -86,7 +86,8 @@ fn succeeds(command: &mut Command, log: &Path) -> anyhow::Result<Outcome> {
 /// Each transport that was left out must not be linked, nor what only it needs; each that was chosen must be.
 fn linked(workspace: &Workspace, features: FeatureSet) -> anyhow::Result<()> {
     for program in PROGRAMS {
-        let mut tree = cargo(workspace, ["tree", "--package", program, "--edges", "normal", "--prefix", "none"]);
+        let mut tree =
+            cargo(workspace, ["tree", "--package", program, "--edges", "normal", "--prefix", "none"]);
         tree.args(["--no-default-features", "--features", &features.names().join(",")]);
         let output = tree.output().context("cannot run cargo")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -96,7 +97,10 @@ fn linked(workspace: &Workspace, features: FeatureSet) -> anyhow::Result<()> {
             ensure!(has(&format!("transport-{name}")), "{program} does not link transport-{name}");
         }
         for name in features.left_out() {
-            ensure!(!has(&format!("transport-{name}")), "{program} links transport-{name}, which is left out");
+            ensure!(
+                !has(&format!("transport-{name}")),
+                "{program} links transport-{name}, which is left out"
+            );
         }
         if features.left_out().contains(&"quic") {
             ensure!(!has("quinn"), "{program} links quinn, and QUIC is left out");

@@ -36,7 +36,8 @@ impl FeatureSet {
     /// As cargo's argument to `--features`, for one of the programs' packages.
     pub(super) fn of_packages(self, packages: &[&str]) -> String {
         let names = self.names();
-        let both = packages.iter().flat_map(|package| names.iter().map(move |name| format!("{package}/{name}")));
+        let both =
+            packages.iter().flat_map(|package| names.iter().map(move |name| format!("{package}/{name}")));
         both.collect::<Vec<_>>().join(",")
     }
 }

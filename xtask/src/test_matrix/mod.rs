@@ -118,7 +118,8 @@ fn heading(checks: &[Check]) -> String {
 }
 
 fn line(row: &Row) -> String {
-    let others = row.cells.iter().map(|(_, cell)| format!("{:<OTHERS$}", cell.to_string())).collect::<String>();
+    let others =
+        row.cells.iter().map(|(_, cell)| format!("{:<OTHERS$}", cell.to_string())).collect::<String>();
     format!("{:<FIRST$}{others}", row.features.to_string()).trim_end().to_owned()
 }
 
@@ -158,9 +159,9 @@ mod tests {
             "unix,tcp       passed 1.2 s            passed 7, 2 skipped 1.2 sFAILED 1.2 s            \
              skipped: build failed"
         );
-        assert_eq!(failures(&[row]).map(|(_, check, why)| (check.name(), why)).collect::<Vec<_>>(), [(
-            "build",
-            "see the log"
-        )]);
+        assert_eq!(
+            failures(&[row]).map(|(_, check, why)| (check.name(), why)).collect::<Vec<_>>(),
+            [("build", "see the log")]
+        );
     }
 }
