@@ -12,7 +12,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, SignatureScheme};
 
 use super::pinned::{Dates, PinnedRoot};
-use super::{ALPN_H2, Identity, SERVER_NAME, provider};
+use super::{ALPN_H2, ALPN_QUIC, Identity, SERVER_NAME, provider};
 use crate::ByteStream;
 
 /// The root certificate that a client pins.
@@ -77,6 +77,14 @@ impl ClientTls {
     #[must_use]
     pub fn unverified_from_config(config: ClientConfig) -> Self {
         Self(Arc::new(config))
+    }
+
+    /// The same for QUIC.
+    #[must_use]
+    pub fn for_quic(&self) -> Arc<ClientConfig> {
+        let mut config = (*self.0).clone();
+        config.alpn_protocols = vec![ALPN_QUIC.to_vec()];
+        Arc::new(config)
     }
 
     pub(crate) async fn connect<S: ByteStream>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
