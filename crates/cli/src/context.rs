@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use tokio_util::task::TaskTracker;
 use transport::Endpoint;
 
 use crate::args::Cli;
@@ -27,6 +28,8 @@ pub(crate) struct Context {
     /// The file with the service's root certificate.
     pub(crate) root_certificate: PathBuf,
     verbosity: u8,
+    /// Services that are being told that this client goes.
+    leaving: TaskTracker,
 }
 
 impl Context {
@@ -41,6 +44,7 @@ impl Context {
                 .or_else(|| variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from))
                 .unwrap_or_else(transport::system_root_certificate),
             verbosity: cli.verbose.min(MAX_VERBOSITY),
+            leaving: TaskTracker::new(),
         }
     }
 
@@ -67,9 +71,25 @@ impl Context {
         }
     }
 
+    /// Tells a service that this client goes, in the background.
+    pub(crate) fn leaves(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
+        self.leaving.spawn(goodbye);
+    }
+
+    /// Waits until all services have been told that this client goes.
+    pub(crate) async fn leave(&self) {
+        self.leaving.close();
+        self.leaving.wait().await;
+    }
+
     /// Settings for a test.
     #[cfg(test)]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
-        Self { address: Some(address.to_owned()), root_certificate, verbosity: 0 }
+        Self {
+            address: Some(address.to_owned()),
+            root_certificate,
+            verbosity: 0,
+            leaving: TaskTracker::new(),
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The transports that this daemon was built with, and its listeners.
 
 use tokio::time::Instant;
+use transport::network::ListenScope;
 use transport::tls::ServerTls;
-use transport::{Endpoint, ListenScope, Listener, Transport};
+use transport::{Endpoint, Listener, Transport};
 
 use crate::gate::SocketGate;
 use crate::platform;
