@@ -83,7 +83,7 @@ impl Context {
     }
 
     /// Settings for a test.
-    #[cfg(test)]
+    #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
         Self {
             address: Some(address.to_owned()),

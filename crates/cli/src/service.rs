@@ -287,7 +287,8 @@ impl tower_service::Service<Request<Body>> for Channel {
     }
 }
 
-#[cfg(all(test, unix, feature = "unix"))]
+#[cfg(all(unix, feature = "unix"))]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;
