@@ -267,7 +267,7 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>, ServerIdentityError> {
 }
 
 fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ServerIdentityError> {
-    durable::replace(path, bytes, readers).map_err(|source| write_error(path, source))
+    durable::replace(path, bytes, readers).map(drop).map_err(|source| write_error(path, source))
 }
 
 fn write_error(path: &Path, source: io::Error) -> ServerIdentityError {
