@@ -229,7 +229,7 @@ async fn listen(
         .bind(endpoint, tls)
         .await
         .map_err(|source| RunError::Listen { endpoint: endpoint.clone(), source })?;
-    let gate = SocketGate { socket: listener.gate(), admin_gid };
+    let gate = SocketGate::new(listener.gate(), admin_gid, Arc::<FileStore>::clone(&store));
     let audit = Arc::new(FileAudit::new(records));
     let authority = Authority::new(store, Box::new(gate.clone()), first_client, audit);
     Ok((Box::new(listener), authority, gate))
