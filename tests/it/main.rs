@@ -31,6 +31,7 @@ mod interop;
 mod lifecycle;
 mod lockouts;
 mod peer;
+mod places;
 mod pty;
 mod python;
 mod recover;

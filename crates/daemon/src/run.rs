@@ -81,6 +81,16 @@ pub enum RunError {
         /// Why not.
         source: ListenError,
     },
+    /// Another user could put a socket of their own in the place of the daemon's.
+    #[error(
+        "cannot listen on {endpoint}; mend the owner and mode that follow, or give another with --address"
+    )]
+    SocketPlace {
+        /// The address.
+        endpoint: Endpoint,
+        /// Who could, and where.
+        source: io::Error,
+    },
     /// The address is of a transport that this daemon does not have.
     #[error("cannot listen on {0}: this daemon listens on Unix sockets; write unix:/path")]
     NoTransport(Endpoint),
@@ -138,6 +148,14 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     })?);
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
+    for directory in server_identity::open_to_groups(&published)? {
+        tracing::warn!(
+            "members of a group may write to {}, and could replace the root certificate {}, by which clients know \
+             this service; 'chmod g-w' on that directory ends that",
+            directory.display(),
+            published.display()
+        );
+    }
     let tls = ServerTls::new(identity)?;
 
     let endpoint = match &settings.address {
@@ -217,9 +235,10 @@ async fn listen(
     store: Arc<FileStore>,
     records: &Path,
 ) -> Result<(Box<dyn Listener>, Authority, SocketGate), RunError> {
-    if !matches!(endpoint, Endpoint::Unix(_)) {
-        return Err(RunError::NoTransport(endpoint.clone()));
-    }
+    let Endpoint::Unix(socket) = endpoint else { return Err(RunError::NoTransport(endpoint.clone())) };
+    // The transport looks at the socket's directory; whoever has one above it can move that one away.
+    private::beyond_others(socket.parent().unwrap_or(Path::new("/")))
+        .map_err(|source| RunError::SocketPlace { endpoint: endpoint.clone(), source })?;
     let admin_gid = match platform::is_system_service() {
         true => Some(platform::admin_group().map_err(RunError::Groups)?),
         false => None,

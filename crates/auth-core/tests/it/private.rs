@@ -330,6 +330,52 @@ fn what_others_made_or_can_replace_is_refused_and_stays() {
     }
 }
 
+/// `/usr/local` is open to a group on some systems. Who asks is told of such directories, and of no others.
+#[test]
+fn groups_are_told_where_they_are_left_to_the_administrator_and_users_are_refused() {
+    if !is_root("private: groups that are left to the administrator") {
+        return;
+    }
+    let place = place();
+    let place = place.path();
+    let directory = |name: &str, group: u32, mode: u32| {
+        let path = made(place, name);
+        chown(&path, None, Some(group)).unwrap();
+        set_mode(&path, mode);
+        path
+    };
+    let open = directory("local", STAFF, 0o2775);
+    let below = made(place, "local/etc/below");
+    let second = directory("local/share", STAFF, 0o775);
+    symlink(&second, place.join("link")).unwrap();
+    directory("sticky", STAFF, 0o1775);
+    directory("readable", STAFF, 0o755);
+    directory("roots", 0, 0o775);
+    for (path, expected) in [
+        (below.as_path(), vec![open.clone()]),
+        (&second, vec![open.clone(), second.clone()]),
+        (&place.join("link"), vec![open, second.clone()]),
+        (&made(place, "sticky/below"), vec![]),
+        (&made(place, "readable/below"), vec![]),
+        (&made(place, "roots/below"), vec![]),
+    ] {
+        assert_eq!(private::beyond_other_users(path).unwrap(), expected, "{}", path.display());
+        let strict = private::beyond_others(path);
+        assert_eq!(strict.is_ok(), expected.is_empty(), "{}: {strict:?}", path.display());
+    }
+
+    chown(place.join("local/etc"), Some(NOBODY), None).unwrap();
+    set_mode(&second, 0o777);
+    for (path, why) in [
+        (&below, "/local/etc belongs to user 65534, who could replace it"),
+        (&second, "/local/share, and could replace it"),
+        (&place.join("missing"), "No such file"),
+    ] {
+        let error = private::beyond_other_users(path).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
+}
+
 /// A group of one's own is no stranger: many systems give each user one, and a umask of 002.
 #[test]
 fn an_ordinary_user_may_share_with_a_group_and_with_root() {
