@@ -18,6 +18,13 @@ pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
 }
 
+/// Whether [`directory`] would find nothing to make, mend or refuse in the directory itself. A look at its metadata;
+/// quick, though *blocking*.
+#[must_use]
+pub fn is_own_directory(path: &Path) -> bool {
+    system::is_own_directory(path)
+}
+
 /// Makes a directory that everyone can read (0755), with those above it, whatever the umask. New ones survive
 /// a power cut; one that exists is left as it is. *Blocking*.
 ///
@@ -155,6 +162,12 @@ mod system {
         directory.set_permissions(Permissions::from_mode(0o700))
     }
 
+    pub(super) fn is_own_directory(path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|found| {
+            found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o7777 == 0o700
+        })
+    }
+
     /// Checks all that an absolute path leads through: the directories in it, and those of each link on the
     /// way, for whoever can replace a link leads us elsewhere. Gives those that a group could replace.
     fn check_way(path: &Path) -> io::Result<Vec<PathBuf>> {
@@ -255,6 +268,10 @@ mod system {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             result => result,
         }
+    }
+
+    pub(super) fn is_own_directory(path: &Path) -> bool {
+        path.is_dir()
     }
 
     pub(super) fn create_readable(path: &Path) -> io::Result<()> {

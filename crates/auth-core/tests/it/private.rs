@@ -68,7 +68,9 @@ fn a_directory_is_ours_alone_whatever_the_umask() {
                 let old = made(place.path(), &format!("old-{before:o}"));
                 fs::write(old.join("file"), "kept").unwrap();
                 set_mode(&old, before);
+                assert_eq!(private::is_own_directory(&old), before == 0o700, "{before:o}");
                 private::directory(&old).unwrap();
+                assert!(private::is_own_directory(&old), "{before:o}");
                 assert_eq!(mode(&old), 0o700, "umask {mask:03o}, once {before:o}");
                 assert_eq!(fs::read(old.join("file")).unwrap(), b"kept");
             }
@@ -123,6 +125,7 @@ fn what_is_no_directory_is_refused_and_stays() {
         let place = place();
         let (path, stays) = layout(place.path());
         let before: Vec<_> = stays.iter().map(|path| access(path)).collect();
+        assert!(!private::is_own_directory(path.components().as_path()), "{what}");
         let error = without_waiting(what, move || private::directory(&path)).unwrap_err();
         assert!(error.to_string().contains("it is not a directory"), "{what}: {error}");
         let after: Vec<_> = stays.iter().map(|path| access(path)).collect();
