@@ -32,6 +32,7 @@ mod lockouts;
 mod network;
 mod over_each_transport;
 mod peer;
+mod places;
 mod pty;
 mod python;
 mod recover;

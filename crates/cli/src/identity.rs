@@ -259,11 +259,13 @@ impl IdentityStore {
         let path = self.directory.join(name);
         let write = || {
             // tempfile creates with mode 0600.
-            let mut file =
-                tempfile::Builder::new().prefix(".multipass_cert.").tempfile_in(&self.directory)?;
+            let new = tempfile::Builder::new().prefix(".multipass_cert.").tempfile_in(&self.directory)?;
+            // Removed when it is dropped, unless it was renamed.
+            let (mut file, mut new) = new.into_parts();
             file.write_all(content)?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            new.disable_cleanup(true);
             sync_directory(&self.directory)
         };
         write().map_err(IdentityFault::io("write", &path))
@@ -301,12 +303,21 @@ fn keep_private(file: &File, path: &Path) {
     }
 }
 
+/// Makes a directory, with those above it, so that it survives a power cut: the service may soon know the user by
+/// what is in it. Also one that is there, for whoever made it may have been killed before that.
 fn create_private_directory(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| !above.is_dir()) {
+        create_private_directory(above)?;
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    above.map_or(Ok(()), sync_directory)
 }
 
 fn private_options() -> fs::OpenOptions {
@@ -321,6 +332,9 @@ fn private_options() -> fs::OpenOptions {
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod power_cut;
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
-const LONGEST_LIST: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 

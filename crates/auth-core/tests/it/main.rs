@@ -10,6 +10,7 @@
 
 mod administration;
 mod authority;
+mod by_hand;
 mod durable;
 mod file_store;
 mod passphrase;

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::format;
 use crate::prompt::Passphrase;
-use crate::service::Service;
+use crate::service::{LONGEST_LIST, Service};
 
 /// Runs the command.
 ///
@@ -77,6 +77,13 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
              that as root, and restart it."
                 .to_owned(),
         ),
+        // Of our own library: what it reads is bounded.
+        Error::Refused(status) if status.code() == Code::OutOfRange => Error::failed(
+            format!("the list of clients is longer than the {} MiB that are read of it", LONGEST_LIST >> 20),
+            "They are in the file authenticated-certs/multipass_client_certs.pem in the service's data directory; \
+             root can read it there, and remove those that are not needed."
+                .to_owned(),
+        ),
         Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
             "only clients that may use the service, and root over its Unix socket, may do this",
             match endpoint {
@@ -118,6 +125,7 @@ mod tests {
                 "unix:/run/socket cannot tell its clients",
                 "restart it",
             ),
+            (Status::out_of_range("too large"), "longer than the 64 MiB", "root can read it there"),
             (Status::unauthenticated("stranger"), "root over its Unix socket", "Run it with sudo"),
         ] {
             let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
