@@ -23,7 +23,7 @@ use crate::{ListenScope, options};
 /// (`net.core.somaxconn`), so that a burst of strangers does not turn others away.
 const BACKLOG: u32 = 4096;
 
-/// How often a free port is looked for that is free on every address.
+/// How many ports are passed over that are free on the first address and taken on another.
 const PORT_TRIES: usize = 16;
 
 /// Ports that listen: one for each address that the host's name stands for.
@@ -131,22 +131,29 @@ type Refused = (SocketAddr, io::Error);
 
 /// Listens on all `addresses`, and where the port is 0, on one that is free on all of them.
 fn listen_on_one_port(addresses: &[SocketAddr]) -> Result<Vec<tokio::net::TcpListener>, Refused> {
-    let port_is_free = addresses.iter().all(|address| address.port() == 0);
-    let mut tries = if port_is_free { PORT_TRIES } else { 1 };
+    let any_port = addresses.iter().all(|address| address.port() == 0);
+    // Held meanwhile, so that the system chooses another port each time.
+    let mut missed = Vec::new();
     loop {
-        tries -= 1;
-        match listen_on_all(addresses) {
-            // The port that the system chose for the first is taken on another.
-            Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            result => return result,
+        let mut sockets = Vec::with_capacity(addresses.len());
+        match listen_on_all(addresses, &mut sockets) {
+            Ok(()) => return Ok(sockets),
+            Err((_, error))
+                if any_port && error.kind() == io::ErrorKind::AddrInUse && missed.len() < PORT_TRIES =>
+            {
+                missed.push(sockets);
+            }
+            Err(refused) => return Err(refused),
         }
     }
 }
 
 /// Listens on all `addresses`, by the port of the first: the system may have chosen it. An IPv6 address that the
 /// machine does not have is left out, where there is another.
-fn listen_on_all(addresses: &[SocketAddr]) -> Result<Vec<tokio::net::TcpListener>, Refused> {
-    let mut sockets: Vec<tokio::net::TcpListener> = Vec::with_capacity(addresses.len());
+fn listen_on_all(
+    addresses: &[SocketAddr],
+    sockets: &mut Vec<tokio::net::TcpListener>,
+) -> Result<(), Refused> {
     for address in addresses {
         let mut address = *address;
         if let Some(first) = sockets.first() {
@@ -158,7 +165,7 @@ fn listen_on_all(addresses: &[SocketAddr]) -> Result<Vec<tokio::net::TcpListener
             Err(error) => return Err((address, error)),
         }
     }
-    Ok(sockets)
+    Ok(())
 }
 
 fn listen_on(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
