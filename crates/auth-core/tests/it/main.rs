@@ -12,6 +12,7 @@ mod administration;
 mod authority;
 mod durable;
 mod file_store;
+mod installer;
 mod passphrase;
 #[cfg(unix)]
 mod private;
