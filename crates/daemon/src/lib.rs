@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod config;
 mod gate;
+pub mod installer;
 pub mod logging;
 mod notices;
 pub mod platform;
