@@ -25,6 +25,7 @@ mod flood;
 mod guessing;
 mod help;
 mod identity;
+mod installer;
 mod instances;
 mod interop;
 mod lifecycle;

@@ -54,6 +54,21 @@ pub enum Command {
     /// A running service takes notice within seconds. Over a Unix socket 'sudo multipass clients add' does
     /// the same.
     Recover(Recover),
+
+    /// Make the client of the user who installs the service its first one; for installers, as administrator
+    ///
+    /// The user is the one named, or who runs the installer by sudo or pkexec. Their client is made if there is
+    /// none, with their rights. If anybody was ever enrolled, nothing is done, which is no failure: an installer
+    /// may run this on each upgrade. A running service takes notice within seconds.
+    EnrollInstaller(EnrollInstaller),
+}
+
+/// Whom to enrol at installation.
+#[derive(Debug, Args)]
+pub struct EnrollInstaller {
+    /// The user who installs the service [default: who runs the installer by sudo or pkexec]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
 }
 
 /// What to recover.

@@ -9,6 +9,7 @@ pub mod config;
 // Without Unix sockets there is nothing to guard.
 #[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
+pub mod installer;
 pub mod logging;
 mod notices;
 pub mod platform;

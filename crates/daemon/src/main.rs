@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
-use daemon::{logging, recover, run};
+use daemon::{installer, logging, recover, run};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -19,6 +19,10 @@ fn main() -> ExitCode {
     if let Some(Command::Recover(what)) = &arguments.command {
         logging::start(Logger::Stderr, Verbosity::Warning);
         return report(recover::recover(what).map(Some));
+    }
+    if let Some(Command::EnrollInstaller(whom)) = &arguments.command {
+        logging::start(Logger::Stderr, Verbosity::Warning);
+        return report(installer::enroll(whom).map(Some));
     }
     let settings = match arguments.settings() {
         Ok(settings) => settings,

@@ -13,6 +13,7 @@ mod authority;
 mod by_hand;
 mod durable;
 mod file_store;
+mod installer;
 mod passphrase;
 #[cfg(unix)]
 mod private;

@@ -55,6 +55,15 @@ pub(super) fn own_certificate() -> Result<String, Error> {
     Ok(written(store.load_or_create()?.certificate().to_vec()))
 }
 
+/// This user's certificate in PEM; nothing if there is none.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn existing_certificate() -> Result<String, Error> {
+    let identity = IdentityStore::of_user()?.existing()?;
+    Ok(identity.map(|identity| written(identity.certificate().to_vec())).unwrap_or_default())
+}
+
 /// The certificate in a file, read with this user's rights.
 async fn of_file(path: &Path) -> Result<String, Error> {
     let shown =

@@ -39,13 +39,14 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
     }
 }
 
-/// Prints this user's certificate, or goes on as another user to do so.
+/// Prints this user's certificate, or goes on as another user to do so. `multipassd enroll-installer` runs it.
 ///
 /// # Errors
 /// There is no certificate and none can be made, or this process cannot go on as that user.
 pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error> {
     match &args.as_user {
-        Some(name) => Err(other_user::go_on_as(name)),
+        Some(name) => Err(other_user::go_on_as(name, args.existing)),
+        None if args.existing => add::existing_certificate(),
         None => add::own_certificate(),
     }
 }
