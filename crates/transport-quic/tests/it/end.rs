@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, pause, sleep, timeout};
+use transport::testkit::relay::{Conditions, Relay};
 use transport::testkit::run;
 use transport::{Connection, Stream, Transport};
 use transport_quic::QuicTransport;
 
-use crate::support::{Service, open};
+use crate::support::{Service, address, endpoint, open, round_trip};
 
 /// Far below the time after which a peer counts as gone that says nothing.
 const SOON: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ fn a_client_that_drops_its_connection_is_known_to_have_gone() {
         let (mut here, mut there) = open(&mut client, &mut served, 0).await;
         let closer = client.closer();
         drop(client);
-        crate::support::round_trip(&mut here, &mut there).await;
+        round_trip(&mut here, &mut there).await;
         drop(here);
         ends(served).await;
         drop(closer);
@@ -130,6 +131,54 @@ fn who_reads_no_more_is_known() {
         assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
         let ended = there.shutdown().await.expect_err("it did not arrive");
         assert_eq!(ended.kind(), std::io::ErrorKind::BrokenPipe, "{ended}");
+    });
+}
+
+/// Whoever still holds what was cut.
+#[test]
+fn a_cut_is_told_to_the_peer() {
+    run(async {
+        let mut service = Service::start().await;
+        let (mut client, mut served) = service.connect().await;
+        let (mut here, _there) = open(&mut client, &mut served, 0).await;
+        served.closer().close();
+        let read = timeout(SOON, here.read_u8()).await.expect("the client knows at once");
+        assert!(read.is_err());
+        assert!(timeout(SOON, client.next_stream()).await.expect("it knows by now").is_none());
+        ends(served).await;
+    });
+}
+
+/// A runtime whose clock goes on only while nothing else can, from the moment that the test pauses it.
+fn run_patiently(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(test);
+}
+
+#[test]
+fn a_connection_may_be_silent_for_hours() {
+    run_patiently(async {
+        let mut service = Service::start().await;
+        let (mut client, mut served) = service.connect().await;
+        let (mut here, mut there) = open(&mut client, &mut served, 0).await;
+        pause();
+        sleep(Duration::from_secs(3 * 60 * 60)).await;
+        round_trip(&mut here, &mut there).await;
+    });
+}
+
+#[test]
+fn a_peer_that_is_gone_is_missed_after_half_a_minute() {
+    run_patiently(async {
+        let mut service = Service::start().await;
+        let relay = Relay::start(address(&service.at), Conditions::default(), 1);
+        let (client, mut served) = service.connect_by(&endpoint(relay.address()), None).await;
+        drop(relay);
+        pause();
+        let start = Instant::now();
+        assert!(served.next_stream().await.is_none());
+        assert!((20..60).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        drop(client);
     });
 }
 
