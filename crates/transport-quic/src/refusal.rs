@@ -48,3 +48,38 @@ fn verdict(code: TransportErrorCode, text: &str) -> Option<TlsError> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What rustls answers each of these with, our side reads as the same verdict, or in its words.
+    #[test]
+    fn a_certificate_s_refusal_is_told_from_other_faults() {
+        for fault in [
+            CertificateError::UnknownIssuer,
+            CertificateError::BadSignature,
+            CertificateError::BadEncoding,
+            CertificateError::Expired,
+            CertificateError::NotValidYet,
+            CertificateError::NotValidForName,
+            CertificateError::InvalidPurpose,
+            CertificateError::Revoked,
+            CertificateError::ApplicationVerificationFailure,
+        ] {
+            let error = TlsError::from(fault.clone());
+            let alert = AlertDescription::from(fault);
+            let verdict = verdict(TransportErrorCode::crypto(alert.into()), &error.to_string());
+            let said = verdict.expect("a verdict").to_string();
+            assert!(said.ends_with(&error.to_string()), "{said}");
+        }
+        for code in [
+            TransportErrorCode::crypto(AlertDescription::NoApplicationProtocol.into()),
+            TransportErrorCode::crypto(AlertDescription::InternalError.into()),
+            TransportErrorCode::PROTOCOL_VIOLATION,
+            TransportErrorCode::INTERNAL_ERROR,
+        ] {
+            assert_eq!(verdict(code, ""), None, "{code}");
+        }
+    }
+}
