@@ -4,11 +4,13 @@
 //!   the service is not decided here. The peer's signature over the handshake is always verified.
 //! - Session resumption and early data are off on both sides: possession of the key is proven on
 //!   every connection, and nothing can be replayed.
-//! - The server proves itself with a certificate that leads to one pinned root.
+//! - The server proves itself with a certificate that leads to one pinned root. It presents that root too,
+//!   for clients that know the fingerprint alone.
 
 mod client;
 mod identity;
 mod pinned;
+mod root;
 mod server;
 mod verifier;
 
@@ -19,9 +21,10 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 /// Why TLS could not be set up.
 pub use tokio_rustls::rustls::Error as TlsError;
 
-pub use client::{ClientTls, RootCertificate, RootCertificateError};
+pub use client::ClientTls;
 pub use identity::{Identity, IdentityError};
-pub use pinned::Dates;
+pub use pinned::{Dates, Unpinned};
+pub use root::{NotARootFingerprint, Pin, RootCertificate, RootCertificateError, RootFingerprint};
 pub use server::ServerTls;
 
 /// The name in every server certificate and in every client's SNI, whatever the address.
