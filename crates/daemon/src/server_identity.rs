@@ -15,7 +15,7 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData,
 };
 use thiserror::Error;
-use transport::tls::{Identity, IdentityError, SERVER_NAME, ServerTls};
+use transport::tls::{Identity, IdentityError, ROOT_NAME, SERVER_NAME, ServerTls};
 use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
@@ -158,7 +158,7 @@ fn root_certificate(
         }
     }
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Multipass Root CA");
+    params.distinguished_name.push(DnType::CommonName, ROOT_NAME);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_life(&mut params, now, ROOT_LIFE);

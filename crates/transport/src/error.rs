@@ -1,6 +1,7 @@
 //! What can go wrong in each operation of a transport, by whose fault.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -16,8 +17,42 @@ pub enum ListenError {
     #[error("this transport cannot listen on {0}")]
     Unsupported(Endpoint),
     /// Another process holds the address.
-    #[error("another service already listens on {0}")]
+    #[error("{0} is in use by another program; stop that, or choose another address with --address")]
     InUse(Endpoint),
+    /// A multipass daemon holds the address, as far as what it shows can be believed.
+    #[error("a multipass daemon already listens on {0}; stop it, or choose another address with --address")]
+    InUseByDaemon(Endpoint),
+    /// Windows keeps the port for itself (error 10013), though nobody listens on it.
+    #[error(
+        "the port of {0} is reserved by Windows; `netsh interface ipv4 show excludedportrange protocol=tcp` shows which are: choose another with --address"
+    )]
+    PortReserved(Endpoint),
+    /// The address is not on the loopback interface, and only that was permitted.
+    #[error(
+        "{endpoint} ({address}) is not on the loopback interface: other machines could reach the service. To permit that, set `allow_remote = true` or give --allow-remote"
+    )]
+    NotLoopback {
+        /// The address as given.
+        endpoint: Endpoint,
+        /// What it is, or one of those that it stands for.
+        address: IpAddr,
+    },
+    /// The host's name stands for no address.
+    #[error("the host of {endpoint} cannot be found; check its name, or give its IP address")]
+    HostUnknown {
+        /// The address as given.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The operating system did not let a network address be used.
+    #[error("cannot listen on {endpoint}")]
+    Network {
+        /// The address, as resolved.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Something that is not a socket stands in the socket's place; it is left alone.
     #[error("{0} exists and is not a socket")]
     NotASocket(PathBuf),
@@ -78,6 +113,14 @@ pub enum ConnectError {
     /// The operating system does not let this user in.
     #[error("permission denied on {endpoint}")]
     PermissionDenied {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The host's name stands for no address.
+    #[error("the host of {endpoint} cannot be found; check its name, or give its IP address")]
+    HostUnknown {
         /// The address tried.
         endpoint: Endpoint,
         /// The system's reason.

@@ -12,6 +12,7 @@ mod identity;
 mod pinned;
 mod root;
 mod server;
+mod unverified;
 mod verifier;
 
 use std::sync::Arc;
@@ -26,9 +27,13 @@ pub use identity::{Identity, IdentityError};
 pub use pinned::{Dates, Unpinned};
 pub use root::{NotARootFingerprint, Pin, RootCertificate, RootCertificateError, RootFingerprint};
 pub use server::ServerTls;
+pub use unverified::unverified_issuer;
 
 /// The name in every server certificate and in every client's SNI, whatever the address.
 pub const SERVER_NAME: &str = "localhost";
+
+/// The common name of every service's root certificate, the stock one's and ours.
+pub const ROOT_NAME: &str = "Multipass Root CA";
 
 /// gRPC's protocol name in ALPN. The stock client closes a connection that did not agree on it.
 const ALPN_H2: &[u8] = b"h2";

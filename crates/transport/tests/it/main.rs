@@ -11,3 +11,4 @@
 mod identity;
 mod server_certificate;
 mod stream;
+mod unverified;
