@@ -1,6 +1,7 @@
 //! Addresses of the service as users write them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -37,6 +38,13 @@ impl HostPort {
     #[must_use]
     pub fn new(host: &str, port: u16) -> Self {
         Self { host: host.to_owned(), port }
+    }
+
+    /// Whether the host is `localhost` or an address in 127/8, `::1`, or one of these mapped to IPv6.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>().map(|address| address.to_canonical().is_loopback());
+        address.unwrap_or_else(|_| self.host.eq_ignore_ascii_case("localhost"))
     }
 }
 
@@ -122,6 +130,28 @@ impl FromStr for Endpoint {
             });
         }
         host_port(address, address).map(Self::Tcp)
+    }
+}
+
+impl Endpoint {
+    /// The transport's name: what an address of its kind begins with, and the feature of a build that has it.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        match self {
+            Self::Unix(_) => "unix",
+            Self::Tcp(_) => "tcp",
+            Self::Quic(_) => "quic",
+        }
+    }
+
+    /// Whether the service at this address is on the same machine, as far as the address tells: a Unix socket,
+    /// or a loopback address.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(at) | Self::Quic(at) => at.is_loopback(),
+        }
     }
 }
 
@@ -273,6 +303,26 @@ mod tests {
         ] {
             let error = text.parse::<Endpoint>().expect_err(text).to_string();
             assert!(error.contains(part), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for (address, here) in [
+            ("unix:/run/socket", true),
+            ("localhost:1", true),
+            ("LocalHost:1", true),
+            ("127.0.0.1:1", true),
+            ("127.255.0.9:1", true),
+            ("quic:[::1]:1", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("localhost.example.org:1", false),
+            ("127.0.0.1.example.org:1", false),
+            ("10.0.2.2:50051", false),
+        ] {
+            assert_eq!(address.parse::<Endpoint>().unwrap().is_on_this_machine(), here, "{address}");
         }
     }
 

@@ -21,5 +21,5 @@ pub use connection::{Connection, Incoming, Listener, Transport};
 pub use endpoint::{Endpoint, EndpointError, HostPort};
 pub use error::{AcceptError, ConnectError, HandshakeError, ListenError};
 pub use peer::{Origin, OsCredentials, Peer, ProvenCertificate};
-pub use platform::{default_endpoint, system_root_certificate};
+pub use platform::{default_endpoint, default_host_port, system_root_certificate};
 pub use stream::{ByteStream, Closer, Cuttable, Live, LiveConnections, Stream};

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::Endpoint;
+use crate::{Endpoint, HostPort};
 
 /// The address that both sides use when the user names none.
 #[must_use]
@@ -13,7 +13,13 @@ pub fn default_endpoint() -> Endpoint {
     #[cfg(all(unix, not(target_os = "macos")))]
     return Endpoint::Unix(PathBuf::from("/run/multipass_socket"));
     #[cfg(not(unix))]
-    return Endpoint::Tcp(crate::HostPort::new("localhost", 50051));
+    return Endpoint::Tcp(default_host_port());
+}
+
+/// Where the service is found over a network when the user names no address.
+#[must_use]
+pub fn default_host_port() -> HostPort {
+    HostPort::new("localhost", 50051)
 }
 
 /// The world-readable file in which the system's service publishes its root certificate.
