@@ -54,6 +54,12 @@ pub enum Command {
     /// A running service takes notice within seconds. Over a Unix socket 'sudo multipass clients add' does
     /// the same.
     Recover(Recover),
+
+    /// Print the fingerprint by which clients on other machines know this service
+    ///
+    /// It is what such a client shows when it meets the service for the first time, and what it takes with
+    /// 'multipass --fingerprint': SHA-256 of the root certificate's public key.
+    Fingerprint,
 }
 
 /// What to recover.

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod fingerprint;
 mod gate;
 pub mod logging;
 mod notices;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
-use daemon::{logging, recover, run};
+use daemon::{fingerprint, logging, recover, run};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -16,9 +16,12 @@ fn main() -> ExitCode {
             return if message.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    if let Some(Command::Recover(what)) = &arguments.command {
+    if let Some(command) = &arguments.command {
         logging::start(Logger::Stderr, Verbosity::Warning);
-        return report(recover::recover(what).map(Some));
+        return match command {
+            Command::Recover(what) => report(recover::recover(what).map(Some)),
+            Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
+        };
     }
     let settings = match arguments.settings() {
         Ok(settings) => settings,

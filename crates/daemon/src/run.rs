@@ -138,6 +138,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     })?);
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
+    if let Some(fingerprint) = server_identity::root_fingerprint(&data)? {
+        tracing::info!("clients on other machines know this daemon by the fingerprint {fingerprint}");
+    }
     let tls = ServerTls::new(identity)?;
 
     let endpoint = match &settings.address {
