@@ -10,9 +10,12 @@ mod error;
 mod format;
 mod help;
 mod identity;
+mod known_servers;
 mod output;
 mod platform;
+mod private_files;
 mod prompt;
+mod server_trust;
 mod service;
 mod text;
 
