@@ -45,10 +45,17 @@ impl Client {
         Ok(Self {
             account,
             program: sandbox.path("multipass"),
-            address: daemon.address(),
+            address: daemon.address().to_owned(),
             root_certificate: daemon.root_certificate.clone(),
             home,
         })
+    }
+
+    /// The same user, who finds the daemon at another address.
+    #[must_use]
+    pub fn at(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.address);
+        self
     }
 
     /// The directory of its certificate and key.

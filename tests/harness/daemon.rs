@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Account, Sandbox, through_shell, wait_until};
+use crate::{Account, Sandbox, Via, through_shell, wait_until};
 
 /// How long a daemon may take to start or to stop.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -26,7 +26,11 @@ pub struct DaemonOptions {
     pub umask: Option<&'static str>,
     /// How many descriptors it may have; by default as many as whoever runs the test.
     pub descriptors: Option<u32>,
-    /// Where it listens; by default at a socket beside its files.
+    /// The transport that clients use; by default the Unix socket.
+    pub via: Via,
+    /// Further transports that it listens on.
+    pub also: Vec<Via>,
+    /// Where its Unix socket is; by default beside its files.
     pub socket: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
@@ -36,7 +40,8 @@ pub struct DaemonOptions {
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
-    /// The socket's path.
+    addresses: Vec<(Via, String)>,
+    /// The Unix socket's path, if there is one.
     pub socket: PathBuf,
     /// The published root certificate.
     pub root_certificate: PathBuf,
@@ -44,6 +49,8 @@ pub struct Daemon {
     pub data: PathBuf,
     /// What it writes to standard error.
     pub log: PathBuf,
+    /// How much was in there when it started.
+    logged_before: u64,
 }
 
 impl Daemon {
@@ -53,11 +60,11 @@ impl Daemon {
     /// It ends instead, or does not listen in time; the message holds its log.
     pub fn start(sandbox: &Sandbox, name: &str, options: &DaemonOptions) -> io::Result<Self> {
         let mut daemon = Self::spawn(sandbox, name, options)?;
-        let (socket, log) = (daemon.socket.clone(), daemon.log.clone());
+        let log = daemon.log.clone();
         let mut ended = None;
         let listening = wait_until("the daemon listens", DEADLINE, || {
             ended = daemon.child.try_wait().ok().flatten();
-            ended.is_some() || UnixStream::connect(&socket).is_ok()
+            ended.is_some() || daemon.listens(options.via)
         });
         match (listening, ended) {
             (Ok(()), None) => Ok(daemon),
@@ -80,12 +87,16 @@ impl Daemon {
         }
         let root_certificate = home.join("root.pem");
         let socket = options.socket.clone().unwrap_or_else(|| home.join("socket"));
+        let addresses = std::iter::once(&options.via)
+            .chain(&options.also)
+            .map(|via| Ok((*via, via.address(&home, &socket)?)))
+            .collect::<io::Result<Vec<_>>>()?;
         let log = home.join("log");
         let output = File::options().append(true).create(true).open(&log)?;
+        let logged_before = output.metadata()?.len();
         let mut command = Account::command(options.account.as_ref(), &sandbox.path("multipassd"));
         command
-            .arg("--address")
-            .arg(format!("unix:{}", socket.display()))
+            .args(addresses.iter().flat_map(|(_, address)| ["--address", address]))
             .arg("--root-cert")
             .arg(&root_certificate)
             .args(options.verbosity.iter().flat_map(|level| ["--verbosity", level]))
@@ -98,7 +109,23 @@ impl Daemon {
             command = through_shell(&format!("{scene}exec \"$@\""), &command);
         }
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        Ok(Self { child: command.spawn()?, socket, root_certificate, data: home.join("data"), log })
+        let (child, data) = (command.spawn()?, home.join("data"));
+        Ok(Self { child, addresses, socket, root_certificate, data, log, logged_before })
+    }
+
+    fn listens(&self, via: Via) -> bool {
+        match via {
+            Via::Unix => UnixStream::connect(&self.socket).is_ok(),
+            // A port says nothing of who listens on it, and one of UDP says nothing at all.
+            Via::Tcp | Via::Quic => self.logged_since_start().contains("listening on "),
+        }
+    }
+
+    /// What it has logged; not those before it with the same files.
+    fn logged_since_start(&self) -> String {
+        let all = fs::read(&self.log).unwrap_or_default();
+        let from = usize::try_from(self.logged_before).unwrap_or(usize::MAX);
+        String::from_utf8_lossy(all.get(from..).unwrap_or_default()).into_owned()
     }
 
     /// All that it has logged.
@@ -109,8 +136,14 @@ impl Daemon {
 
     /// The address as clients are told it.
     #[must_use]
-    pub fn address(&self) -> String {
-        format!("unix:{}", self.socket.display())
+    pub fn address(&self) -> &str {
+        self.addresses.first().map_or("", |(_, address)| address)
+    }
+
+    /// The address of one of its transports; none if it does not listen there.
+    #[must_use]
+    pub fn address_over(&self, via: Via) -> Option<&str> {
+        self.addresses.iter().find(|(known, _)| *known == via).map(|(_, address)| address.as_str())
     }
 
     /// Its process.

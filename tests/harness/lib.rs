@@ -5,7 +5,9 @@
 mod client;
 mod daemon;
 mod sandbox;
+mod via;
 
 pub use client::{Client, Outcome};
 pub use daemon::{Daemon, DaemonOptions};
 pub use sandbox::{Account, Sandbox, is_root, skip, through_shell, wait_until};
+pub use via::Via;

@@ -14,7 +14,6 @@
 mod access;
 mod accounts;
 mod audit;
-mod authenticate;
 mod clients;
 mod clients_of_users;
 mod command_line;
@@ -30,6 +29,8 @@ mod instances;
 mod interop;
 mod lifecycle;
 mod lockouts;
+mod network;
+mod over_each_transport;
 mod peer;
 mod pty;
 mod python;

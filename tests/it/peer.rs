@@ -17,7 +17,6 @@ use tonic::Status;
 use tonic::body::Body;
 use transport::tls::{ClientTls, Dates, RootCertificate};
 use transport::{Endpoint, Transport};
-use transport_unix::UnixTransport;
 
 /// A certificate and its key.
 #[derive(Debug)]
@@ -45,13 +44,14 @@ impl Identity {
 /// Where a daemon is found.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
-    socket: PathBuf,
+    endpoint: Endpoint,
     root: PathBuf,
 }
 
 impl Place {
     pub(crate) fn of(daemon: &Daemon) -> Self {
-        Self { socket: daemon.socket.clone(), root: daemon.root_certificate.clone() }
+        let endpoint = daemon.address().parse().expect("an address");
+        Self { endpoint, root: daemon.root_certificate.clone() }
     }
 }
 
@@ -73,8 +73,12 @@ impl Peer {
             transport::tls::Identity::from_pem(certificate, key).expect("an identity")
         });
         let tls = ClientTls::new(root, Dates::Count, identity).expect("TLS");
-        let endpoint = Endpoint::Unix(place.socket.clone());
-        let dialed = UnixTransport::default().dial(&endpoint, tls).await;
+        let transport: Box<dyn Transport> = match &place.endpoint {
+            Endpoint::Unix(_) => Box::new(transport_unix::UnixTransport::default()),
+            Endpoint::Tcp(_) => Box::new(transport_tcp::TcpTransport::default()),
+            _ => Box::new(transport_quic::QuicTransport::default()),
+        };
+        let dialed = transport.dial(&place.endpoint, tls).await;
         let stream = dialed.map_err(|error| gone(&error))?.open_stream().await;
         let stream = TokioIo::new(stream.map_err(|error| gone(&error))?);
         let made = http2::handshake(TokioExecutor::new(), stream).await;

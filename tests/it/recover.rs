@@ -9,14 +9,6 @@ use crate::support::{Expected, NO_INSTANCES, NOT_AUTHENTICATED, Service, outside
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Recovers as `account`, on the service's data.
-fn recover(service: &Service, account: Option<&Account>, arguments: &[&str]) -> Outcome {
-    let mut command = Account::command(account, &service.sandbox.path("multipassd"));
-    let storage = service.daemon.data.parent().expect("a directory");
-    command.arg("recover").args(arguments).env("MULTIPASS_STORAGE", storage);
-    Outcome::of(&mut command, "").expect("the daemon's program runs")
-}
-
 /// A user whose certificate is not trusted, and its file.
 fn stranger(service: &Service) -> (Client, String) {
     let user = service.user("user");
@@ -36,7 +28,7 @@ fn a_certificate_is_added_while_the_daemon_runs() {
     service.first_client();
     let (user, file) = stranger(&service);
     run(&user, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
-    let outcome = recover(&service, None, &["--add-cert", &file]);
+    let outcome = service.recover(None, &["--add-cert", &file]);
     assert_eq!((outcome.code, outcome.stdout.ends_with(" is trusted.\n")), (0, true), "{outcome:?}");
     is_let_in(&user);
 }
@@ -47,7 +39,7 @@ fn a_certificate_is_added_while_the_daemon_is_stopped() {
     service.first_client();
     let (user, file) = stranger(&service);
     let service = service.meanwhile(|service| {
-        assert_eq!(recover(service, None, &["--add-cert", &file]).code, 0);
+        assert_eq!(service.recover(None, &["--add-cert", &file]).code, 0);
     });
     run(&user, &["list"]).prints(NO_INSTANCES);
     assert_eq!(service.trusted(), 2);
@@ -60,7 +52,7 @@ fn the_first_client_is_awaited_anew() {
         service.first_client();
         let await_first = |service: &Service| {
             fs::remove_file(service.trust_file()).unwrap();
-            let outcome = recover(service, None, &["--first-client"]);
+            let outcome = service.recover(None, &["--first-client"]);
             assert_eq!(
                 (outcome.code, outcome.stdout.contains("first client is awaited")),
                 (0, true),
@@ -82,11 +74,11 @@ fn the_first_client_is_awaited_anew() {
 fn nothing_is_recovered_where_nothing_is_lost_or_known() {
     let service = Service::start();
     let first = service.first_client();
-    recover(&service, None, &["--first-client"]).fails(1, "", &["1 clients are trusted", "--add-cert"]);
-    recover(&service, None, &[]).fails(1, "", &["--first-client|--add-cert"]);
+    service.recover(None, &["--first-client"]).fails(1, "", &["1 clients are trusted", "--add-cert"]);
+    service.recover(None, &[]).fails(1, "", &["--first-client|--add-cert"]);
     let key = first.key().display().to_string();
-    recover(&service, None, &["--add-cert", &key]).fails(1, "", &[&key, "does not hold"]);
-    recover(&service, None, &["--add-cert", "/nowhere.pem"]).fails(1, "", &["/nowhere.pem"]);
+    service.recover(None, &["--add-cert", &key]).fails(1, "", &[&key, "does not hold"]);
+    service.recover(None, &["--add-cert", "/nowhere.pem"]).fails(1, "", &["/nowhere.pem"]);
     assert_eq!(service.trusted(), 1);
     run(&first, &["list"]).prints(NO_INSTANCES);
 
@@ -105,6 +97,6 @@ fn another_user_recovers_nothing() {
     }
     let service = Service::start_with(DaemonOptions::default());
     service.first_client();
-    let outcome = recover(&service, Some(&outsider()), &["--first-client"]);
+    let outcome = service.recover(Some(&outsider()), &["--first-client"]);
     outcome.fails(1, "", &["run this as the user who runs multipassd"]);
 }

@@ -4,8 +4,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use e2e::{Account, Client, Daemon, DaemonOptions, Outcome, Sandbox, is_root, skip, through_shell};
+use e2e::{
+    Account, Client, Daemon, DaemonOptions, Outcome, Sandbox, Via, is_root, skip, through_shell, wait_until,
+};
 use nix::sys::signal::Signal;
 use nix::unistd::Group;
 
@@ -13,6 +16,8 @@ use nix::unistd::Group;
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The daemon's name in its sandbox.
 pub(crate) const DAEMON: &str = "service";
+/// How soon the daemon notices what was done to its files.
+const DEADLINE: Duration = Duration::from_secs(20);
 /// What `list` prints where there is nothing to list.
 pub(crate) const NO_INSTANCES: &str = "No instances found.\n";
 /// What a client must read that is not trusted.
@@ -68,12 +73,29 @@ impl Service {
         Client::new(&self.sandbox, name, Some(account), &self.daemon).expect("a home")
     }
 
-    /// A user who has become the first client.
+    /// A user who has become the first client. Over a network nobody does for being first: there whoever owns the
+    /// daemon's files says so.
     #[track_caller]
     pub(crate) fn first_client(&self) -> Client {
         let first = self.user("first");
-        run(&first, &["list"]).prints(NO_INSTANCES);
+        if self.options.via == Via::Unix {
+            run(&first, &["list"]).prints(NO_INSTANCES);
+            return first;
+        }
+        run(&first, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+        let recovered = self.recover(None, &["--add-cert", &first.certificate().display().to_string()]);
+        assert_eq!(recovered.code, 0, "{recovered:?}");
+        self.daemon.signal(Signal::SIGHUP).expect("a daemon");
+        wait_until("the daemon notices", DEADLINE, || run(&first, &["list"]).code == 0).unwrap();
         first
+    }
+
+    /// `multipassd recover` on the daemon's files, run as `account`.
+    pub(crate) fn recover(&self, account: Option<&Account>, arguments: &[&str]) -> Outcome {
+        let mut command = Account::command(account, &self.sandbox.path("multipassd"));
+        let storage = self.daemon.data.parent().expect("a directory");
+        command.arg("recover").args(arguments).env("MULTIPASS_STORAGE", storage);
+        Outcome::of(&mut command, "").expect("the daemon's program runs")
     }
 
     pub(crate) fn trust_file(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
 use crate::workspace::Workspace;
-use crate::{instructions, layers, tools};
+use crate::{instructions, layers, test_matrix, tools};
 
 /// One check. They run in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Fmt,
     /// Clippy, warnings denied
     Clippy,
+    /// Each set of features by itself: clippy, and what it links
+    Matrix,
     /// All binaries: the tests drive the real ones
     Build,
     /// All tests, those in the documentation too
@@ -84,6 +86,7 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
         Step::Tools => return tools::install(workspace).map(|()| None),
         Step::Tests => return tests(workspace, long_tests),
         Step::Layers => return layers::run(workspace).map(|()| None),
+        Step::Matrix => return test_matrix::run(workspace, &test_matrix::Options::quick()).map(|()| None),
         Step::Instructions => return instructions::run(workspace, &instructions::Options::default()),
         Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
         Step::Clippy => cargo(
@@ -91,9 +94,9 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
             ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
         ),
         // Together with the tests, or cargo would unify their features anew and build much of it twice.
-        Step::Build => cargo(workspace, ["build", "--workspace", "--bins", "--tests"]),
+        Step::Build => cargo(workspace, ["build", "--workspace", "--all-features", "--bins", "--tests"]),
         Step::Docs => {
-            let mut doc = cargo(workspace, ["doc", "--workspace", "--no-deps"]);
+            let mut doc = cargo(workspace, ["doc", "--workspace", "--all-features", "--no-deps"]);
             doc.env("RUSTDOCFLAGS", "-D warnings");
             doc
         }
@@ -106,12 +109,13 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
 fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let file = workspace.target("skips.txt");
     skips::start(&file)?;
-    let mut nextest = cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace"]);
+    let mut nextest =
+        cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]);
     if long_tests {
         nextest.args(["--run-ignored", "all"]);
     }
     // cargo nextest does not run the examples in the documentation.
-    let suites = [nextest, cargo(workspace, ["test", "--doc", "--workspace"])];
+    let suites = [nextest, cargo(workspace, ["test", "--doc", "--workspace", "--all-features"])];
     let outcomes = suites.map(|mut suite| {
         suite.env(skips::FILE_VARIABLE, &file);
         if let Some(python) = tools::python(workspace) {

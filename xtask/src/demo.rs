@@ -2,7 +2,7 @@
 //! root, touches nothing outside a temporary directory, and fails if a step ends otherwise than told.
 
 use anyhow::{Context, bail, ensure};
-use e2e::{Client, Daemon, DaemonOptions, Sandbox};
+use e2e::{Client, Daemon, DaemonOptions, Sandbox, Via};
 
 use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
@@ -11,7 +11,6 @@ use crate::workspace::Workspace;
 struct Step {
     /// What the reader is told first.
     tells: &'static str,
-    who: Who,
     arguments: &'static [&'static str],
     /// What is piped to it.
     input: &'static str,
@@ -20,42 +19,17 @@ struct Step {
     prints: &'static str,
 }
 
-#[derive(Clone, Copy)]
-enum Who {
-    /// The first client to connect.
-    Alice,
-    /// Another one.
-    Bob,
-}
-
-const STORY: &[Step] = &[
+/// What the first client does.
+const FIRST: &[Step] = &[
     Step {
         tells: "Alice is the first client: the service accepts her certificate with whatever she calls.",
-        who: Who::Alice,
         arguments: &["list"],
         input: "",
         code: 0,
         prints: "No instances found.",
     },
     Step {
-        tells: "Bob comes second, and is refused.",
-        who: Who::Bob,
-        arguments: &["list"],
-        input: "",
-        code: 2,
-        prints: "not authenticated with the Multipass service",
-    },
-    Step {
-        tells: "He cannot authenticate yet: there is no passphrase.",
-        who: Who::Bob,
-        arguments: &["authenticate", "tulips-in-june"],
-        input: "",
-        code: 2,
-        prints: "No passphrase is set.",
-    },
-    Step {
-        tells: "Alice sets one; from a terminal she would be prompted.",
-        who: Who::Alice,
+        tells: "She sets the passphrase that lets others in; from a terminal she would be prompted.",
         arguments: &["set", "local.passphrase"],
         input: "tulips-in-june\n",
         code: 0,
@@ -63,31 +37,38 @@ const STORY: &[Step] = &[
     },
     Step {
         tells: "Nobody can read it back, only that it is set.",
-        who: Who::Alice,
         arguments: &["get", "local.passphrase"],
         input: "",
         code: 0,
         prints: "true",
     },
+];
+
+/// What another one does, over any transport.
+const ANOTHER: &[Step] = &[
     Step {
-        tells: "Bob guesses wrong.",
-        who: Who::Bob,
+        tells: "The service does not know this client yet, and refuses it.",
+        arguments: &["list"],
+        input: "",
+        code: 2,
+        prints: "not authenticated with the Multipass service",
+    },
+    Step {
+        tells: "A wrong guess.",
         arguments: &["authenticate", "roses-in-may"],
         input: "",
         code: 2,
         prints: "Passphrase is not correct.",
     },
     Step {
-        tells: "Alice tells him the passphrase; the service stores his certificate and says nothing.",
-        who: Who::Bob,
+        tells: "The passphrase: the service stores the client's certificate and says nothing.",
         arguments: &["authenticate"],
         input: "tulips-in-june\n",
         code: 0,
         prints: "",
     },
     Step {
-        tells: "From now on Bob is let in.",
-        who: Who::Bob,
+        tells: "From now on this client is let in.",
         arguments: &["list"],
         input: "",
         code: 0,
@@ -95,24 +76,30 @@ const STORY: &[Step] = &[
     },
 ];
 
+/// Who tells [`ANOTHER`], and over what.
+const OTHERS: &[(&str, Via)] = &[("bob", Via::Unix), ("carol", Via::Tcp), ("dave", Via::Quic)];
+
 /// Builds the binaries, tells the story and cleans up.
 ///
 /// # Errors
 /// A step ended otherwise than told.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
-    run_command(&mut cargo(workspace, ["build", "--package", "cli", "--package", "daemon", "--bins"]))?;
+    let features = ["--features", "cli/quic,daemon/quic"];
+    run_command(
+        cargo(workspace, ["build", "--package", "cli", "--package", "daemon", "--bins"]).args(features),
+    )?;
     let sandbox = Sandbox::new(&workspace.target("debug"))?;
-    let daemon =
-        Daemon::start(&sandbox, "daemon", &DaemonOptions::default()).context("the daemon did not start")?;
-    println!("\nThe service listens on {}.", daemon.address());
+    let options = DaemonOptions { also: vec![Via::Tcp, Via::Quic], ..DaemonOptions::default() };
+    let daemon = Daemon::start(&sandbox, "daemon", &options).context("the daemon did not start")?;
     let alice = Client::new(&sandbox, "alice", None, &daemon)?;
-    let bob = Client::new(&sandbox, "bob", None, &daemon)?;
-    for step in STORY {
-        let (name, client) = match step.who {
-            Who::Alice => ("alice", &alice),
-            Who::Bob => ("bob", &bob),
-        };
-        tell(name, client, step)?;
+    println!("\nThe service listens on a Unix socket, on TCP and on QUIC.");
+    println!("\n== Alice, over {}", daemon.address());
+    FIRST.iter().try_for_each(|step| tell("alice", &alice, step))?;
+    for (name, via) in OTHERS {
+        let address = daemon.address_over(*via).context("the daemon does not listen there")?;
+        println!("\n== {name}, over {address}");
+        let client = Client::new(&sandbox, name, None, &daemon)?.at(address);
+        ANOTHER.iter().try_for_each(|step| tell(name, &client, step))?;
     }
     println!("\nThe service is asked to stop.");
     let status = daemon.stop()?;

@@ -12,6 +12,7 @@ mod demo;
 mod instructions;
 mod layers;
 mod skips;
+mod test_matrix;
 mod tools;
 mod workspace;
 
@@ -48,6 +49,8 @@ enum Task {
     Instructions(instructions::Options),
     /// Check which crate knows which, and where unsafe code may be.
     Layers,
+    /// Build, lint and test the programs with each set of features.
+    TestMatrix(test_matrix::Options),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +75,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Demo => demo::run(&workspace),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
+        Task::TestMatrix(options) => test_matrix::run(&workspace, &options),
     }
 }
 

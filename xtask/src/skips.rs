@@ -38,11 +38,11 @@ pub(crate) fn start(file: &Path) -> anyhow::Result<()> {
     fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))
 }
 
-/// Prints each skip and their count, and returns the count in words, or nothing when there was none.
+/// The lines of this run's skips.
 ///
 /// # Errors
-/// Where the file cannot be read, and under [`Policy::Refuse`] where a test was skipped.
-pub(crate) fn report(file: &Path, policy: Policy) -> anyhow::Result<Option<String>> {
+/// Where the file cannot be read.
+pub(crate) fn read(file: &Path) -> anyhow::Result<Vec<String>> {
     let skips = match fs::read(file) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         // `start` made it: who removed it took the evidence along.
@@ -51,7 +51,15 @@ pub(crate) fn report(file: &Path, policy: Policy) -> anyhow::Result<Option<Strin
         }
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
     };
-    let skips: Vec<&str> = skips.lines().filter(|line| !line.trim().is_empty()).collect();
+    Ok(skips.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+}
+
+/// Prints each skip and their count, and returns the count in words, or nothing when there was none.
+///
+/// # Errors
+/// Where the file cannot be read, and under [`Policy::Refuse`] where a test was skipped.
+pub(crate) fn report(file: &Path, policy: Policy) -> anyhow::Result<Option<String>> {
+    let skips = read(file)?;
     for skip in &skips {
         println!("{skip}");
     }

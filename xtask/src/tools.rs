@@ -44,10 +44,11 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program { name: "openssl", arguments: &["version"], package: "openssl" },
     // Debian's python3 has no ensurepip: `python3 -m venv` fails for lack of it.
     Program { name: "python3", arguments: &["-c", "import ensurepip, venv"], package: "python3-venv" },
+    Program { name: "ss", arguments: &["--version"], package: "iproute2" },
     Program { name: "setpriv", arguments: &["--version"], package: "util-linux" },
     Program { name: "valgrind", arguments: &["--version"], package: "valgrind" },
 ];

@@ -8,7 +8,7 @@ use transport::tls::RootFingerprint;
 
 use crate::args::Cli;
 use crate::error::Error;
-use crate::output;
+use crate::{output, transports};
 
 /// Names where the service listens, if not at the system's default address.
 pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
@@ -78,7 +78,7 @@ impl Context {
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
         match &self.address {
             Some(address) => address.parse().map_err(Error::Address),
-            None => Ok(transport::default_endpoint()),
+            None => Ok(transports::default_endpoint()),
         }
     }
 

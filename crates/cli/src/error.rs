@@ -14,6 +14,7 @@ use crate::context::{ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VA
 use crate::identity::IdentityFault;
 use crate::platform::Denial;
 use crate::server_trust::ServerTrustFault;
+use crate::transports;
 
 /// The command line is at fault.
 const EXIT_USAGE: u8 = 1;
@@ -40,7 +41,7 @@ pub(crate) enum Error {
     #[error("{FINGERPRINT_VARIABLE} is not a fingerprint")]
     Fingerprint(#[source] NotARootFingerprint),
     /// No transport for this kind of address in this build.
-    #[error("this client cannot connect to {0}")]
+    #[error("cannot connect to {0}: this client was built without the feature '{scheme}'", scheme = .0.scheme())]
     NoTransport(Endpoint),
     /// Nothing listens at the address.
     #[error("cannot connect to the multipass socket")]
@@ -238,7 +239,8 @@ impl Error {
             Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
             Self::Fingerprint(_) => Some(format!("Correct or unset {FINGERPRINT_VARIABLE}.")),
             Self::NoTransport(_) => Some(format!(
-                "This build supports {SUPPORTED}. Set {ADDRESS_VARIABLE} to such an address, or unset it."
+                "It has {}. Set {ADDRESS_VARIABLE} to such an address, or use a build with the feature.",
+                transports::BUILT_IN.join(" and ")
             )),
             Self::NoService { endpoint, .. } => Some(format!(
                 "Nothing listens on {endpoint}. Start the service, multipassd, or set {ADDRESS_VARIABLE} if it \
@@ -280,9 +282,6 @@ impl Error {
         }
     }
 }
-
-/// The kinds of address that this build dials.
-const SUPPORTED: &str = if cfg!(unix) { "Unix sockets, written unix:/path" } else { "no transport" };
 
 fn refusal(status: &Status) -> String {
     let message = status.message().trim();

@@ -18,6 +18,7 @@ mod prompt;
 mod server_trust;
 mod service;
 mod text;
+mod transports;
 
 use std::env;
 use std::future::Future;

@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
 use crate::server_trust::{ServerTrust, Unknown};
-use crate::{output, platform};
+use crate::{output, platform, transports};
 
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ impl Service {
     /// # Errors
     /// As [`Self::connect`].
     pub(crate) async fn connect_as_administrator(context: &Context) -> Result<Self, Error> {
-        if !platform::is_root() {
+        if !platform::is_root() || !is_known_by_its_user(&context.endpoint()?) {
             return Self::connect(context).await;
         }
         let store = IdentityStore::of_user().ok().filter(IdentityStore::is_own);
@@ -187,7 +187,7 @@ struct Target {
 impl Target {
     async fn find(context: &Context, unknown: Unknown) -> Result<Self, Error> {
         let endpoint = context.endpoint()?;
-        let transport = transport_for(&endpoint)?;
+        let transport = transports::reaching(&endpoint)?;
         let trust = ServerTrust::find(context, &endpoint, &*transport, unknown).await?;
         Ok(Self { endpoint, transport, trust })
     }
@@ -235,13 +235,9 @@ pub(crate) async fn in_time<T>(
         .unwrap_or_else(|_| Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT }))
 }
 
-/// The transport that reaches `endpoint`.
-fn transport_for(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
-    match endpoint {
-        #[cfg(unix)]
-        Endpoint::Unix(_) => Ok(Box::new(transport_unix::UnixTransport::default())),
-        other => Err(Error::NoTransport(other.clone())),
-    }
+/// Whether the service at this address learns from the system who connects: then root needs no certificate.
+pub(crate) fn is_known_by_its_user(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Unix(_))
 }
 
 /// What it means to the user that no service was reached at `endpoint`, or none that speaks as one does.
@@ -279,8 +275,7 @@ impl tower_service::Service<Request<Body>> for Channel {
     }
 }
 
-#[cfg(unix)]
-#[cfg(test)]
+#[cfg(all(test, unix, feature = "unix"))]
 mod tests {
     use std::fs;
     use std::path::PathBuf;
@@ -359,17 +354,6 @@ mod tests {
                 }
             });
         }
-    }
-
-    #[test]
-    fn an_address_without_a_transport_is_refused_before_anything_is_read() {
-        run(async {
-            for address in ["localhost:50051", "quic:localhost:50051"] {
-                let context = Context::at(address, PathBuf::from("/nonexistent"));
-                let error = Service::connect_as(&context, TestIdentity::client().identity()).await;
-                assert!(matches!(error, Err(Error::NoTransport(_))), "{address}");
-            }
-        });
     }
 
     #[test]

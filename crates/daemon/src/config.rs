@@ -88,11 +88,16 @@ struct Given {
     #[serde(skip_serializing_if = "Option::is_none")]
     verbosity: Option<Verbosity>,
 
-    /// Where to listen, as unix:/path [default: the platform's when run by root, else a socket in
-    /// XDG_RUNTIME_DIR]
+    /// Where to listen, as unix:/path, host:port (TCP) or quic:host:port; may be repeated [default: the
+    /// platform's when run by root, else a socket in XDG_RUNTIME_DIR]
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_written")]
-    address: Option<Endpoint>,
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_written")]
+    address: Vec<Endpoint>,
+
+    /// Listen on network addresses that other machines can reach, too
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_remote: bool,
 
     /// Where to publish the root certificate, which clients need in order to trust this daemon
     /// [default: the system's file when run by root, else a file in the data directory]
@@ -111,9 +116,12 @@ pub struct Settings {
     /// How much is logged.
     #[serde(default)]
     pub verbosity: Verbosity,
-    /// Where to listen, if not at the usual place.
-    #[serde(default, deserialize_with = "endpoint")]
-    pub address: Option<Endpoint>,
+    /// Where to listen; empty: at the usual place.
+    #[serde(default, deserialize_with = "endpoints")]
+    pub address: Vec<Endpoint>,
+    /// Whether to listen on network addresses that other machines can reach.
+    #[serde(default)]
+    pub allow_remote: bool,
     /// Where to publish the root certificate, if not at the usual place.
     #[serde(default)]
     pub root_cert: Option<PathBuf>,
@@ -163,13 +171,28 @@ impl Arguments {
     }
 }
 
-fn as_written<S: Serializer>(endpoint: &Option<Endpoint>, to: S) -> Result<S::Ok, S::Error> {
-    endpoint.as_ref().map(Endpoint::to_string).serialize(to)
+fn as_written<S: Serializer>(endpoints: &[Endpoint], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(endpoints.iter().map(Endpoint::to_string))
 }
 
-fn endpoint<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Endpoint>, D::Error> {
-    let text: Option<String> = Deserialize::deserialize(from)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+/// One address, or a list of them.
+fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "an address in quotes, or a list of such")]
+    enum Written {
+        One(String),
+        Several(Vec<String>),
+    }
+    let texts = match Written::deserialize(from)? {
+        Written::One(text) => vec![text],
+        Written::Several(texts) => texts,
+    };
+    if texts.is_empty() {
+        return Err(serde::de::Error::custom(
+            "the list of addresses is empty; leave it out for the usual one",
+        ));
+    }
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
 }
 
 /// Where log messages go.
@@ -222,11 +245,38 @@ mod tests {
             jail.set_env("MULTIPASSD_ROOT_CERT", "/environment");
             let joined = settings(&["--config", "file.toml", "--root-cert", "/flag"]).unwrap();
             assert_eq!(joined.verbosity, Verbosity::Error);
-            assert_eq!(joined.address, Some("unix:/environment".parse().unwrap()));
+            assert_eq!(joined.address, ["unix:/environment".parse().unwrap()]);
+            assert!(!joined.allow_remote);
             assert_eq!(joined.root_cert, Some("/flag".into()));
             assert_eq!(joined.logger, Logger::Stderr);
             Ok(())
         });
+    }
+
+    #[test]
+    #[allow(clippy::result_large_err, reason = "figment's closures return its own error")]
+    fn several_addresses_are_given_in_each_place() {
+        let both = ["unix:/a", "localhost:50051"].map(|address| address.parse().unwrap());
+        for (file, variable, arguments) in [
+            ("address = [\"unix:/a\", \"localhost:50051\"]\nallow_remote = true", None, &[][..]),
+            ("", Some("[unix:/a, \"localhost:50051\"]"), &["--allow-remote"]),
+            (
+                "address = \"unix:/file\"",
+                None,
+                &["--address", "unix:/a", "--address", "localhost:50051", "--allow-remote"],
+            ),
+        ] {
+            Jail::expect_with(|jail| {
+                jail.create_file("file.toml", file)?;
+                if let Some(value) = variable {
+                    jail.set_env("MULTIPASSD_ADDRESS", value);
+                }
+                let joined = settings(&[&["--config", "file.toml"], arguments].concat()).unwrap();
+                assert_eq!(joined.address, both, "{file:?} {variable:?}");
+                assert!(joined.allow_remote, "{file:?} {variable:?}");
+                Ok(())
+            });
+        }
     }
 
     #[test]
@@ -237,6 +287,9 @@ mod tests {
             ("verbosity = \"loud\"", None, "loud"),
             ("address = \"http://x\"", None, "'http' is no known transport"),
             ("address =", None, "file.toml"),
+            ("address = []", None, "the list of addresses is empty"),
+            ("address = 50051", None, "an address in quotes"),
+            ("allow_remote = \"yes\"", None, "allow_remote"),
             ("", Some(("MULTIPASSD_VERBOSE", "debug")), "verbose"),
             ("", Some(("MULTIPASSD_LOGGER", "paper")), "paper"),
         ] {

@@ -7,6 +7,8 @@
 pub mod audit;
 pub mod config;
 pub mod fingerprint;
+// Without Unix sockets there is nothing to guard.
+#[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
 pub mod logging;
 mod notices;
@@ -18,6 +20,7 @@ mod serve;
 pub mod server_identity;
 mod service;
 mod strangers;
+mod transports;
 
 pub use serve::serve;
 pub use service::Service;

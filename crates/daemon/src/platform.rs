@@ -89,18 +89,38 @@ pub fn own_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// The administrators' group: the first that exists of `sudo`, `admin` and `wheel`, or else root's.
+/// The user whom this daemon runs as: on Windows one whom no peer has, for none comes over a Unix socket.
+#[cfg(windows)]
+#[must_use]
+pub fn own_uid() -> u32 {
+    u32::MAX
+}
+
+/// The administrators' group of the machine's daemon: the first that exists of `sudo`, `admin` and `wheel`, or
+/// else root's. A user's own daemon has none.
 ///
 /// # Errors
 /// The group database cannot be read.
 #[cfg(unix)]
-pub fn admin_group() -> io::Result<u32> {
+pub fn admin_group() -> io::Result<Option<u32>> {
+    if !is_system_service() {
+        return Ok(None);
+    }
     for name in ["sudo", "admin", "wheel"] {
         if let Some(group) = nix::unistd::Group::from_name(name)? {
-            return Ok(group.gid.as_raw());
+            return Ok(Some(group.gid.as_raw()));
         }
     }
-    Ok(0)
+    Ok(Some(0))
+}
+
+/// The administrators' group: none on Windows, where nothing is guarded by one.
+///
+/// # Errors
+/// None.
+#[cfg(windows)]
+pub fn admin_group() -> io::Result<Option<u32>> {
+    Ok(None)
 }
 
 /// Requests to stop.

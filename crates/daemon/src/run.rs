@@ -11,15 +11,15 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use transport::tls::{ServerTls, TlsError};
-use transport::{Endpoint, ListenError, Listener};
-use transport_unix::UnixTransport;
+use transport::{Endpoint, ListenError, ListenScope};
 
 use crate::audit::FileAudit;
 use crate::config::Settings;
-use crate::gate::{SocketGate, access};
+use crate::gate::SocketGate;
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
+use crate::transports::{self, Bound};
 use crate::{Service, audit, notices, serve};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
@@ -81,9 +81,13 @@ pub enum RunError {
         /// Why not.
         source: ListenError,
     },
-    /// The address is of a transport that this daemon does not have.
-    #[error("cannot listen on {0}: this daemon listens on Unix sockets; write unix:/path")]
-    NoTransport(Endpoint),
+    /// The address is of a transport that this daemon was built without.
+    #[error(
+        "cannot listen on {0}: this multipassd was built without the feature '{scheme}'; give an address of another \
+         kind with --address, or use a build that has the feature",
+        scheme = .0.scheme()
+    )]
+    NotBuiltIn(Endpoint),
     /// An ordinary user's daemon has no place for its socket.
     #[error("XDG_RUNTIME_DIR is not set; name a socket of your own with --address unix:/path")]
     NoRuntimeDirectory,
@@ -143,15 +147,23 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     }
     let tls = ServerTls::new(identity)?;
 
-    let endpoint = match &settings.address {
-        Some(endpoint) => endpoint.clone(),
-        None => platform::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?,
+    let addresses = match settings.address.as_slice() {
+        [] => vec![transports::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?],
+        given => given.to_owned(),
     };
-    let (listener, authority, gate) = listen(&endpoint, tls.clone(), Arc::clone(&store), &records).await?;
+    let scope = if settings.allow_remote { ListenScope::AnyAddress } else { ListenScope::Loopback };
+    let admin_gid = platform::admin_group().map_err(RunError::Groups)?;
+    let gate = SocketGate::new(admin_gid);
+    let Bound { listeners, gate } = transports::bind(&addresses, scope, &tls, gate, store.is_empty()).await?;
+    let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
+    let recorder = Arc::new(FileAudit::new(&records));
+    let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);
     let (refusals, teller) = audit::refusals(&records);
     let service = Arc::new(Service::new(authority, data.clone(), refusals, departures.clone()));
     let stop = CancellationToken::new();
-    for endpoint in listener.endpoints() {
+    let endpoints: Vec<Endpoint> =
+        listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
+    for endpoint in &endpoints {
         tracing::info!("listening on {endpoint}");
     }
     tokio::spawn(server_identity::keep_fresh(
@@ -166,9 +178,11 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     tokio::spawn(follow(store, gate, departures, hangups));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
-    let mut serving = tokio::spawn(serve(listener, service, stop.clone()));
-    if !platform::is_system_service() {
-        tell_how_to_reach(&endpoint, &published);
+    let mut serving = tokio::spawn(serve(listeners, service, stop.clone()));
+    if !platform::is_system_service()
+        && let Some(first) = endpoints.first()
+    {
+        tell_how_to_reach(first, &published);
     }
     platform::tell_manager(Stage::Ready);
     tokio::select! {
@@ -210,30 +224,4 @@ fn lock_data(data: &Path) -> Result<File, RunError> {
         Err(TryLockError::WouldBlock) => Err(RunError::DataInUse(data.to_owned())),
         Err(TryLockError::Error(source)) => Err(fails(source)),
     }
-}
-
-/// Listens, with a gate that fits: the machine's daemon keeps strangers away until its first client is
-/// enrolled; a user's own daemon keeps others away always.
-async fn listen(
-    endpoint: &Endpoint,
-    tls: ServerTls,
-    store: Arc<FileStore>,
-    records: &Path,
-) -> Result<(Box<dyn Listener>, Authority, SocketGate), RunError> {
-    if !matches!(endpoint, Endpoint::Unix(_)) {
-        return Err(RunError::NoTransport(endpoint.clone()));
-    }
-    let admin_gid = match platform::is_system_service() {
-        true => Some(platform::admin_group().map_err(RunError::Groups)?),
-        false => None,
-    };
-    let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
-    let listener = UnixTransport::new(access(admin_gid, store.is_empty()))
-        .bind(endpoint, tls)
-        .await
-        .map_err(|source| RunError::Listen { endpoint: endpoint.clone(), source })?;
-    let gate = SocketGate { socket: listener.gate(), admin_gid };
-    let audit = Arc::new(FileAudit::new(records));
-    let authority = Authority::new(store, Box::new(gate.clone()), first_client, audit);
-    Ok((Box::new(listener), authority, gate))
 }

@@ -82,9 +82,22 @@ impl Room {
     }
 }
 
-/// Serves the listener's peers until `stop`, then lets calls in progress finish for a while.
-pub async fn serve(mut listener: Box<dyn Listener>, service: Arc<Service>, stop: CancellationToken) {
+/// Serves the listeners' peers until `stop`, then lets calls in progress finish for a while. All listeners
+/// share the room there is. A listener that ends by itself ends them all: a daemon that no longer listens
+/// where it was told to should be seen to have failed.
+pub async fn serve(listeners: Vec<Box<dyn Listener>>, service: Arc<Service>, stop: CancellationToken) {
     let room = Room::within(platform::raise_descriptor_limit());
+    let end = stop.child_token();
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn(accept(listener, room.clone(), Arc::clone(&service), end.clone()));
+    }
+    while accepting.join_next().await.is_some() {
+        end.cancel();
+    }
+}
+
+async fn accept(mut listener: Box<dyn Listener>, room: Room, service: Arc<Service>, stop: CancellationToken) {
     let mut failed: Option<Instant> = None;
     loop {
         // Who has to go goes soon, so there is room soon.

@@ -75,4 +75,10 @@ pub trait Connection: Send {
 
     /// A handle that cuts this connection from anywhere.
     fn closer(&self) -> Closer;
+
+    /// Cuts this connection and lets the peer know, which some transports need a moment for. A program that
+    /// ends at once calls it: otherwise the peer may have to find out by itself.
+    async fn close(self: Box<Self>) {
+        self.closer().close();
+    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -125,6 +126,17 @@ pub enum ConnectError {
         endpoint: Endpoint,
         /// The system's reason.
         source: io::Error,
+    },
+    /// Datagrams were sent, and none came back: neither an answer nor a refusal.
+    #[error(
+        "nothing answered over UDP at {endpoint} within {} seconds; a firewall on the way may drop UDP: open it for this port, or use TCP, where the service listens on that too",
+        .limit.as_secs()
+    )]
+    NoAnswer {
+        /// The address tried.
+        endpoint: Endpoint,
+        /// How long was waited.
+        limit: Duration,
     },
     /// Any other failure on the way.
     #[error("cannot connect to {endpoint}")]

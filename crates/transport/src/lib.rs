@@ -8,6 +8,7 @@ mod bytestream;
 mod connection;
 mod endpoint;
 mod error;
+pub mod network;
 mod peer;
 mod platform;
 mod stream;

@@ -57,8 +57,15 @@ impl ProvenCertificate {
     /// The peer's end-entity certificate of a completed handshake. Session resumption is off on both
     /// sides ([`crate::tls`]), so a completed handshake always included the signature.
     pub(crate) fn of_session(session: &CommonState) -> Option<Self> {
-        let leaf = session.peer_certificates()?.first()?;
-        Some(Self(leaf.clone().into_owned()))
+        Self::of_completed_handshake(session.peer_certificates()?)
+    }
+
+    /// The end-entity certificate of `chain`, for a transport that does its handshakes by itself. It vouches
+    /// that the peer's handshake is complete, under the configuration of [`crate::tls::ServerTls::for_quic`] or
+    /// [`crate::tls::ClientTls::for_quic`].
+    #[must_use]
+    pub fn of_completed_handshake(chain: &[CertificateDer<'_>]) -> Option<Self> {
+        Some(Self(chain.first()?.clone().into_owned()))
     }
 
     /// The certificate in DER.

@@ -1,8 +1,10 @@
 //! Byte streams that can be cut from outside, and the count of connections that still live.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,13 +18,32 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// Cuts a connection: every read and write on its streams fails from then on, pending ones included.
-#[derive(Clone, Debug)]
-pub struct Closer(CancellationToken);
+#[derive(Clone)]
+pub struct Closer {
+    cut: CancellationToken,
+    also: Option<Arc<dyn Fn() + Send + Sync>>,
+}
 
 impl Closer {
     /// Cuts the connection, now.
     pub fn close(&self) {
-        self.0.cancel();
+        self.cut.cancel();
+        if let Some(also) = &self.also {
+            also();
+        }
+    }
+
+    /// This closer, for a connection that is more than its streams: `also` ends the rest. It may be called more
+    /// than once.
+    #[must_use]
+    pub fn and(self, also: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { also: Some(Arc::new(also)), ..self }
+    }
+}
+
+impl fmt::Debug for Closer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closer").field("cut", &self.cut).finish_non_exhaustive()
     }
 }
 
@@ -60,11 +81,14 @@ impl Live {
     /// The handle that cuts this connection.
     #[must_use]
     pub fn closer(&self) -> Closer {
-        Closer(self.cut.clone())
+        Closer { cut: self.cut.clone(), also: None }
     }
 
     /// Runs `step` to its end, unless the connection is cut before.
-    pub(crate) async fn unless_cut<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    ///
+    /// # Errors
+    /// Those of `step`, and [`io::ErrorKind::ConnectionAborted`] once the connection is cut.
+    pub async fn unless_cut<T>(&self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         self.cut.run_until_cancelled(step).await.unwrap_or_else(|| Err(was_cut()))
     }
 }

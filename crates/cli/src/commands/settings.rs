@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::identity::IdentityFault;
 use crate::platform;
 use crate::prompt::{Passphrase, Prompt};
-use crate::service::{Service, once};
+use crate::service::{Service, is_known_by_its_user, once};
 
 /// The client's own setting: the instance that commands mean when they name none.
 pub(super) const PRIMARY_NAME: &str = "client.primary-name";
@@ -81,7 +81,8 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             (key, ask().await?)
         }
     };
-    let may_go_on_as_root = key == PASSPHRASE && platform::is_root();
+    let may_go_on_as_root =
+        key == PASSPHRASE && platform::is_root() && is_known_by_its_user(&context.endpoint()?);
     let mut service = match Service::connect(context).await {
         Err(Error::Identity(IdentityFault::NotOwn(_))) if may_go_on_as_root => {
             Service::connect_as_administrator(context).await?

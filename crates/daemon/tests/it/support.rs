@@ -51,7 +51,7 @@ impl TestService {
         let service = Arc::new(Service::new(authority, directory.path().to_owned(), refusals, departures));
         let stop = CancellationToken::new();
         tokio::spawn(teller.run(stop.clone()));
-        tokio::spawn(serve(listener, service, stop.clone()));
+        tokio::spawn(serve(vec![listener], service, stop.clone()));
         Self { endpoint, root, tls, _departed: departed, stop, directory }
     }
 

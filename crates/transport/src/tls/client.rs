@@ -9,13 +9,17 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ClientConfig, SignatureScheme};
 
-use super::pinned::{Dates, PinnedRoot};
-use super::{ALPN_H2, Identity, Pin, SERVER_NAME, provider};
+use super::pinned::{Dates, PinnedRoot, Verdict};
+use super::{ALPN_H2, ALPN_QUIC, Identity, Pin, SERVER_NAME, provider};
 use crate::ByteStream;
 
 /// What a client trusts, and who it is.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    /// The verifier in it; a test's own configuration has another.
+    verifier: Option<PinnedRoot>,
+}
 
 impl ClientTls {
     /// A client that trusts servers under the pinned root and presents `identity`, or no certificate.
@@ -40,7 +44,7 @@ impl ClientTls {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+            .with_custom_certificate_verifier(Arc::new(verifier.clone()));
         let mut config = match identity {
             // rustls' own `with_client_auth_cert` refuses X.509 v1 certificates.
             Some(identity) => builder.with_client_cert_resolver(Arc::new(Always(identity))),
@@ -48,19 +52,31 @@ impl ClientTls {
         };
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.resumption = Resumption::disabled();
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), verifier: Some(verifier) })
     }
 
     /// A client with any configuration, to test servers with.
     #[cfg(feature = "testkit")]
     #[must_use]
     pub fn unverified_from_config(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Self { config: Arc::new(config), verifier: None }
+    }
+
+    /// The same for QUIC, and the verdict on the server's certificate in handshakes that use it: of an error, quinn
+    /// keeps no more than the text.
+    #[must_use]
+    pub fn for_quic(&self) -> (Arc<ClientConfig>, Verdict) {
+        let (mut config, verdict) = ((*self.config).clone(), Verdict::default());
+        config.alpn_protocols = vec![ALPN_QUIC.to_vec()];
+        if let Some(verifier) = &self.verifier {
+            config.dangerous().set_certificate_verifier(Arc::new(verifier.telling(verdict.clone())));
+        }
+        (Arc::new(config), verdict)
     }
 
     pub(crate) async fn connect<S: ByteStream>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
         let name = ServerName::try_from(SERVER_NAME).map_err(std::io::Error::other)?;
-        TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
     }
 }
 

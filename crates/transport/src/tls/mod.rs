@@ -4,6 +4,7 @@
 //!   the service is not decided here. The peer's signature over the handshake is always verified.
 //! - Session resumption and early data are off on both sides: possession of the key is proven on
 //!   every connection, and nothing can be replayed.
+//! - Over QUIC it is the same, save for the protocol's name. QUIC has TLS 1.3 alone (RFC 9001, 4.2).
 //! - The server proves itself with a certificate that leads to one pinned root. It presents that root too,
 //!   for clients that know the fingerprint alone.
 
@@ -24,7 +25,7 @@ pub use tokio_rustls::rustls::Error as TlsError;
 
 pub use client::ClientTls;
 pub use identity::{Identity, IdentityError};
-pub use pinned::{Dates, Unpinned};
+pub use pinned::{Dates, Unpinned, Verdict};
 pub use root::{NotARootFingerprint, Pin, RootCertificate, RootCertificateError, RootFingerprint};
 pub use server::ServerTls;
 pub use unverified::unverified_issuer;
@@ -37,6 +38,9 @@ pub const ROOT_NAME: &str = "Multipass Root CA";
 
 /// gRPC's protocol name in ALPN. The stock client closes a connection that did not agree on it.
 const ALPN_H2: &[u8] = b"h2";
+
+/// Our own name for the service over QUIC: HTTP/2 in each stream. Another protocol would be another name.
+const ALPN_QUIC: &[u8] = b"multipass-quic/1";
 
 /// The one crypto provider of the product: aws-lc-rs, for its hybrid post-quantum key exchange.
 /// P-256 stays on; the stock client offers no other group.

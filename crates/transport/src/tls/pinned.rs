@@ -1,6 +1,6 @@
 //! The client's check of the server's certificate: it must lead to the one pinned root.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -57,30 +57,52 @@ impl From<Unpinned> for Error {
     }
 }
 
+/// Why a server's certificate was refused in the last handshake that refused one.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict(Arc<Mutex<Option<Error>>>);
+
+impl Verdict {
+    /// The reason, if there was such a handshake.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn of<T>(&self, judged: Result<T, Error>) -> Result<T, Error> {
+        judged.inspect_err(|fault| {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault.clone());
+        })
+    }
+}
+
 /// Verifies as webpki does, under one root, by the dates or without them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PinnedRoot {
     /// Without one, no server is trusted.
     pin: Option<Pin>,
     dates: Dates,
     algorithms: WebPkiSupportedAlgorithms,
+    verdict: Verdict,
 }
 
 impl PinnedRoot {
     pub(super) fn new(pin: Option<Pin>, dates: Dates) -> Self {
-        Self { pin, dates, algorithms: provider().signature_verification_algorithms }
+        let algorithms = provider().signature_verification_algorithms;
+        Self { pin, dates, algorithms, verdict: Verdict::default() }
     }
-}
 
-impl ServerCertVerifier for PinnedRoot {
-    fn verify_server_cert(
+    /// The same, which tells its verdict there.
+    pub(super) fn telling(&self, verdict: Verdict) -> Self {
+        Self { verdict, ..self.clone() }
+    }
+
+    fn judge(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
         now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+    ) -> Result<(), Error> {
         let at = match self.dates {
             Dates::Count => now,
             Dates::DoNotCount => start_of(end_entity)?,
@@ -93,11 +115,24 @@ impl ServerCertVerifier for PinnedRoot {
             verify_server_name(&certificate, server_name)
         };
         match &self.pin {
-            Some(Pin::Certificate(root)) => leads_to(root)?,
-            Some(Pin::Fingerprint(pinned)) => find_root(presented, Some(*pinned), leads_to)?,
-            None => find_root(presented, None, leads_to)?,
+            Some(Pin::Certificate(root)) => leads_to(root),
+            Some(Pin::Fingerprint(pinned)) => find_root(presented, Some(*pinned), leads_to),
+            None => find_root(presented, None, leads_to),
         }
-        Ok(ServerCertVerified::assertion())
+    }
+}
+
+impl ServerCertVerifier for PinnedRoot {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged = self.judge(end_entity, intermediates, server_name, now);
+        self.verdict.of(judged).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -106,7 +141,7 @@ impl ServerCertVerifier for PinnedRoot {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        self.verdict.of(verify_tls12_signature(message, certificate, signed, &self.algorithms))
     }
 
     fn verify_tls13_signature(
@@ -115,7 +150,7 @@ impl ServerCertVerifier for PinnedRoot {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        self.verdict.of(verify_tls13_signature(message, certificate, signed, &self.algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

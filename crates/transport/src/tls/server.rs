@@ -8,7 +8,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{Error, ServerConfig};
 
 use super::verifier::PossessionVerifier;
-use super::{ALPN_H2, Identity, provider};
+use super::{ALPN_H2, ALPN_QUIC, Identity, provider};
 
 /// How the service presents itself and examines its clients. Clones are one: a renewal reaches them all.
 #[derive(Clone, Debug)]
@@ -40,6 +40,14 @@ impl ServerTls {
     /// Presents `identity` in every handshake from now on. Connections that exist stay.
     pub fn renew(&self, identity: Identity) {
         *self.identity.0.write().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+
+    /// The same for QUIC: one identity, renewed for both at once, and one examination of clients.
+    #[must_use]
+    pub fn for_quic(&self) -> Arc<ServerConfig> {
+        let mut config = (*self.config).clone();
+        config.alpn_protocols = vec![ALPN_QUIC.to_vec()];
+        Arc::new(config)
     }
 
     pub(crate) fn acceptor(&self) -> TlsAcceptor {

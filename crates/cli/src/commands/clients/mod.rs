@@ -78,8 +78,13 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
                 .to_owned(),
         ),
         Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
-            "only clients that may use the service, and root on its machine, may do this",
-            "Run it with sudo, or as a user whom the service lets in.".to_owned(),
+            "only clients that may use the service, and root over its Unix socket, may do this",
+            match endpoint {
+                Endpoint::Unix(_) => "Run it with sudo, or as a user whom the service lets in.".to_owned(),
+                _ => "Run it as a user whom the service lets in; or, on the service's machine, with sudo over \
+                      its Unix socket."
+                    .to_owned(),
+            },
         ),
         other => other,
     }
@@ -113,7 +118,7 @@ mod tests {
                 "unix:/run/socket cannot tell its clients",
                 "restart it",
             ),
-            (Status::unauthenticated("stranger"), "only clients that may use the service", "with sudo"),
+            (Status::unauthenticated("stranger"), "root over its Unix socket", "Run it with sudo"),
         ] {
             let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
             assert!(error.message().contains(message), "{}", error.message());

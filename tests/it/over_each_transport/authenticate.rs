@@ -2,13 +2,23 @@
 
 use nix::sys::signal::Signal;
 
+use super::over_each_transport;
 use crate::support::{Expected, NO_INSTANCES, NOT_AUTHENTICATED, Service, run, run_with_input};
 
 const WRONG: &str = "authenticate failed: Passphrase is not correct.";
 
-#[test]
-fn without_a_passphrase_set_nobody_authenticates() {
-    let service = Service::start();
+over_each_transport! {
+    without_a_passphrase_set_nobody_authenticates
+    the_right_passphrase_lets_a_client_in
+    a_wrong_passphrase_lets_nobody_in
+    a_client_is_stored_once
+    every_byte_of_a_passphrase_counts
+    a_passphrase_may_be_any_text
+    only_the_last_passphrase_is_right
+    no_passphrase_and_too_many_are_mistakes_on_the_command_line
+}
+
+fn without_a_passphrase_set_nobody_authenticates(service: Service) {
     let first = service.first_client();
     for (name, guess) in [("bob", "guess"), ("carol", "no"), ("first", "mine")] {
         let user = service.user(name);
@@ -18,9 +28,7 @@ fn without_a_passphrase_set_nobody_authenticates() {
     assert!(service.trusts(&first));
 }
 
-#[test]
-fn the_right_passphrase_lets_a_client_in() {
-    let service = Service::start();
+fn the_right_passphrase_lets_a_client_in(service: Service) {
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     for (name, arguments, input) in [
         ("argument", &["authenticate", "open sesame"][..], ""),
@@ -38,9 +46,7 @@ fn the_right_passphrase_lets_a_client_in() {
     assert_eq!(service.trusted(), 6);
 }
 
-#[test]
-fn a_wrong_passphrase_lets_nobody_in() {
-    let mut service = Service::start();
+fn a_wrong_passphrase_lets_nobody_in(mut service: Service) {
     let first = service.first_client();
     run(&first, &["set", "local.passphrase=open sesame"]).prints("");
     let user = service.user("user");
@@ -62,9 +68,7 @@ fn a_wrong_passphrase_lets_nobody_in() {
     assert_eq!(service.trusted(), 1);
 }
 
-#[test]
-fn a_client_is_stored_once() {
-    let service = Service::start();
+fn a_client_is_stored_once(service: Service) {
     let (first, user) = (service.first_client(), service.user("user"));
     run(&first, &["set", "local.passphrase=open sesame"]).prints("");
     for client in [&first, &user, &user, &first] {
@@ -73,10 +77,8 @@ fn a_client_is_stored_once() {
     assert_eq!(service.trusted(), 2);
 }
 
-#[test]
-fn every_byte_of_a_passphrase_counts() {
+fn every_byte_of_a_passphrase_counts(service: Service) {
     // Eight letters in ten bytes: compared by their first eight bytes, all of these were the same.
-    let service = Service::start();
     run(&service.first_client(), &["set", "local.passphrase=pässwörd"]).prints("");
     let user = service.user("user");
     for guess in ["pässwö", "pässwörx", "pässwöxx"] {
@@ -86,9 +88,7 @@ fn every_byte_of_a_passphrase_counts() {
     assert!(service.trusts(&user));
 }
 
-#[test]
-fn a_passphrase_may_be_any_text() {
-    let service = Service::start();
+fn a_passphrase_may_be_any_text(service: Service) {
     let first = service.first_client();
     for (number, passphrase) in
         ["a=b==", "=", " spaces around ", "wörter, 単語, слова ☃", "$(echo) `\"'\\", "x\ty"]
@@ -102,9 +102,7 @@ fn a_passphrase_may_be_any_text() {
     }
 }
 
-#[test]
-fn only_the_last_passphrase_is_right() {
-    let service = Service::start();
+fn only_the_last_passphrase_is_right(service: Service) {
     let (first, user, late) = (service.first_client(), service.user("user"), service.user("late"));
     run(&first, &["set", "local.passphrase=old"]).prints("");
     run(&user, &["authenticate", "old"]).prints("");
@@ -119,9 +117,7 @@ fn only_the_last_passphrase_is_right() {
     assert_eq!(service.trusted(), 2);
 }
 
-#[test]
-fn no_passphrase_and_too_many_are_mistakes_on_the_command_line() {
-    let service = Service::start();
+fn no_passphrase_and_too_many_are_mistakes_on_the_command_line(service: Service) {
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let user = service.user("user");
     for (arguments, input, message) in [

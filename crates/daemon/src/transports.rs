@@ -1,0 +1,86 @@
+//! The transports that this daemon was built with, and its listeners.
+
+use tokio::time::Instant;
+use transport::tls::ServerTls;
+use transport::{Endpoint, ListenScope, Listener, Transport};
+
+use crate::gate::SocketGate;
+use crate::platform;
+use crate::run::RunError;
+
+#[cfg(not(any(all(unix, feature = "unix"), feature = "tcp", feature = "quic")))]
+compile_error!(
+    "no transport is chosen: build with one or more of the features 'unix' (on Unix), 'tcp' and 'quic', or \
+     with the default ones"
+);
+
+/// The listeners on all addresses, and the gate of those that have one.
+pub(crate) struct Bound {
+    pub(crate) listeners: Vec<Box<dyn Listener>>,
+    pub(crate) gate: SocketGate,
+}
+
+/// Where the daemon listens if nobody says otherwise: at the platform's address, or at the nearest to it that
+/// this build has. `None` if the user has no place for a socket.
+pub(crate) fn default_endpoint() -> Option<Endpoint> {
+    if cfg!(all(unix, feature = "unix")) {
+        return platform::default_endpoint();
+    }
+    let at = transport::default_host_port();
+    Some(if cfg!(feature = "tcp") { Endpoint::Tcp(at) } else { Endpoint::Quic(at) })
+}
+
+/// Listens on each of the addresses, with a gate that fits; on all of them, or on none. On a network in `scope`
+/// alone.
+pub(crate) async fn bind(
+    addresses: &[Endpoint],
+    scope: ListenScope,
+    tls: &ServerTls,
+    gate: SocketGate,
+    nobody_is_trusted: bool,
+) -> Result<Bound, RunError> {
+    let mut bound = Bound { listeners: Vec::new(), gate };
+    for address in addresses {
+        if let Err(error) = bound.add(address, scope, tls.clone(), nobody_is_trusted).await {
+            for listener in bound.listeners {
+                listener.close(Instant::now()).await;
+            }
+            return Err(error);
+        }
+    }
+    Ok(bound)
+}
+
+impl Bound {
+    async fn add(
+        &mut self,
+        address: &Endpoint,
+        scope: ListenScope,
+        tls: ServerTls,
+        nobody_is_trusted: bool,
+    ) -> Result<(), RunError> {
+        #[cfg(not(all(unix, feature = "unix")))]
+        let _ = nobody_is_trusted;
+        #[cfg(not(any(feature = "tcp", feature = "quic")))]
+        let _ = scope;
+        let listening = match address {
+            #[cfg(all(unix, feature = "unix"))]
+            Endpoint::Unix(_) => {
+                let access = self.gate.access(nobody_is_trusted);
+                let listening = transport_unix::UnixTransport::new(access).bind(address, tls).await;
+                listening.map(|listener| {
+                    self.gate.guard(listener.gate());
+                    Box::new(listener) as Box<dyn Listener>
+                })
+            }
+            #[cfg(feature = "tcp")]
+            Endpoint::Tcp(_) => transport_tcp::TcpTransport::new(scope).listen(address, tls).await,
+            #[cfg(feature = "quic")]
+            Endpoint::Quic(_) => transport_quic::QuicTransport::new(scope).listen(address, tls).await,
+            other => return Err(RunError::NotBuiltIn(other.clone())),
+        };
+        let listener = listening.map_err(|source| RunError::Listen { endpoint: address.clone(), source })?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+}

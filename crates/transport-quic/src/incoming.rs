@@ -1,0 +1,35 @@
+//! A peer whose first datagram has arrived.
+
+use async_trait::async_trait;
+use tokio::sync::OwnedSemaphorePermit;
+use transport::{Connection, HandshakeError, Incoming, Live, Origin};
+
+use crate::connection::QuicConnection;
+
+pub(crate) struct QuicIncoming {
+    pub(crate) incoming: quinn::Incoming,
+    /// Held until the handshake has ended, by a peer whose address may be forged.
+    pub(crate) unproven: Option<OwnedSemaphorePermit>,
+    pub(crate) origin: Origin,
+    pub(crate) live: Live,
+}
+
+#[async_trait]
+impl Incoming for QuicIncoming {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    fn refuse(self: Box<Self>) {
+        self.incoming.refuse();
+    }
+
+    async fn handshake(self: Box<Self>) -> Result<Box<dyn Connection>, HandshakeError> {
+        let Self { incoming, unproven, origin, live } = *self;
+        // Never quinn's 0.5-RTT: the peer has proven itself when this ends.
+        let shaking = async { Ok(incoming.accept()?.await?) };
+        let connection = live.unless_cut(shaking).await.map_err(HandshakeError::Tls)?;
+        drop(unproven);
+        Ok(Box::new(QuicConnection::new(connection, origin, live)))
+    }
+}

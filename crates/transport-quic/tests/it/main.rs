@@ -1,0 +1,11 @@
+//! The QUIC transport, against the contract of every transport and on its own.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests' code: it fails by panicking"
+)]
+
+mod contract;
+mod support;
