@@ -3,6 +3,7 @@
 use std::env;
 use std::path::PathBuf;
 
+use tokio_util::task::TaskTracker;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     /// The fingerprint as the environment has it.
     fingerprint: Option<String>,
     verbosity: u8,
+    /// Services that are being told that this client goes.
+    leaving: TaskTracker,
 }
 
 /// How the user names the root by which the service is known.
@@ -68,6 +71,7 @@ impl Context {
             root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
             fingerprint: variable(FINGERPRINT_VARIABLE).map(|digits| digits.to_string_lossy().into_owned()),
             verbosity: cli.verbose.min(MAX_VERBOSITY),
+            leaving: TaskTracker::new(),
         }
     }
 
@@ -116,14 +120,25 @@ impl Context {
         }
     }
 
+    /// Tells a service that this client goes, in the background.
+    pub(crate) fn leaves(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
+        self.leaving.spawn(goodbye);
+    }
+
+    /// Waits until all services have been told that this client goes.
+    pub(crate) async fn leave(&self) {
+        self.leaving.close();
+        self.leaving.wait().await;
+    }
+
     /// Settings for a test.
-    #[cfg(test)]
+    #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
         Self { root: Some(NamedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
     }
 
     /// Settings for a test of a service whose root has that fingerprint.
-    #[cfg(test)]
+    #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
         let root = NamedRoot::Fingerprint { fingerprint, on_command_line: false };
         Self { root: Some(root), ..Self::with_address(address) }
@@ -137,6 +152,7 @@ impl Context {
             root_certificate: None,
             fingerprint: None,
             verbosity: 0,
+            leaving: TaskTracker::new(),
         }
     }
 }

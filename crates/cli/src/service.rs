@@ -14,7 +14,7 @@ use rpc::trust::trust_client::TrustClient;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
 use transport::tls::{ClientTls, Identity};
-use transport::{Closer, ConnectError, Endpoint, Transport};
+use transport::{ConnectError, Connection, Endpoint, Transport};
 
 use crate::context::Context;
 use crate::error::Error;
@@ -29,7 +29,8 @@ const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 
-/// A connection to the service. Dropping it cuts the connection.
+/// A connection to the service. Dropping it cuts the connection; the service is told of it on the context's
+/// [`Context::leave`].
 pub(crate) struct Service {
     /// The calls.
     pub(crate) rpc: RpcClient<Channel>,
@@ -40,7 +41,7 @@ pub(crate) struct Service {
     /// Where it is.
     pub(crate) endpoint: Endpoint,
     context: Context,
-    closer: Closer,
+    connection: Option<Box<dyn Connection>>,
 }
 
 impl Service {
@@ -128,7 +129,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.closer.close();
+        if let Some(connection) = self.connection.take() {
+            self.context.leaves(connection.close());
+        }
     }
 }
 
@@ -215,7 +218,7 @@ impl Target {
                 certificate,
                 endpoint: endpoint.clone(),
                 context: context.clone(),
-                closer: connection.closer(),
+                connection: Some(connection),
             })
         };
         in_time(&endpoint, connecting).await
@@ -275,7 +278,8 @@ impl tower_service::Service<Request<Body>> for Channel {
     }
 }
 
-#[cfg(all(test, unix, feature = "unix"))]
+#[cfg(all(unix, feature = "unix"))]
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::PathBuf;

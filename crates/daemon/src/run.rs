@@ -10,8 +10,9 @@ use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, Trust
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use transport::network::ListenScope;
 use transport::tls::{ServerTls, TlsError};
-use transport::{Endpoint, ListenError, ListenScope};
+use transport::{Endpoint, ListenError};
 
 use crate::audit::FileAudit;
 use crate::config::Settings;

@@ -1,8 +1,11 @@
 //! The transports that this daemon was built with, and its listeners.
 
 use tokio::time::Instant;
+#[cfg(any(feature = "tcp", feature = "quic"))]
+use transport::Transport;
+use transport::network::ListenScope;
 use transport::tls::ServerTls;
-use transport::{Endpoint, ListenScope, Listener, Transport};
+use transport::{Endpoint, Listener};
 
 use crate::gate::SocketGate;
 use crate::platform;

@@ -7,27 +7,17 @@ mod dial;
 mod listener;
 mod occupant;
 mod options;
-mod resolve;
 
 use std::io;
 
 use async_trait::async_trait;
+use transport::network::{ListenScope, resolve};
 use transport::tls::{ClientTls, ServerTls};
 use transport::{
     ByteStreamConnection, ConnectError, Connection, Endpoint, ListenError, Listener, Origin, Transport,
 };
 
 use crate::listener::TcpListener;
-
-/// Which addresses may be listened on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ListenScope {
-    /// Those of the loopback interface, which only this machine reaches.
-    #[default]
-    Loopback,
-    /// Any: other machines may reach the service.
-    AnyAddress,
-}
 
 /// Listens on and dials `host:port`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -56,7 +46,7 @@ impl Transport for TcpTransport {
         let Endpoint::Tcp(host_port) = to else {
             return Err(ConnectError::Unsupported(to.clone()));
         };
-        let addresses = resolve::resolve(host_port)
+        let addresses = resolve(host_port)
             .await
             .map_err(|source| ConnectError::HostUnknown { endpoint: to.clone(), source })?;
         let unreachable = |source: io::Error| {

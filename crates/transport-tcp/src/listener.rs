@@ -2,13 +2,14 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::Poll;
 
 use async_trait::async_trait;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
+use transport::network::{Bound, ListenScope, Refused, bind_on_one_port};
 use transport::tls::ServerTls;
 use transport::{
     AcceptError, ByteStreamIncoming, Endpoint, HostPort, Incoming, ListenError, Listener, LiveConnections,
@@ -16,15 +17,11 @@ use transport::{
 };
 
 use crate::occupant::Occupant;
-use crate::resolve::resolve;
-use crate::{ListenScope, options};
+use crate::options;
 
 /// Connections that the kernel completes before the daemon accepts them: as many as Linux allows by default
 /// (`net.core.somaxconn`), so that a burst of strangers does not turn others away.
 const BACKLOG: u32 = 4096;
-
-/// How often a free port is looked for that is free on every address.
-const PORT_TRIES: usize = 16;
 
 /// Ports that listen: one for each address that the host's name stands for.
 #[derive(Debug)]
@@ -38,26 +35,13 @@ pub(crate) struct TcpListener {
 
 impl TcpListener {
     pub(crate) async fn bind(at: &HostPort, scope: ListenScope, tls: ServerTls) -> Result<Self, ListenError> {
-        let endpoint = || Endpoint::Tcp(at.clone());
-        let mut addresses =
-            resolve(at).await.map_err(|source| ListenError::HostUnknown { endpoint: endpoint(), source })?;
-        let foreign = addresses.iter().map(SocketAddr::ip).find(|ip| !ip.to_canonical().is_loopback());
-        if let (ListenScope::Loopback, Some(address)) = (scope, foreign) {
-            return Err(ListenError::NotLoopback { endpoint: endpoint(), address });
-        }
-        // A machine may be without IPv6, but not without IPv4.
-        addresses.sort_by_key(SocketAddr::is_ipv6);
-        let sockets = match listen_on_one_port(&addresses) {
-            Ok(sockets) => sockets,
+        let addresses = scope.addresses(at, &Endpoint::Tcp(at.clone())).await?;
+        let bound = match bind_on_one_port(&addresses, listen_on) {
+            Ok(bound) => bound,
             Err(refused) => return Err(explain(refused).await),
         };
-        let mut endpoints = Vec::with_capacity(sockets.len());
-        for socket in &sockets {
-            let bound = socket
-                .local_addr()
-                .map_err(|source| ListenError::Network { endpoint: endpoint(), source })?;
-            endpoints.push(endpoint_of(bound));
-        }
+        let endpoints = bound.iter().map(|(_, address)| endpoint_of(*address)).collect();
+        let sockets = bound.into_iter().map(|(socket, _)| socket).collect();
         Ok(Self { sockets, endpoints, tls, connections: LiveConnections::default() })
     }
 
@@ -126,42 +110,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
     )
 }
 
-/// An address that cannot be listened on, and the system's reason.
-type Refused = (SocketAddr, io::Error);
-
-/// Listens on all `addresses`, and where the port is 0, on one that is free on all of them.
-fn listen_on_one_port(addresses: &[SocketAddr]) -> Result<Vec<tokio::net::TcpListener>, Refused> {
-    let port_is_free = addresses.iter().all(|address| address.port() == 0);
-    let mut tries = if port_is_free { PORT_TRIES } else { 1 };
-    loop {
-        tries -= 1;
-        match listen_on_all(addresses) {
-            // The port that the system chose for the first is taken on another.
-            Err((_, error)) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
-            result => return result,
-        }
-    }
-}
-
-/// Listens on all `addresses`, by the port of the first: the system may have chosen it. An IPv6 address that the
-/// machine does not have is left out, where there is another.
-fn listen_on_all(addresses: &[SocketAddr]) -> Result<Vec<tokio::net::TcpListener>, Refused> {
-    let mut sockets: Vec<tokio::net::TcpListener> = Vec::with_capacity(addresses.len());
-    for address in addresses {
-        let mut address = *address;
-        if let Some(first) = sockets.first() {
-            address.set_port(first.local_addr().map_err(|error| (address, error))?.port());
-        }
-        match listen_on(address) {
-            Ok(socket) => sockets.push(socket),
-            Err(error) if !sockets.is_empty() && lacks_ipv6(address.ip(), &error) => {}
-            Err(error) => return Err((address, error)),
-        }
-    }
-    Ok(sockets)
-}
-
-fn listen_on(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+fn listen_on(address: SocketAddr) -> io::Result<Bound<tokio::net::TcpListener>> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if address.is_ipv6() {
         // Otherwise `::` takes IPv4 as well, on some systems: each address is what it says.
@@ -173,18 +122,9 @@ fn listen_on(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Whether the machine has no IPv6, or has it turned off.
-fn lacks_ipv6(ip: IpAddr, error: &io::Error) -> bool {
-    #[cfg(unix)]
-    const NO_SUCH_FAMILY: i32 = libc::EAFNOSUPPORT;
-    #[cfg(not(unix))]
-    const NO_SUCH_FAMILY: i32 = 10047; // WSAEAFNOSUPPORT
-    let is_loopback = ip.is_ipv6() && ip.is_loopback();
-    (is_loopback && error.kind() == io::ErrorKind::AddrNotAvailable)
-        || (ip.is_ipv6() && error.raw_os_error() == Some(NO_SUCH_FAMILY))
+    let socket = socket.listen(BACKLOG)?;
+    let bound = socket.local_addr()?;
+    Ok((socket, bound))
 }
 
 /// What to tell of an address that cannot be listened on.

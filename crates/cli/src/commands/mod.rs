@@ -60,7 +60,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
     let Some(command) = cli.command else {
         return Ok(String::new());
     };
-    match command {
+    let result = match command {
         Command::Version(args) => version::run(&context, &args).await,
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
@@ -70,7 +70,9 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Set(args) => settings::set(&context, args).await,
         Command::WaitReady(args) => wait_ready::run(&context, &args).await,
         Command::Help(args) => help_about(&args),
-    }
+    };
+    context.leave().await;
+    result
 }
 
 fn help_about(args: &HelpArgs) -> Result<String, Error> {

@@ -1,10 +1,11 @@
 //! What is listened on, and what is refused.
 
 use tokio::net::TcpStream;
+use transport::network::ListenScope;
 use transport::testkit::certificates::TestServer;
 use transport::testkit::run;
 use transport::{ListenError, Origin, Transport};
-use transport_tcp::{ListenScope, TcpTransport};
+use transport_tcp::TcpTransport;
 
 use crate::support::{address_of, has_ipv6, listen, listen_within, localhost, port_of, tcp};
 

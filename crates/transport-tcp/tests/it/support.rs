@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use transport::network::ListenScope;
 use transport::testkit::certificates::TestServer;
 use transport::{Endpoint, HostPort, ListenError, Listener, Transport};
-use transport_tcp::{ListenScope, TcpTransport};
+use transport_tcp::TcpTransport;
 
 pub(crate) fn tcp(host: &str, port: u16) -> Endpoint {
     Endpoint::Tcp(HostPort::new(host, port))
