@@ -30,10 +30,13 @@ mod interop;
 mod lifecycle;
 mod lockouts;
 mod network;
+#[cfg(target_os = "linux")]
+mod other_machines;
 mod over_each_transport;
 mod peer;
 mod pty;
 mod python;
+mod recorder;
 mod recover;
 mod reload;
 mod revocation;
@@ -48,3 +51,4 @@ mod trust_file;
 mod unreachable;
 mod version;
 mod wait_ready;
+mod wrong_server;
