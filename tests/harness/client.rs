@@ -14,7 +14,8 @@ pub struct Client {
     account: Option<Account>,
     program: PathBuf,
     address: String,
-    root_certificate: PathBuf,
+    /// None on another machine, where that file is not.
+    root_certificate: Option<PathBuf>,
     /// Its home directory.
     pub home: PathBuf,
 }
@@ -36,17 +37,26 @@ impl Client {
     /// # Errors
     /// The home directory cannot be made.
     pub fn new(sandbox: &Sandbox, name: &str, account: Option<Account>, daemon: &Daemon) -> io::Result<Self> {
+        let client = Self::elsewhere(sandbox, name, daemon.address())?;
+        if let Some(account) = &account {
+            std::os::unix::fs::chown(&client.home, Some(account.uid), Some(account.gid))?;
+        }
+        Ok(Self { account, root_certificate: Some(daemon.root_certificate.clone()), ..client })
+    }
+
+    /// A client with a fresh home on another machine, from where the service has this address.
+    ///
+    /// # Errors
+    /// The home directory cannot be made.
+    pub fn elsewhere(sandbox: &Sandbox, name: &str, address: &str) -> io::Result<Self> {
         let home = sandbox.path(name);
         fs::create_dir_all(&home)?;
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700))?;
-        if let Some(account) = &account {
-            std::os::unix::fs::chown(&home, Some(account.uid), Some(account.gid))?;
-        }
         Ok(Self {
-            account,
+            account: None,
             program: sandbox.path("multipass"),
-            address: daemon.address().to_owned(),
-            root_certificate: daemon.root_certificate.clone(),
+            address: address.to_owned(),
+            root_certificate: None,
             home,
         })
     }
@@ -56,6 +66,12 @@ impl Client {
     pub fn at(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
         self
+    }
+
+    /// The list of the servers on other machines that it knows.
+    #[must_use]
+    pub fn known_servers(&self) -> PathBuf {
+        self.home.join(".local/share/multipass-client/known_servers")
     }
 
     /// The directory of its certificate and key.
@@ -85,9 +101,13 @@ impl Client {
             .current_dir("/")
             .env("HOME", &self.home)
             .env("MULTIPASS_SERVER_ADDRESS", &self.address)
-            .env("MULTIPASS_ROOT_CERT", &self.root_certificate)
+            .env_remove("MULTIPASS_ROOT_CERT")
+            .env_remove("MULTIPASS_FINGERPRINT")
             .env_remove("XDG_DATA_HOME")
             .env_remove("XDG_CONFIG_HOME");
+        if let Some(root) = &self.root_certificate {
+            command.env("MULTIPASS_ROOT_CERT", root);
+        }
         command
     }
 

@@ -54,6 +54,25 @@ fn version_is_told() {
 }
 
 #[test]
+fn the_fingerprint_is_told_that_clients_elsewhere_compare() {
+    let service = Service::start();
+    let storage = service.daemon.data.parent().expect("a directory");
+    let mut command = Command::new(service.sandbox.path("multipassd"));
+    let told =
+        Outcome::of(command.arg("fingerprint").env("MULTIPASS_STORAGE", storage), "").expect("it runs");
+    let text = std::fs::read(&service.daemon.root_certificate).expect("a root certificate");
+    let root = transport::tls::RootCertificate::from_pem(&text).expect("a root certificate");
+    told.prints(&format!("{}\n", root.fingerprint()));
+    let logged = format!("by the fingerprint {}", root.fingerprint());
+    assert!(service.daemon.logged().contains(&logged), "{}", service.daemon.logged());
+
+    // Where no daemon has run, there is none; and none is begun.
+    let sandbox = Sandbox::of_this_build().expect("a sandbox");
+    multipassd(&sandbox, &["fingerprint"]).fails(1, "", &["no root certificate", "MULTIPASS_STORAGE"]);
+    assert!(!sandbox.path("storage").exists(), "nothing was begun");
+}
+
+#[test]
 fn mistakes_exit_1_with_a_message() {
     let sandbox = Sandbox::of_this_build().expect("a sandbox");
     for (arguments, part) in [

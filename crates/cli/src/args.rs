@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use transport::tls::RootFingerprint;
 
 use crate::error::Error;
 use crate::help;
@@ -49,9 +50,21 @@ pub(crate) struct Cli {
         value_name = "file",
         help = "Root certificate of the service, for one that is not the system's. The environment \
                 variable MULTIPASS_ROOT_CERT does the same; MULTIPASS_SERVER_ADDRESS tells where such a \
-                service listens, as unix:/path."
+                service listens, as unix:/path or host:port."
     )]
     pub(crate) root_cert: Option<PathBuf>,
+
+    /// The fingerprint of the root of a service that is not the system's.
+    #[arg(
+        long,
+        global = true,
+        value_name = "digits",
+        conflicts_with = "root_cert",
+        help = "Fingerprint of the service's root, for a service on another machine, where `multipassd \
+                fingerprint` prints it. It is remembered for the address; MULTIPASS_FINGERPRINT does the same \
+                for as long as it is set."
+    )]
+    pub(crate) fingerprint: Option<RootFingerprint>,
 
     /// Only print the client's version.
     #[arg(long, action = ArgAction::SetTrue, help = "Displays the version of this client")]
@@ -371,6 +384,8 @@ mod tests {
             ("clients add", "--self|--cert <file>|--user <name>", "multipass help clients`"),
             ("clients add --self --user a", "cannot be used with", "multipass help clients`"),
             ("clients revoke", "<client>", "multipass help clients`"),
+            ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
+            ("--root-cert x list --fingerprint y", "", "multipass help list`"),
         ] {
             let error = parsed(line).expect_err(line);
             assert_eq!(error.exit_code(), 1, "{line}");

@@ -1,10 +1,11 @@
-//! What a command runs with: the service's address, the root certificate to trust, the verbosity.
+//! What a command runs with: the service's address, the root to trust, the verbosity.
 
 use std::env;
 use std::path::PathBuf;
 
 use tokio_util::task::TaskTracker;
 use transport::Endpoint;
+use transport::tls::RootFingerprint;
 
 use crate::args::Cli;
 use crate::error::Error;
@@ -14,6 +15,8 @@ use crate::{output, transports};
 pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
 /// Names the root certificate's file, if it is not the system's.
 pub(crate) const ROOT_CERTIFICATE_VARIABLE: &str = "MULTIPASS_ROOT_CERT";
+/// Names the fingerprint of the root, of a service on another machine.
+pub(crate) const FINGERPRINT_VARIABLE: &str = "MULTIPASS_FINGERPRINT";
 
 /// The highest verbosity there is: trace.
 const MAX_VERBOSITY: u8 = 4;
@@ -25,11 +28,31 @@ const TELLING_VERBOSITY: u8 = 2;
 pub(crate) struct Context {
     /// The address as the environment has it.
     address: Option<String>,
-    /// The file with the service's root certificate.
-    pub(crate) root_certificate: PathBuf,
+    /// What the command line says of the service's root; the environment if that says nothing.
+    root: Option<NamedRoot>,
+    /// The root certificate's file as the environment has it.
+    root_certificate: Option<PathBuf>,
+    /// The fingerprint as the environment has it.
+    fingerprint: Option<String>,
     verbosity: u8,
     /// Services that are being told that this client goes.
     leaving: TaskTracker,
+}
+
+/// How the user names the root by which the service is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NamedRoot {
+    /// Not at all: it is the one that is usual for the address.
+    Usual,
+    /// By its certificate's file.
+    Certificate(PathBuf),
+    /// By its fingerprint.
+    Fingerprint {
+        /// The fingerprint.
+        fingerprint: RootFingerprint,
+        /// Whether it was written for this command.
+        on_command_line: bool,
+    },
 }
 
 impl Context {
@@ -38,11 +61,15 @@ impl Context {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
             address: variable(ADDRESS_VARIABLE).map(|address| address.to_string_lossy().into_owned()),
-            root_certificate: cli
-                .root_cert
-                .clone()
-                .or_else(|| variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from))
-                .unwrap_or_else(transport::system_root_certificate),
+            root: match (&cli.root_cert, cli.fingerprint) {
+                (Some(file), _) => Some(NamedRoot::Certificate(file.clone())),
+                (None, Some(fingerprint)) => {
+                    Some(NamedRoot::Fingerprint { fingerprint, on_command_line: true })
+                }
+                (None, None) => None,
+            },
+            root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
+            fingerprint: variable(FINGERPRINT_VARIABLE).map(|digits| digits.to_string_lossy().into_owned()),
             verbosity: cli.verbose.min(MAX_VERBOSITY),
             leaving: TaskTracker::new(),
         }
@@ -56,6 +83,28 @@ impl Context {
         match &self.address {
             Some(address) => address.parse().map_err(Error::Address),
             None => Ok(transports::default_endpoint()),
+        }
+    }
+
+    /// How the user names the service's root.
+    ///
+    /// # Errors
+    /// The environment names it in two ways, or its fingerprint is malformed.
+    pub(crate) fn named_root(&self) -> Result<NamedRoot, Error> {
+        if let Some(root) = &self.root {
+            return Ok(root.clone());
+        }
+        match (&self.root_certificate, &self.fingerprint) {
+            (None, None) => Ok(NamedRoot::Usual),
+            (Some(file), None) => Ok(NamedRoot::Certificate(file.clone())),
+            (None, Some(digits)) => digits
+                .parse()
+                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, on_command_line: false })
+                .map_err(Error::Fingerprint),
+            (Some(_), Some(_)) => Err(Error::usage(
+                format!("both {ROOT_CERTIFICATE_VARIABLE} and {FINGERPRINT_VARIABLE} are set"),
+                Some("Unset one of them, or name the root with --fingerprint or --root-cert.".to_owned()),
+            )),
         }
     }
 
@@ -85,11 +134,56 @@ impl Context {
     /// Settings for a test.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
+        Self { root: Some(NamedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
+    }
+
+    /// Settings for a test of a service whose root has that fingerprint.
+    #[cfg(all(test, unix, feature = "unix"))]
+    pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
+        let root = NamedRoot::Fingerprint { fingerprint, on_command_line: false };
+        Self { root: Some(root), ..Self::with_address(address) }
+    }
+
+    #[cfg(test)]
+    fn with_address(address: &str) -> Self {
         Self {
             address: Some(address.to_owned()),
-            root_certificate,
+            root: None,
+            root_certificate: None,
+            fingerprint: None,
             verbosity: 0,
             leaving: TaskTracker::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_named_in_one_way() {
+        let digits = "1".repeat(64);
+        let fingerprint = digits.parse().expect("a fingerprint");
+        let file = || Some(PathBuf::from("/root.pem"));
+        let by_fingerprint = |on_command_line| NamedRoot::Fingerprint { fingerprint, on_command_line };
+        let by_file = NamedRoot::Certificate("/root.pem".into());
+        for (root, root_certificate, variable, expected) in [
+            (None, None, None, Some(NamedRoot::Usual)),
+            (None, file(), None, Some(by_file.clone())),
+            (None, None, Some(digits.as_str()), Some(by_fingerprint(false))),
+            (None, None, Some("1234"), None),
+            (None, file(), Some(&digits), None),
+            (Some(by_fingerprint(true)), file(), None, Some(by_fingerprint(true))),
+            (Some(by_file.clone()), None, Some("1234"), Some(by_file.clone())),
+        ] {
+            let fingerprint = variable.map(str::to_owned);
+            let context = Context { root, root_certificate, fingerprint, ..Context::with_address("") };
+            match (context.named_root(), expected) {
+                (Ok(found), Some(expected)) => assert_eq!(found, expected),
+                (Err(error), None) => assert!(error.message().contains(FINGERPRINT_VARIABLE), "{error}"),
+                (found, expected) => panic!("{found:?}, {expected:?}"),
+            }
         }
     }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use thiserror::Error as ThisError;
 use tonic::{Code, Status};
-use transport::tls::RootCertificateError;
+use transport::tls::{NotARootFingerprint, RootCertificateError};
 use transport::{ConnectError, Endpoint, EndpointError};
 
-use crate::context::{ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
 use crate::identity::IdentityFault;
 use crate::platform::Denial;
+use crate::server_trust::ServerTrustFault;
 use crate::transports;
 
 /// The command line is at fault.
@@ -36,6 +37,9 @@ pub(crate) enum Error {
     /// The address in the environment is malformed.
     #[error("{ADDRESS_VARIABLE} is not an address")]
     Address(#[source] EndpointError),
+    /// The fingerprint in the environment is malformed.
+    #[error("{FINGERPRINT_VARIABLE} is not a fingerprint")]
+    Fingerprint(#[source] NotARootFingerprint),
     /// No transport for this kind of address in this build.
     #[error("cannot connect to {0}: this client was built without the feature '{scheme}'", scheme = .0.scheme())]
     NoTransport(Endpoint),
@@ -114,6 +118,9 @@ pub(crate) enum Error {
         /// What was found wrong.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// A service that this user does not trust, or does not trust any more.
+    #[error(transparent)]
+    ServerTrust(Box<ServerTrustFault>),
     /// This client's own certificate or key.
     #[error(transparent)]
     Identity(#[from] IdentityFault),
@@ -165,6 +172,12 @@ pub(crate) enum Error {
     /// A signal asked the client to end.
     #[error("interrupted")]
     Signal(u8),
+}
+
+impl From<ServerTrustFault> for Error {
+    fn from(fault: ServerTrustFault) -> Self {
+        Self::ServerTrust(Box::new(fault))
+    }
 }
 
 impl Error {
@@ -224,6 +237,7 @@ impl Error {
                 next.clone()
             }
             Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
+            Self::Fingerprint(_) => Some(format!("Correct or unset {FINGERPRINT_VARIABLE}.")),
             Self::NoTransport(_) => Some(format!(
                 "It has {}. Set {ADDRESS_VARIABLE} to such an address, or use a build with the feature.",
                 transports::BUILT_IN.join(" and ")
@@ -252,6 +266,7 @@ impl Error {
                  {ROOT_CERTIFICATE_VARIABLE}. A service on this machine that was set up anew writes the file \
                  again when it restarts."
             )),
+            Self::ServerTrust(fault) => Some(fault.next_step()),
             Self::Identity(fault) => Some(fault.next_step()),
             Self::Refused(status) => after_refusal(status),
             Self::Lost(_) => {

@@ -3,11 +3,10 @@
 //! The files are shared with every other client of the user, the stock ones included. A pair that is there is
 //! never replaced, whatever its age, kind of key or X.509 version: the service knows the user by it.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -17,7 +16,7 @@ use thiserror::Error;
 use transport::tls::{Identity, IdentityError};
 use zeroize::Zeroizing;
 
-use crate::{output, platform};
+use crate::{output, platform, private_files};
 
 const CERTIFICATE_FILE: &str = "multipass_cert.pem";
 const KEY_FILE: &str = "multipass_cert_key.pem";
@@ -25,9 +24,6 @@ const LOCK_FILE: &str = ".multipass_cert.lock";
 
 /// Larger files hold no certificate or key.
 const MAX_FILE_SIZE: u64 = 64 * 1024;
-/// How long another client may take to make the identity; it needs milliseconds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(10);
-const LOCK_PAUSE: Duration = Duration::from_millis(5);
 /// A year, as the stock client's. The service does not enforce it.
 const LIFETIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -163,7 +159,7 @@ impl IdentityStore {
         if !self.own {
             return Err(IdentityFault::NotOwn(self.directory.clone()));
         }
-        create_private_directory(&self.directory)
+        private_files::create_directory(&self.directory)
             .map_err(IdentityFault::io("create the directory", &self.directory))?;
         let _held = self.lock()?;
         // Another client may have finished, or have been between its two files, when we looked above.
@@ -224,16 +220,9 @@ impl IdentityStore {
     /// Excludes other clients that are about to create the identity, until the file is dropped.
     fn lock(&self) -> Result<File, IdentityFault> {
         let path = self.directory.join(LOCK_FILE);
-        let file = private_options().open(&path).map_err(IdentityFault::io("create", &path))?;
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(source)) => return Err(IdentityFault::io("lock", &path)(source)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::WouldBlock) => return Err(IdentityFault::Locked(path)),
-            }
-        }
+        private_files::lock(&path)
+            .map_err(IdentityFault::io("lock", &path))?
+            .ok_or(IdentityFault::Locked(path))
     }
 
     /// The content of one of the files, or `None` if it is not there.
@@ -254,21 +243,10 @@ impl IdentityStore {
         Ok(Some(content))
     }
 
-    /// Puts a file in place as a whole, readable by its owner only from the moment it exists.
+    /// Puts a file in place.
     fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityFault> {
-        let path = self.directory.join(name);
-        let write = || {
-            // tempfile creates with mode 0600.
-            let new = tempfile::Builder::new().prefix(".multipass_cert.").tempfile_in(&self.directory)?;
-            // Removed when it is dropped, unless it was renamed.
-            let (mut file, mut new) = new.into_parts();
-            file.write_all(content)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            new.disable_cleanup(true);
-            sync_directory(&self.directory)
-        };
-        write().map_err(IdentityFault::io("write", &path))
+        private_files::replace(&self.directory, name, content)
+            .map_err(IdentityFault::io("write", &self.directory.join(name)))
     }
 }
 
@@ -303,41 +281,14 @@ fn keep_private(file: &File, path: &Path) {
     }
 }
 
-/// Makes a directory, with those above it, so that it survives a power cut: the service may soon know the user by
-/// what is in it. Also one that is there, for whoever made it may have been killed before that.
-fn create_private_directory(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    if let Some(above) = above.filter(|above| !above.is_dir()) {
-        create_private_directory(above)?;
-    }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        result => result?,
-    }
-    above.map_or(Ok(()), sync_directory)
-}
-
-fn private_options() -> fs::OpenOptions {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes a rename durable. Only Unix has directories that can be synchronised.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod power_cut;
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, TryLockError};
+    use std::thread;
+
     use transport::testkit::certificates::Kind;
 
     use super::*;
@@ -424,7 +375,7 @@ mod tests {
     fn identities_of_every_kind_and_age_are_used_as_they_are() {
         for kind in Kind::ALL {
             let (fixture, stock) = (fixture(), kind.generate());
-            create_private_directory(&fixture.store.directory).expect("created");
+            private_files::create_directory(&fixture.store.directory).expect("created");
             fs::write(fixture.path(CERTIFICATE_FILE), stock.certificate_pem()).expect("written");
             fs::write(fixture.path(KEY_FILE), stock.key_pem()).expect("written");
             fixture.store.load_or_create().unwrap_or_else(|fault| panic!("{kind:?}: {fault}"));
@@ -526,9 +477,9 @@ mod tests {
     #[test]
     fn a_held_lock_is_told_by_name() {
         let fixture = fixture();
-        create_private_directory(&fixture.store.directory).expect("created");
+        private_files::create_directory(&fixture.store.directory).expect("created");
         let held = fixture.store.lock().expect("locked");
-        let second = private_options().open(fixture.path(LOCK_FILE)).expect("opened");
+        let second = private_files::lock_options().open(fixture.path(LOCK_FILE)).expect("opened");
         assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
         drop(held);
         second.try_lock().expect("free again");

@@ -11,6 +11,11 @@ pub(crate) fn identity_directory() -> Option<PathBuf> {
     Some(data_directory(|name| env::var_os(name))?.join("multipass-client-certificate"))
 }
 
+/// The directory of what this client alone keeps for the user. `None` as for [`identity_directory`].
+pub(crate) fn own_directory() -> Option<PathBuf> {
+    Some(data_directory(|name| env::var_os(name))?.join("multipass-client"))
+}
+
 /// What has to be set in the environment for [`identity_directory`] to be known.
 pub(crate) const HOME_VARIABLE: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "HOME" };
 
@@ -76,8 +81,8 @@ impl Denial {
 pub(crate) use account::{Account, go_on_as, is_own, is_root};
 #[cfg(unix)]
 pub(crate) use unix::{
-    EchoOff, explain_denial, interrupted, keep_memory_private, open_without_waiting, tighten,
-    unbuffered_stdin,
+    EchoOff, explain_denial, interrupted, keep_memory_private, open_without_waiting, others_may_change,
+    tighten, unbuffered_stdin,
 };
 
 #[cfg(unix)]
@@ -88,7 +93,7 @@ mod unix;
 #[cfg(windows)]
 pub(crate) use windows::{
     Account, EchoOff, explain_denial, go_on_as, interrupted, is_own, is_root, keep_memory_private,
-    open_without_waiting, tighten, unbuffered_stdin,
+    open_without_waiting, others_may_change, tighten, unbuffered_stdin,
 };
 
 #[cfg(windows)]

@@ -85,6 +85,21 @@ pub(crate) fn somebody_answers() -> bool {
     io::stdin().is_terminal()
 }
 
+/// Whether somebody is there who reads a question and types the answer.
+pub(crate) fn somebody_sees_and_answers() -> bool {
+    somebody_answers() && io::stderr().is_terminal()
+}
+
+/// Asks on a terminal for the whole word, as nobody types it by accident; anything else is a no.
+///
+/// # Errors
+/// The answer is no text.
+pub(crate) async fn confirm_in_full(question: &str) -> Result<bool, Error> {
+    output::ask(&format!("{question} [yes/no] "));
+    let answer = read_line().await.map_err(Error::Input)?;
+    Ok(answer.is_some_and(|answer| answer.trim().eq_ignore_ascii_case("yes")))
+}
+
 /// Asks on a terminal for a yes; anything else is a no.
 ///
 /// # Errors

@@ -1,9 +1,6 @@
 //! One connection to the service, and calls over it.
 
-use std::fs::File;
 use std::future::Future;
-use std::io::{self, Read};
-use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
@@ -16,18 +13,17 @@ use rpc::rpc_client::RpcClient;
 use rpc::trust::trust_client::TrustClient;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
+use transport::tls::{ClientTls, Identity};
 use transport::{ConnectError, Connection, Endpoint, Transport};
 
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
+use crate::server_trust::{ServerTrust, Unknown};
 use crate::{output, platform, transports};
 
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// Larger files hold no root certificate.
-const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
@@ -54,7 +50,7 @@ impl Service {
     /// # Errors
     /// There is no trust in the service, no identity, or no service.
     pub(crate) async fn connect(context: &Context) -> Result<Self, Error> {
-        let target = Target::find(context)?;
+        let target = Target::find(context, Unknown::Ask).await?;
         let store = IdentityStore::of_user()?;
         context.note(|| format!("using the client certificate in {}", store.directory().display()));
         target.connect(context, Some(store.load_or_create()?)).await
@@ -77,15 +73,26 @@ impl Service {
                 None
             }
         });
-        Target::find(context)?.connect(context, identity).await
+        Target::find(context, Unknown::Ask).await?.connect(context, identity).await
     }
 
-    /// Connects as `identity`.
+    /// Connects as `identity`, asking the user nothing.
     ///
     /// # Errors
     /// There is no trust in the service, or no service.
     pub(crate) async fn connect_as(context: &Context, identity: Identity) -> Result<Self, Error> {
-        Target::find(context)?.connect(context, Some(identity)).await
+        Target::find(context, Unknown::Refuse).await?.connect(context, Some(identity)).await
+    }
+
+    /// Has a service on another machine prove itself, before the user is asked for a secret that is meant for it.
+    ///
+    /// # Errors
+    /// There is no trust in the service, or no service.
+    pub(crate) async fn verify(context: &Context) -> Result<(), Error> {
+        if context.endpoint()?.is_on_this_machine() {
+            return Ok(());
+        }
+        Target::find(context, Unknown::Ask).await?.connect(context, None).await.map(drop)
     }
 
     /// The verbosity that requests carry.
@@ -177,26 +184,27 @@ impl Reply for rpc::SetReply {
 struct Target {
     endpoint: Endpoint,
     transport: Box<dyn Transport>,
-    root: RootCertificate,
+    trust: ServerTrust,
 }
 
 impl Target {
-    fn find(context: &Context) -> Result<Self, Error> {
+    async fn find(context: &Context, unknown: Unknown) -> Result<Self, Error> {
         let endpoint = context.endpoint()?;
         let transport = transports::reaching(&endpoint)?;
-        let root = load_root_certificate(context, &endpoint)?;
-        Ok(Self { endpoint, transport, root })
+        let trust = ServerTrust::find(context, &endpoint, &*transport, unknown).await?;
+        Ok(Self { endpoint, transport, trust })
     }
 
     async fn connect(self, context: &Context, identity: Option<Identity>) -> Result<Service, Error> {
-        let Self { endpoint, transport, root } = self;
-        let dates = if endpoint.is_on_this_machine() { Dates::DoNotCount } else { Dates::Count };
+        let Self { endpoint, transport, trust } = self;
         let certificate = identity.as_ref().map(|identity| identity.certificate().to_vec());
-        let tls = ClientTls::new(root, dates, identity).map_err(|source| Error::Tls(source.into()))?;
+        let tls = ClientTls::new(trust.pin.clone(), trust.dates, identity)
+            .map_err(|source| Error::Tls(source.into()))?;
         context.note(|| format!("connecting to {endpoint}"));
-        let fault = |error| connect_error(error, &endpoint, context);
+        let fault = |error| trust.explain(error, &endpoint);
         let connecting = async {
             let mut connection = transport.dial(&endpoint, tls).await.map_err(fault)?;
+            trust.is_proven_at(&endpoint);
             let stream = connection.open_stream().await.map_err(fault)?;
             let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
                 .await
@@ -213,10 +221,21 @@ impl Target {
                 connection: Some(connection),
             })
         };
-        tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
-            Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT })
-        })
+        in_time(&endpoint, connecting).await
     }
+}
+
+/// What comes of an attempt to reach `endpoint`, unless that takes too long.
+///
+/// # Errors
+/// Its own, or that it took too long.
+pub(crate) async fn in_time<T>(
+    endpoint: &Endpoint,
+    connecting: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::time::timeout(CONNECT_LIMIT, connecting)
+        .await
+        .unwrap_or_else(|_| Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT }))
 }
 
 /// Whether the service at this address learns from the system who connects: then root needs no certificate.
@@ -224,7 +243,8 @@ pub(crate) fn is_known_by_its_user(endpoint: &Endpoint) -> bool {
     matches!(endpoint, Endpoint::Unix(_))
 }
 
-fn connect_error(error: ConnectError, endpoint: &Endpoint, context: &Context) -> Error {
+/// What it means to the user that no service was reached at `endpoint`, or none that speaks as one does.
+pub(crate) fn unreached(error: ConnectError, endpoint: &Endpoint) -> Error {
     match error {
         ConnectError::NotListening { endpoint, source } => Error::NoService { endpoint, source },
         ConnectError::PermissionDenied { endpoint, .. } => {
@@ -234,37 +254,8 @@ fn connect_error(error: ConnectError, endpoint: &Endpoint, context: &Context) ->
             };
             Error::SocketDenied { endpoint, denial }
         }
-        ConnectError::ServerUntrusted(fault) => Error::ServerUntrusted {
-            endpoint: endpoint.clone(),
-            root: context.root_certificate.clone(),
-            source: fault.into(),
-        },
         source => Error::Connect { endpoint: endpoint.clone(), source },
     }
-}
-
-fn load_root_certificate(context: &Context, endpoint: &Endpoint) -> Result<RootCertificate, Error> {
-    let path = &context.root_certificate;
-    context.note(|| format!("trusting the root certificate {}", path.display()));
-    match read_bounded(path) {
-        Ok(text) => RootCertificate::from_pem(&text)
-            .map_err(|source| Error::RootCertificateInvalid { path: path.clone(), source }),
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(match endpoint {
-            // A service that has never run has left neither: that it does not run is then what the user
-            // needs to hear.
-            Endpoint::Unix(socket) if !socket.exists() => {
-                Error::NoService { endpoint: endpoint.clone(), source }
-            }
-            _ => Error::RootCertificateMissing { path: path.clone() },
-        }),
-        Err(source) => Err(Error::RootCertificateUnreadable { path: path.clone(), source }),
-    }
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(MAX_ROOT_CERTIFICATE).read_to_end(&mut content)?;
-    Ok(content)
 }
 
 /// hyper's HTTP/2 sender as the service that the generated client wants.
@@ -299,6 +290,7 @@ mod tests {
     use transport::Stream;
     use transport::testkit::certificates::{TestIdentity, TestServer};
     use transport::testkit::run;
+    use transport::tls::ServerTls;
     use transport_unix::UnixTransport;
 
     use super::*;
@@ -325,8 +317,12 @@ mod tests {
             fs::write(self.path("root.pem"), root).expect("written");
         }
 
+        fn address(&self) -> String {
+            format!("unix:{}", self.path("socket").display())
+        }
+
         fn context(&self) -> Context {
-            Context::at(&format!("unix:{}", self.path("socket").display()), self.path("root.pem"))
+            Context::at(&self.address(), self.path("root.pem"))
         }
 
         async fn connect(&self) -> Result<Service, Error> {
@@ -345,9 +341,16 @@ mod tests {
             &self,
             answer: impl FnOnce(Stream) -> F + Send + 'static,
         ) {
+            self.serve_as(self.server.tls(), answer).await;
+        }
+
+        async fn serve_as<F: Future<Output = ()> + Send>(
+            &self,
+            tls: ServerTls,
+            answer: impl FnOnce(Stream) -> F + Send + 'static,
+        ) {
             let endpoint = self.context().endpoint().expect("an address");
-            let mut listener =
-                UnixTransport::default().listen(&endpoint, self.server.tls()).await.expect("listening");
+            let mut listener = UnixTransport::default().listen(&endpoint, tls).await.expect("listening");
             tokio::spawn(async move {
                 let incoming = listener.accept().await.expect("a client");
                 if let Ok(mut connection) = incoming.handshake().await {
@@ -385,6 +388,43 @@ mod tests {
             let error = place.refusal().await;
             assert!(error.message().contains("root.pem"), "{}", error.message());
             assert!(matches!(error, Error::ServerUntrusted { .. }));
+        });
+    }
+
+    #[test]
+    fn a_service_is_known_by_the_fingerprint_of_the_root_that_it_presents() {
+        run(async {
+            let another = TestServer::generate().root().fingerprint();
+            for (is_pinned, presents_root, refusal) in [
+                (true, true, None),
+                (false, true, Some(("another root", "multipassd fingerprint"))),
+                (true, false, Some(("no root", "--root-cert"))),
+            ] {
+                let place = Place::new();
+                let own = place.server.root().fingerprint();
+                let alone = ServerTls::new(place.server.identity().identity()).expect("TLS");
+                let presents = if presents_root { place.server.tls() } else { alone };
+                place.serve_as(presents, |_| async {}).await;
+                let pinned = if is_pinned { own } else { another };
+                let context = Context::pinned_at(&place.address(), pinned);
+                let connected = Service::connect_as(&context, TestIdentity::client().identity()).await;
+                match (connected, refusal) {
+                    (Ok(_), None) => {}
+                    (Err(error @ Error::ServerTrust(_)), Some((message, next))) => {
+                        assert!(error.message().contains(message), "{}", error.message());
+                        for fingerprint in [own, another].map(|fingerprint| fingerprint.to_string()) {
+                            assert_eq!(
+                                error.message().contains(&fingerprint),
+                                !is_pinned,
+                                "{}",
+                                error.message()
+                            );
+                        }
+                        assert!(error.next_step().expect("a step").contains(next), "{:?}", error.next_step());
+                    }
+                    (connected, _) => panic!("{:?}", connected.err()),
+                }
+            }
         });
     }
 

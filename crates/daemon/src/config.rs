@@ -55,6 +55,12 @@ pub enum Command {
     /// the same.
     Recover(Recover),
 
+    /// Print the fingerprint by which clients on other machines know this service
+    ///
+    /// It is what such a client shows when it meets the service for the first time, and what it takes with
+    /// 'multipass --fingerprint': SHA-256 of the root certificate's public key.
+    Fingerprint,
+
     /// Make the client of the user who installs the service its first one; for installers, as administrator
     ///
     /// The user is the one named, or who runs the installer by sudo or pkexec. Their client is made if there is

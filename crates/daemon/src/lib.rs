@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod config;
+pub mod fingerprint;
 // Without Unix sockets there is nothing to guard.
 #[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;

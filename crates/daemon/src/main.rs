@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
-use daemon::{installer, logging, recover, run};
+use daemon::{fingerprint, installer, logging, recover, run};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -16,13 +16,13 @@ fn main() -> ExitCode {
             return if message.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
         }
     };
-    if let Some(Command::Recover(what)) = &arguments.command {
+    if let Some(command) = &arguments.command {
         logging::start(Logger::Stderr, Verbosity::Warning);
-        return report(recover::recover(what).map(Some));
-    }
-    if let Some(Command::EnrollInstaller(whom)) = &arguments.command {
-        logging::start(Logger::Stderr, Verbosity::Warning);
-        return report(installer::enroll(whom).map(Some));
+        return match command {
+            Command::Recover(what) => report(recover::recover(what).map(Some)),
+            Command::EnrollInstaller(whom) => report(installer::enroll(whom).map(Some)),
+            Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
+        };
     }
     let settings = match arguments.settings() {
         Ok(settings) => settings,

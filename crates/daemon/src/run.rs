@@ -166,6 +166,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
             published.display()
         );
     }
+    if let Some(fingerprint) = server_identity::root_fingerprint(&data)? {
+        tracing::info!("clients on other machines know this daemon by the fingerprint {fingerprint}");
+    }
     let tls = ServerTls::new(identity)?;
 
     let addresses = match settings.address.as_slice() {

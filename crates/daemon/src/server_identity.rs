@@ -15,7 +15,10 @@ use rcgen::{
     KeyUsagePurpose, PublicKeyData,
 };
 use thiserror::Error;
-use transport::tls::{Identity, IdentityError, ROOT_NAME, SERVER_NAME, ServerTls};
+use transport::tls::{
+    Identity, IdentityError, ROOT_NAME, RootCertificate, RootCertificateError, RootFingerprint, SERVER_NAME,
+    ServerTls,
+};
 use x509_parser::extensions::GeneralName;
 use zeroize::Zeroizing;
 
@@ -30,6 +33,8 @@ const SERVER_LIFE: Duration = DAY.saturating_mul(825);
 /// Certificates begin a day early, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = DAY;
 
+/// The daemon's private copy of its root certificate.
+const ROOT_FILE: &str = "localhost_root.pem";
 /// The most that is read of a key or certificate, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 /// PEM as everything else here writes it, on every system.
@@ -79,6 +84,9 @@ pub enum ServerIdentityError {
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
+    /// The root certificate is none that a client could trust.
+    #[error("the root certificate cannot be used")]
+    Root(#[from] RootCertificateError),
     /// A new certificate and key do not work together.
     #[error("the new server certificate cannot be used")]
     Identity(#[from] IdentityError),
@@ -100,9 +108,23 @@ pub fn load_or_create(
         .and_then(|()| durable::clear_leftovers(&directory))
         .map_err(|e| write_error(&directory, e))?;
     let root_key = root_key(&directory.join("localhost_root_key.pem"), published)?;
-    let root = root_certificate(&directory.join("localhost_root.pem"), published, &root_key, now)?;
+    let root = root_certificate(&directory.join(ROOT_FILE), published, &root_key, now)?;
     publish(&root, published)?;
-    server_identity(&directory, &root, &root_key, now)
+    let identity = server_identity(&directory, &root, &root_key, now)?;
+    Ok(identity.followed_by(&RootCertificate::from_pem(root.as_bytes())?))
+}
+
+/// The fingerprint by which clients on other machines know the daemon whose files are in `data`; `None` if no
+/// daemon has run there yet. *Blocking*.
+///
+/// It is taken from the daemon's private copy of the root certificate: the published one may lie where others can
+/// replace it.
+///
+/// # Errors
+/// The root certificate cannot be read, or is none.
+pub fn root_fingerprint(data: &Path) -> Result<Option<RootFingerprint>, ServerIdentityError> {
+    let Some(text) = read(&data.join("certificates").join(ROOT_FILE))? else { return Ok(None) };
+    Ok(Some(RootCertificate::from_pem(text.as_bytes())?.fingerprint()))
 }
 
 /// Looks after the certificates of a daemon that runs: every `interval`, and on each hangup, whatever is

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, EndpointConfig, ServerConfig, TransportConfig, VarInt};
-use transport::tls::{ClientTls, ServerTls};
+use transport::tls::{ClientTls, ServerTls, Verdict};
 
 /// QUIC version 1 (RFC 9000), and no draft of it.
 const VERSIONS: [u32; 1] = [1];
@@ -45,12 +45,13 @@ pub(crate) fn server(tls: &ServerTls) -> Result<ServerConfig, NoInitialCipherSui
     Ok(config)
 }
 
-pub(crate) fn client(tls: &ClientTls) -> Result<ClientConfig, NoInitialCipherSuite> {
-    let crypto = QuicClientConfig::try_from(tls.for_quic())?;
+pub(crate) fn client(tls: &ClientTls) -> Result<(ClientConfig, Verdict), NoInitialCipherSuite> {
+    let (crypto, verdict) = tls.for_quic();
+    let crypto = QuicClientConfig::try_from(crypto)?;
     let mut config = ClientConfig::new(Arc::new(crypto));
     // The service opens no streams.
     config.transport_config(transport(0));
-    Ok(config)
+    Ok((config, verdict))
 }
 
 /// For a side whose peer may have `streams` open.

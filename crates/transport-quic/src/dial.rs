@@ -10,7 +10,7 @@ use quinn::{ClientConfig, TokioRuntime};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep};
 use transport::network::resolve;
-use transport::tls::{ClientTls, SERVER_NAME};
+use transport::tls::{ClientTls, SERVER_NAME, Verdict};
 use transport::{ConnectError, Connection, Endpoint, HostPort, LiveConnections, Origin};
 
 use crate::connection::QuicConnection;
@@ -28,7 +28,8 @@ const MAX_ADDRESSES: usize = 4;
 /// nothing listens.
 pub(crate) async fn dial(host_port: &HostPort, tls: &ClientTls) -> Result<Box<dyn Connection>, ConnectError> {
     let endpoint = Endpoint::Quic(host_port.clone());
-    let config = config::client(tls).map_err(|error| ConnectError::Handshake(io::Error::other(error)))?;
+    let (config, verdict) =
+        config::client(tls).map_err(|error| ConnectError::Handshake(io::Error::other(error)))?;
     let deadline = Instant::now() + LIMIT;
     let mut addresses = resolve(host_port)
         .await
@@ -42,7 +43,7 @@ pub(crate) async fn dial(host_port: &HostPort, tls: &ClientTls) -> Result<Box<dy
         let share = deadline.saturating_duration_since(Instant::now()) / tries;
         rest = others;
         let answered = tokio::select! {
-            connected = connect(*address, config.clone(), &endpoint) => return connected,
+            connected = connect(*address, config.clone(), &verdict, &endpoint) => return connected,
             error = unreachable(*address) => Some(error),
             () = sleep(share) => None,
         };
@@ -61,6 +62,7 @@ pub(crate) async fn dial(host_port: &HostPort, tls: &ClientTls) -> Result<Box<dy
 async fn connect(
     address: SocketAddr,
     config: ClientConfig,
+    verdict: &Verdict,
     endpoint: &Endpoint,
 ) -> Result<Box<dyn Connection>, ConnectError> {
     let unreachable = |source| ConnectError::Unreachable { endpoint: endpoint.clone(), source };
@@ -70,7 +72,7 @@ async fn connect(
         .map_err(unreachable)?
         .connect_with(config, address, SERVER_NAME)
         .map_err(|error| unreachable(io::Error::other(error)))?;
-    let connection = connecting.await.map_err(|error| refusal::explain(error, endpoint))?;
+    let connection = connecting.await.map_err(|error| refusal::explain(error, verdict, endpoint))?;
     // A client counts its connections for nobody.
     let live = LiveConnections::default().enter();
     Ok(Box::new(QuicConnection::new(connection, Origin::Remote(address), live)))

@@ -1,7 +1,6 @@
 //! TLS over one byte stream a connection: what the Unix and TCP transports share.
 
 use async_trait::async_trait;
-use tokio_rustls::rustls;
 
 use crate::stream::{Cuttable, Live};
 use crate::tls::{ClientTls, ServerTls};
@@ -70,12 +69,8 @@ impl ByteStreamConnection {
         tls: &ClientTls,
     ) -> Result<Box<dyn Connection>, ConnectError> {
         let stream = tls.connect(stream).await.map_err(|error| {
-            match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                Some(fault @ rustls::Error::InvalidCertificate(_)) => {
-                    ConnectError::ServerUntrusted(fault.clone())
-                }
-                _ => ConnectError::Handshake(error),
-            }
+            let fault = error.get_ref().and_then(|inner| inner.downcast_ref());
+            fault.and_then(ConnectError::of_server_certificate).unwrap_or(ConnectError::Handshake(error))
         })?;
         let certificate = ProvenCertificate::of_session(stream.get_ref().1);
         // A client counts its connections for nobody.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::Endpoint;
+use crate::tls::{TlsError, Unpinned};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
@@ -147,11 +148,26 @@ pub enum ConnectError {
     },
     /// The server's certificate does not lead to the root certificate that this client trusts.
     #[error("the server's certificate is not trusted")]
-    ServerUntrusted(#[source] tokio_rustls::rustls::Error),
+    ServerUntrusted(#[source] TlsError),
+    /// The server is not the one that the pinned fingerprint names, or none was pinned yet.
+    #[error(transparent)]
+    ServerUnpinned(Unpinned),
     /// The handshake failed otherwise.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
     /// The connection's one stream was already opened, or the connection is closed.
     #[error("the connection has no stream left to open")]
     NoStream,
+}
+
+impl ConnectError {
+    /// The judgement of the server's certificate in a failure of TLS; `None` if the failure is another one.
+    #[must_use]
+    pub fn of_server_certificate(fault: &TlsError) -> Option<Self> {
+        let TlsError::InvalidCertificate(reason) = fault else { return None };
+        Some(match Unpinned::within(reason) {
+            Some(unpinned) => Self::ServerUnpinned(unpinned.clone()),
+            None => Self::ServerUntrusted(fault.clone()),
+        })
+    }
 }

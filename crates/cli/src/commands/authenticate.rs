@@ -21,7 +21,10 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
     }
     let passphrase = match args.passphrase {
         Some(given) => Passphrase::new(given),
-        None => Prompt::open()?.passphrase(QUESTION).await?,
+        None => {
+            Service::verify(context).await?;
+            Prompt::open()?.passphrase(QUESTION).await?
+        }
     };
     if passphrase.is_empty() {
         return Err(Error::usage("No passphrase given", None));

@@ -76,7 +76,10 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
     }
     let (key, value) = match parse(args.setting)? {
         (key, Some(value)) => (key, value),
-        (key, None) => (key, ask().await?),
+        (key, None) => {
+            Service::verify(context).await?;
+            (key, ask().await?)
+        }
     };
     let may_go_on_as_root =
         key == PASSPHRASE && platform::is_root() && is_known_by_its_user(&context.endpoint()?);

@@ -2,6 +2,7 @@
 //! afterwards, nothing is there by half, and the next call has an identity.
 
 use faulty_disk::{Fault, Log, Plan, Tree, record, set};
+use std::fs;
 use tempfile::TempDir;
 
 use super::*;
@@ -14,7 +15,7 @@ type Given = fn(&Path);
 
 const ALL: [(&str, Given); 4] = [
     ("nothing", |_| {}),
-    ("the directory", |home| create_private_directory(&home.join(DIRECTORY)).expect("made")),
+    ("the directory", |home| private_files::create_directory(&home.join(DIRECTORY)).expect("made")),
     ("a key alone", |home| {
         store(home).load_or_create().expect("made");
         fs::remove_file(home.join(DIRECTORY).join(CERTIFICATE_FILE)).expect("removed");
@@ -66,7 +67,7 @@ fn survives(given: &Tree, made: Result<Vec<u8>, String>, log: &Log) -> Result<us
     let made = made?;
     log.check(|state, last| {
         let mut whole = state.clone();
-        whole.0.retain(|path, _| !path.to_string_lossy().contains("/.multipass_cert."));
+        whole.0.retain(|path, _| !path.to_string_lossy().contains("/.multipass_cert"));
         if let Some(path) = log.half(&whole) {
             return Err(format!("{} is there by half", path.display()));
         }
@@ -157,7 +158,7 @@ fn goes_on(before: &Tree, fault: Fault) -> Result<(), String> {
         return Err("the key is another one".to_owned());
     }
     let is_temporary =
-        |path: &Path| path.to_string_lossy().contains("/.multipass_cert.") && !path.ends_with(LOCK_FILE);
+        |path: &Path| path.to_string_lossy().contains("/.multipass_cert") && !path.ends_with(LOCK_FILE);
     if fault.lets_files_be_removed() && between.files("").any(|(path, _)| is_temporary(path)) {
         return Err("a temporary file is left".to_owned());
     }

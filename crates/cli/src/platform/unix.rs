@@ -121,6 +121,17 @@ pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
     fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
+/// Whether other users, root excepted, can change a file or have made it.
+///
+/// # Errors
+/// The file's owner and mode cannot be read.
+pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
+    const OTHERS_WRITE: u32 = 0o022;
+    let found = file.metadata()?;
+    let own = found.uid() == geteuid().as_raw() || found.uid() == 0;
+    Ok(!own || found.mode() & OTHERS_WRITE != 0)
+}
+
 /// Standard input without the buffer that the standard library keeps.
 ///
 /// # Errors

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use auth_core::MemoryStore;
 use daemon::platform::Hangups;
-use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create};
+use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create, root_fingerprint};
 use nix::sys::stat::{Mode, umask};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use transport::testkit::{alone, run};
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use transport::tls::{ClientTls, Dates, Identity, Pin, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -176,14 +176,46 @@ fn a_root_key_that_cannot_be_read_is_not_replaced() {
 /// A handshake with a server that presents `identity`, by a client under the published root.
 async fn connects(files: &Files, identity: Identity) -> bool {
     let root = RootCertificate::from_pem(&fs::read(files.published()).unwrap()).unwrap();
+    connects_under(files, identity, root).await
+}
+
+async fn connects_under(files: &Files, identity: Identity, pin: impl Into<Pin>) -> bool {
     let at = Endpoint::Unix(files.directory.path().join("socket"));
     let mut listener = UnixTransport::default().listen(&at, ServerTls::new(identity).unwrap()).await.unwrap();
     let serve = async { listener.accept().await.unwrap().handshake().await };
     let transport = UnixTransport::default();
     let (client, server) =
-        tokio::join!(transport.dial(&at, ClientTls::new(root, Dates::Count, None).unwrap()), serve);
+        tokio::join!(transport.dial(&at, ClientTls::new(pin, Dates::Count, None).unwrap()), serve);
     assert_eq!(client.is_ok(), server.is_ok(), "both sides say the same");
     client.is_ok()
+}
+
+/// The fingerprint is of the root's key: it lasts as long as that does.
+#[test]
+fn clients_know_the_daemon_by_the_fingerprint_of_its_root() {
+    run(async {
+        let files = Files { directory: tempfile::tempdir().unwrap() };
+        fs::create_dir(files.data()).unwrap();
+        assert_eq!(root_fingerprint(&files.data()).unwrap(), None, "before the first start");
+        files.start(SystemTime::now()).unwrap();
+        let first = root_fingerprint(&files.data()).unwrap().unwrap();
+        let published = RootCertificate::from_pem(&fs::read(files.published()).unwrap()).unwrap();
+        assert_eq!(first, published.fingerprint());
+
+        let both_roots = [files.published(), files.own("localhost_root.pem")];
+        for (what, gone, stays) in [
+            ("nothing is gone", &[][..], true),
+            ("the root certificate is made again", &both_roots, true),
+            ("the root key is made again", &[files.own("localhost_root_key.pem")], false),
+        ] {
+            gone.iter().for_each(|file| fs::remove_file(file).unwrap());
+            let identity = files.start(SystemTime::now()).unwrap();
+            assert_eq!(root_fingerprint(&files.data()).unwrap() == Some(first), stays, "{what}");
+            assert_eq!(connects_under(&files, identity, first).await, stays, "{what}");
+        }
+        fs::write(files.own("localhost_root.pem"), "garbage").unwrap();
+        assert!(matches!(root_fingerprint(&files.data()), Err(ServerIdentityError::Root(_))));
+    });
 }
 
 /// The text of a certificate whose signature has one bit changed.

@@ -184,6 +184,12 @@ impl TestServer {
         issue(&self.issuer, kind)
     }
 
+    /// The root, DER.
+    #[must_use]
+    pub fn root_der(&self) -> &[u8] {
+        &self.root
+    }
+
     /// The root as in the file that clients pin.
     #[must_use]
     pub fn root_pem(&self) -> String {
@@ -196,16 +202,23 @@ impl TestServer {
         RootCertificate::from_pem(self.root_pem().as_bytes()).unwrap()
     }
 
+    /// The root as if it were a server's own certificate, with its key.
+    #[must_use]
+    pub fn root_identity(&self) -> TestIdentity {
+        let key = PrivateKeyDer::try_from(self.issuer.key().serialize_der()).unwrap();
+        TestIdentity { certificate: self.root.clone(), key }
+    }
+
     /// The server's certificate and key.
     #[must_use]
     pub fn identity(&self) -> &TestIdentity {
         &self.identity
     }
 
-    /// The server's side.
+    /// The server's side. As the product's, it presents its root too.
     #[must_use]
     pub fn tls(&self) -> ServerTls {
-        ServerTls::new(self.identity.identity()).unwrap()
+        ServerTls::new(self.identity.identity().followed_by(&self.root())).unwrap()
     }
 
     /// A client of this service as the product makes it.
@@ -292,8 +305,15 @@ pub fn stolen(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<Prese
 }
 
 fn present(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<Presents> {
+    presents(&[certificate_of.certificate()], key_of)
+}
+
+/// Presents these certificates, whatever they are, and signs with that key.
+#[must_use]
+pub fn presents(chain: &[&[u8]], key_of: &TestIdentity) -> Arc<Presents> {
+    let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
     // `CertifiedKey::new` does not compare the two.
-    let key = CertifiedKey::new(vec![certificate_of.certificate.clone()], key_of.signing_key());
+    let key = CertifiedKey::new(chain, key_of.signing_key());
     Arc::new(Presents { key: Arc::new(key), asked: AtomicUsize::new(0), named: AtomicUsize::new(0) })
 }
 

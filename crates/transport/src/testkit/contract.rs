@@ -20,7 +20,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 
 use super::certificates::{Kind, ServerKind, TestIdentity, TestServer, provider, stolen};
-use crate::tls::{ClientTls, SERVER_NAME, ServerTls};
+use crate::tls::{ClientTls, Dates, SERVER_NAME, ServerTls, Unpinned};
 use crate::{ConnectError, Connection, Endpoint, HandshakeError, Listener, Stream, Transport};
 
 /// A transport under test.
@@ -65,6 +65,7 @@ macro_rules! contract_tests {
             possession_is_proven_on_every_connection
             a_client_that_knows_only_p256_is_answered
             a_server_under_another_root_is_not_trusted
+            a_server_is_known_by_the_fingerprint_of_its_root
             a_renewed_certificate_is_shown_from_then_on
             nothing_listens
             a_peer_that_stalls_holds_up_no_one
@@ -355,6 +356,24 @@ pub async fn a_server_under_another_root_is_not_trusted<H: Harness>() {
     let (client, server) = service.attempt(elsewhere.client(Some(&TestIdentity::client()))).await;
     assert!(matches!(client, Err(ConnectError::ServerUntrusted(_))), "{:?}", client.err());
     assert!(server.is_err());
+}
+
+/// A client that knows but a fingerprint trusts its own service alone, and one that knows nothing learns which.
+pub async fn a_server_is_known_by_the_fingerprint_of_its_root<H: Harness>() {
+    let mut service = Service::<H>::start().await;
+    let (right, wrong) = (service.server.root().fingerprint(), TestServer::generate().root().fingerprint());
+    let identity = || Some(TestIdentity::client().identity());
+    let (_client, server) = service.connect(ClientTls::new(right, Dates::Count, identity()).unwrap()).await;
+    assert!(server.peer().certificate.is_some());
+    for untrusting in [
+        ClientTls::new(wrong, Dates::Count, identity()).unwrap(),
+        ClientTls::for_unverified_root(Dates::Count).unwrap(),
+    ] {
+        let (client, server) = service.attempt(untrusting).await;
+        let Err(ConnectError::ServerUnpinned(presented)) = client else { panic!("{:?}", client.err()) };
+        assert_eq!(presented, Unpinned::UnverifiedRoot(right));
+        assert!(server.is_err());
+    }
 }
 
 /// A certificate is renewed while the service runs, and who is connected notices nothing.
@@ -756,7 +775,11 @@ pub async fn a_client_of_the_stock_service_is_answered<H: ByteStreamHarness>() {
         assert_eq!(agreed.alpn_protocol(), Some(b"h2".as_slice()));
         assert_eq!(agreed.protocol_version(), Some(version.version));
         assert_eq!(agreed.handshake_kind(), Some(HandshakeKind::Full), "no second round trip");
-        assert_eq!(agreed.peer_certificates().unwrap().len(), 1, "the leaf alone");
+        let shown: Vec<&[u8]> = agreed.peer_certificates().unwrap().iter().map(AsRef::as_ref).collect();
+        assert!(
+            shown == [service.server.identity().certificate(), service.server.root_der()],
+            "in this order"
+        );
     }
 }
 

@@ -2,66 +2,49 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::{ResolvesClientCert, Resumption};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::{self, ClientConfig, SignatureScheme};
 
-use super::pinned::{Dates, PinnedRoot};
-use super::{ALPN_H2, ALPN_QUIC, Identity, SERVER_NAME, provider};
+use super::pinned::{Dates, PinnedRoot, Verdict};
+use super::{ALPN_H2, ALPN_QUIC, Identity, Pin, SERVER_NAME, provider};
 use crate::ByteStream;
-
-/// The root certificate that a client pins.
-#[derive(Clone, Debug)]
-pub struct RootCertificate(Arc<RootCertStore>);
-
-/// Why a text is no root certificate.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RootCertificateError {
-    /// No PEM certificate in it.
-    #[error("it holds no PEM certificate")]
-    Pem(#[source] pem::Error),
-    /// Not usable as a root.
-    #[error("its certificate cannot serve as a root")]
-    Certificate(#[source] rustls::Error),
-}
-
-impl RootCertificate {
-    /// Reads the first PEM certificate in `text`.
-    ///
-    /// # Errors
-    /// There is none, or it cannot serve as a root.
-    pub fn from_pem(text: &[u8]) -> Result<Self, RootCertificateError> {
-        let certificate = CertificateDer::from_pem_slice(text).map_err(RootCertificateError::Pem)?;
-        let mut store = RootCertStore::empty();
-        store.add(certificate).map_err(RootCertificateError::Certificate)?;
-        Ok(Self(Arc::new(store)))
-    }
-}
 
 /// What a client trusts, and who it is.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls {
+    config: Arc<ClientConfig>,
+    /// The verifier in it; a test's own configuration has another.
+    verifier: Option<PinnedRoot>,
+}
 
 impl ClientTls {
-    /// A client that trusts servers under `root` and presents `identity`, or no certificate.
+    /// A client that trusts servers under the pinned root and presents `identity`, or no certificate.
     ///
     /// # Errors
     /// The crypto provider lacks TLS 1.2 or 1.3.
-    pub fn new(
-        root: RootCertificate,
-        dates: Dates,
-        identity: Option<Identity>,
-    ) -> Result<Self, rustls::Error> {
+    pub fn new(pin: impl Into<Pin>, dates: Dates, identity: Option<Identity>) -> Result<Self, rustls::Error> {
+        Self::with_verifier(PinnedRoot::new(Some(pin.into()), dates), identity)
+    }
+
+    /// A client that trusts no server, and is there to see which root one presents. Dialing always fails: with
+    /// [`ConnectError::ServerUnpinned`](crate::ConnectError::ServerUnpinned), which names the root, where a pin
+    /// of that root would do. The server gets the client's greeting and an alert, and nothing else.
+    ///
+    /// # Errors
+    /// The crypto provider lacks TLS 1.2 or 1.3.
+    pub fn for_unverified_root(dates: Dates) -> Result<Self, rustls::Error> {
+        Self::with_verifier(PinnedRoot::new(None, dates), None)
+    }
+
+    fn with_verifier(verifier: PinnedRoot, identity: Option<Identity>) -> Result<Self, rustls::Error> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()?
             .dangerous()
-            .with_custom_certificate_verifier(PinnedRoot::new(root.0, provider(), dates)?);
+            .with_custom_certificate_verifier(Arc::new(verifier.clone()));
         let mut config = match identity {
             // rustls' own `with_client_auth_cert` refuses X.509 v1 certificates.
             Some(identity) => builder.with_client_cert_resolver(Arc::new(Always(identity))),
@@ -69,27 +52,31 @@ impl ClientTls {
         };
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         config.resumption = Resumption::disabled();
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), verifier: Some(verifier) })
     }
 
     /// A client with any configuration, to test servers with.
     #[cfg(feature = "testkit")]
     #[must_use]
     pub fn unverified_from_config(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Self { config: Arc::new(config), verifier: None }
     }
 
-    /// The same for QUIC.
+    /// The same for QUIC, and the verdict on the server's certificate in handshakes that use it: of an error, quinn
+    /// keeps no more than the text.
     #[must_use]
-    pub fn for_quic(&self) -> Arc<ClientConfig> {
-        let mut config = (*self.0).clone();
+    pub fn for_quic(&self) -> (Arc<ClientConfig>, Verdict) {
+        let (mut config, verdict) = ((*self.config).clone(), Verdict::default());
         config.alpn_protocols = vec![ALPN_QUIC.to_vec()];
-        Arc::new(config)
+        if let Some(verifier) = &self.verifier {
+            config.dangerous().set_certificate_verifier(Arc::new(verifier.telling(verdict.clone())));
+        }
+        (Arc::new(config), verdict)
     }
 
     pub(crate) async fn connect<S: ByteStream>(&self, stream: S) -> std::io::Result<TlsStream<S>> {
         let name = ServerName::try_from(SERVER_NAME).map_err(std::io::Error::other)?;
-        TlsConnector::from(Arc::clone(&self.0)).connect(name, stream).await
+        TlsConnector::from(Arc::clone(&self.config)).connect(name, stream).await
     }
 }
 

@@ -8,9 +8,9 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::sign::CertifiedKey;
 
-use super::{provider, verifier};
+use super::{RootCertificate, provider, verifier};
 
-/// A certificate and the private key that belongs to it.
+/// A certificate and the private key that belongs to it; a server's may have its root with it.
 #[derive(Clone, Debug)]
 pub struct Identity(pub(super) Arc<CertifiedKey>);
 
@@ -62,6 +62,13 @@ impl Identity {
             return Err(IdentityError::Mismatch);
         }
         Ok(Self(Arc::new(CertifiedKey::new(vec![certificate], key))))
+    }
+
+    /// Presents `root` too, after the certificate: for clients that know the root by its fingerprint.
+    #[must_use]
+    pub fn followed_by(&self, root: &RootCertificate) -> Self {
+        let chain = self.0.cert.iter().take(1).chain([root.certificate()]).cloned().collect();
+        Self(Arc::new(CertifiedKey::new(chain, Arc::clone(&self.0.key))))
     }
 
     /// The certificate in DER.

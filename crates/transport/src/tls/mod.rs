@@ -5,11 +5,13 @@
 //! - Session resumption and early data are off on both sides: possession of the key is proven on
 //!   every connection, and nothing can be replayed.
 //! - Over QUIC it is the same, save for the protocol's name. QUIC has TLS 1.3 alone (RFC 9001, 4.2).
-//! - The server proves itself with a certificate that leads to one pinned root.
+//! - The server proves itself with a certificate that leads to one pinned root. It presents that root too,
+//!   for clients that know the fingerprint alone.
 
 mod client;
 mod identity;
 mod pinned;
+mod root;
 mod server;
 mod unverified;
 mod verifier;
@@ -21,9 +23,10 @@ use tokio_rustls::rustls::crypto::CryptoProvider;
 /// Why TLS could not be set up.
 pub use tokio_rustls::rustls::Error as TlsError;
 
-pub use client::{ClientTls, RootCertificate, RootCertificateError};
+pub use client::ClientTls;
 pub use identity::{Identity, IdentityError};
-pub use pinned::Dates;
+pub use pinned::{Dates, Unpinned, Verdict};
+pub use root::{NotARootFingerprint, Pin, RootCertificate, RootCertificateError, RootFingerprint};
 pub use server::ServerTls;
 pub use unverified::unverified_issuer;
 

@@ -1,0 +1,79 @@
+//! Files that are this user's alone: private from their first moment, replaced as a whole, changed by one client at
+//! a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long another client may hold a lock; it needs milliseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut: the
+/// service may soon know the user by what is in it. Also one that is there, for whoever made it may have been killed
+/// before that.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| !above.is_dir()) {
+        create_directory(above)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    above.map_or(Ok(()), sync_directory)
+}
+
+/// Excludes other clients until the file is dropped. `None` if another one holds the lock for too long.
+///
+/// # Errors
+/// The lock's file cannot be made or locked.
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
+    let file = lock_options().open(path)?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        }
+    }
+}
+
+pub(crate) fn lock_options() -> fs::OpenOptions {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// Puts a file in place as a whole, readable by its owner only from the moment it exists.
+///
+/// # Errors
+/// The system refuses; what was there before still is.
+pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    // tempfile creates with mode 0600.
+    let new = tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(directory)?;
+    // Removed when it is dropped, unless it was renamed.
+    let (mut file, mut new) = new.into_parts();
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, directory.join(name))?;
+    new.disable_cleanup(true);
+    sync_directory(directory)
+}
+
+/// Makes a rename durable. Only Unix has directories that can be synchronised.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

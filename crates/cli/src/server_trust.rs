@@ -1,0 +1,305 @@
+//! By what a service has to prove itself, before it hears anything from this client.
+//!
+//! On this machine that is the root certificate in the system's file. A service on another machine has none here: the
+//! user names its root, or it is one that the user has met before, or the user is asked. There is no way to go without.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error as ThisError;
+use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, TlsError, Unpinned};
+use transport::{ConnectError, Endpoint, Transport};
+
+use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::error::Error;
+use crate::known_servers::{Known, KnownServers, KnownServersFault};
+use crate::{output, prompt, service};
+
+/// Larger files hold no root certificate.
+const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
+
+/// Why a service on another machine is not trusted. Nothing but a greeting was sent to it.
+#[derive(Debug, ThisError)]
+pub(crate) enum ServerTrustFault {
+    /// The user has not met it yet, and cannot be asked.
+    #[error("the service at {0} is on another machine, and not known here yet")]
+    Unknown(Endpoint),
+    /// The user said no.
+    #[error("the service at {0} was not accepted")]
+    NotAccepted(Endpoint),
+    /// It cannot be known by a fingerprint.
+    #[error("the service at {0} presents no root certificate, and cannot be known by a fingerprint")]
+    NoRoot(Endpoint),
+    /// It is not the one that the user named.
+    #[error(
+        "the service at {endpoint} has another root than the one named\n  named:    {named}\n  presents: {presented}"
+    )]
+    OtherThanNamed {
+        /// The address.
+        endpoint: Endpoint,
+        /// The fingerprint that the user gave.
+        named: RootFingerprint,
+        /// The one that was presented, by whomever.
+        presented: RootFingerprint,
+    },
+    /// It is not the one that was there before.
+    #[error(
+        "the service at {endpoint} has another root than before\n  known:    {known} (line {line} of {path})\n  presents: {presented}",
+        path = file.display()
+    )]
+    Changed {
+        /// The address.
+        endpoint: Endpoint,
+        /// The fingerprint that is known.
+        known: RootFingerprint,
+        /// The list of known servers.
+        file: PathBuf,
+        /// The line in it.
+        line: usize,
+        /// The one that was presented, by whomever.
+        presented: RootFingerprint,
+    },
+    /// Its certificate is not in order, whatever its root.
+    #[error("the certificate of the service at {endpoint} is not valid")]
+    Invalid {
+        /// The address.
+        endpoint: Endpoint,
+        /// What is wrong with it.
+        source: TlsError,
+    },
+    /// The list of known servers is in the way.
+    #[error(transparent)]
+    KnownServers(#[from] KnownServersFault),
+}
+
+impl ServerTrustFault {
+    /// What the user can do about it.
+    pub(crate) fn next_step(&self) -> String {
+        match self {
+            Self::Unknown(_) => format!(
+                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint or \
+                 {FINGERPRINT_VARIABLE}, or that machine's root certificate with --root-cert."
+            ),
+            Self::NotAccepted(_) => {
+                format!("Ask an administrator of that machine what {TELLS}, and give that with --fingerprint.")
+            }
+            Self::NoRoot(_) => format!(
+                "A stock service presents none. Copy its root certificate, {} on that machine, by a way that you \
+                 trust, and name the copy with --root-cert or {ROOT_CERTIFICATE_VARIABLE}.",
+                transport::system_root_certificate().display()
+            ),
+            Self::OtherThanNamed { .. } => format!(
+                "Nothing secret was sent. Compare both with what {TELLS}: if it is neither, something else answers \
+                 at that address."
+            ),
+            Self::Changed { presented, .. } => format!(
+                "Nothing secret was sent. The service may have been set up anew; or something else answers at that \
+                 address, and waits for your passphrase. Ask an administrator of that machine what {TELLS}. Only if \
+                 it is the one presented, accept it with\n  multipass --fingerprint {presented} list"
+            ),
+            Self::Invalid { .. } => {
+                "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
+                 which renews its certificate."
+                    .to_owned()
+            }
+            Self::KnownServers(fault) => {
+                format!("{} Or name the server's root with --fingerprint or --root-cert.", fault.next_step())
+            }
+        }
+    }
+}
+
+/// Where the right fingerprint is found.
+const TELLS: &str = "`sudo multipassd fingerprint` prints there";
+
+/// What to do about a service on another machine that the user has not met yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// Ask the user, where there is one.
+    Ask,
+    /// Do without the service.
+    Refuse,
+}
+
+/// What a service has to prove itself by, and how that came to be.
+#[derive(Debug)]
+pub(crate) struct ServerTrust {
+    /// Its root.
+    pub(crate) pin: Pin,
+    /// Whether its certificate's dates count.
+    pub(crate) dates: Dates,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// A root certificate's file.
+    File(PathBuf),
+    /// The user says so, now or in the environment.
+    Named { fingerprint: RootFingerprint, on_command_line: bool },
+    /// The user has said so before.
+    Known { fingerprint: RootFingerprint, file: PathBuf, line: usize },
+}
+
+impl ServerTrust {
+    /// What is to be trusted at `endpoint`, which `transport` reaches. The user may be asked.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub(crate) async fn find(
+        context: &Context,
+        endpoint: &Endpoint,
+        transport: &dyn Transport,
+        unknown: Unknown,
+    ) -> Result<Self, Error> {
+        match context.named_root()? {
+            NamedRoot::Certificate(path) => Self::by_file(context, endpoint, path, dates(endpoint)),
+            NamedRoot::Fingerprint { fingerprint, on_command_line } => {
+                let source = Source::Named { fingerprint, on_command_line };
+                Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+            }
+            // The system's own service, on whatever transport.
+            NamedRoot::Usual if endpoint.is_on_this_machine() => {
+                Self::by_file(context, endpoint, transport::system_root_certificate(), Dates::DoNotCount)
+            }
+            NamedRoot::Usual => Self::by_acquaintance(context, endpoint, transport, unknown).await,
+        }
+    }
+
+    fn by_file(context: &Context, endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
+        context.note(|| format!("trusting the root certificate {}", path.display()));
+        let pin = load_root_certificate(&path, endpoint)?.into();
+        Ok(Self { pin, dates, source: Source::File(path) })
+    }
+
+    async fn by_acquaintance(
+        context: &Context,
+        endpoint: &Endpoint,
+        transport: &dyn Transport,
+        unknown: Unknown,
+    ) -> Result<Self, Error> {
+        let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+        let (fingerprint, source) = match servers.find(endpoint).map_err(ServerTrustFault::from)? {
+            Some(Known { fingerprint, line }) => {
+                let file = servers.file();
+                context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
+                (fingerprint, Source::Known { fingerprint, file, line })
+            }
+            None if unknown == Unknown::Ask && prompt::somebody_sees_and_answers() => {
+                let fingerprint = meet(endpoint, transport).await?;
+                remember(&servers, endpoint, fingerprint);
+                (fingerprint, Source::Named { fingerprint, on_command_line: false })
+            }
+            None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
+        };
+        Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+    }
+
+    /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
+    /// need not be written again.
+    pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {
+        if let Source::Named { fingerprint, on_command_line: true } = self.source
+            && !endpoint.is_on_this_machine()
+            && let Ok(servers) = KnownServers::of_user()
+        {
+            remember(&servers, endpoint, fingerprint);
+        }
+    }
+
+    /// What it means to the user that there is no connection to the service at `endpoint`.
+    pub(crate) fn explain(&self, error: ConnectError, endpoint: &Endpoint) -> Error {
+        explain(error, endpoint, Some(&self.source))
+    }
+}
+
+/// Whether dates count for a service that the user names: there is one clock only where the kernel carries the bytes.
+/// What listens on a loopback address may be a tunnel to another machine.
+fn dates(endpoint: &Endpoint) -> Dates {
+    if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+}
+
+/// Shows the user whose certificates are presented at `endpoint`, and returns the root if the user trusts it.
+async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<RootFingerprint, Error> {
+    let tls = ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
+    let looking = async {
+        match transport.dial(endpoint, tls).await {
+            Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
+            Err(error) => Err(explain(error, endpoint, None)),
+            Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
+        }
+    };
+    let presented = service::in_time(endpoint, looking).await?;
+    output::tell(&format!(
+        "The service at {endpoint} is on another machine, and not known here yet. The fingerprint of its root is\n  \
+         {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and would get your \
+         passphrase."
+    ));
+    match prompt::confirm_in_full("Do you trust this service?").await? {
+        true => Ok(presented),
+        false => Err(ServerTrustFault::NotAccepted(endpoint.clone()).into()),
+    }
+}
+
+/// Knows the service from now on, or tells why not, which keeps nobody from using it now.
+fn remember(servers: &KnownServers, endpoint: &Endpoint, fingerprint: RootFingerprint) {
+    match servers.remember(endpoint, fingerprint) {
+        Ok(false) => {}
+        Ok(true) => output::tell(&format!(
+            "note: {endpoint} is known by that fingerprint from now on, in {}",
+            servers.file().display()
+        )),
+        Err(fault) => output::tell(&format!("warning: {endpoint} is not remembered: {fault}")),
+    }
+}
+
+fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) -> Error {
+    let at = endpoint.clone();
+    let fault = match (error, source) {
+        (ConnectError::ServerUntrusted(source), Some(Source::File(root))) => {
+            return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
+        }
+        (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Known { fingerprint, file, line }),
+        ) => ServerTrustFault::Changed {
+            endpoint: at,
+            known: *fingerprint,
+            file: file.clone(),
+            line: *line,
+            presented,
+        },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Named { fingerprint, .. }),
+        ) => ServerTrustFault::OtherThanNamed { endpoint: at, named: *fingerprint, presented },
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
+        (error, _) => return service::unreached(error, endpoint),
+    };
+    fault.into()
+}
+
+fn load_root_certificate(path: &Path, endpoint: &Endpoint) -> Result<RootCertificate, Error> {
+    let path = path.to_owned();
+    match read_bounded(&path) {
+        Ok(text) => {
+            RootCertificate::from_pem(&text).map_err(|source| Error::RootCertificateInvalid { path, source })
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(match endpoint {
+            // A service that has never run has left neither: that it does not run is then what the user
+            // needs to hear.
+            Endpoint::Unix(socket) if !socket.exists() => {
+                Error::NoService { endpoint: endpoint.clone(), source }
+            }
+            _ => Error::RootCertificateMissing { path },
+        }),
+        Err(source) => Err(Error::RootCertificateUnreadable { path, source }),
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(MAX_ROOT_CERTIFICATE).read_to_end(&mut content)?;
+    Ok(content)
+}
