@@ -26,6 +26,8 @@ pub struct DaemonOptions {
     pub umask: Option<&'static str>,
     /// How many descriptors it may have; by default as many as whoever runs the test.
     pub descriptors: Option<u32>,
+    /// The one processor that it runs on; by default any.
+    pub processor: Option<usize>,
     /// The transport that clients use; by default the Unix socket.
     pub via: Via,
     /// Further transports that it listens on.
@@ -106,8 +108,10 @@ impl Daemon {
             .env("MULTIPASS_STORAGE", &home);
         let umask = options.umask.map(|umask| format!("umask {umask}; "));
         let limit = options.descriptors.map(|limit| format!("ulimit -n {limit}; "));
-        if umask.is_some() || limit.is_some() {
-            let scene: String = umask.into_iter().chain(limit).collect();
+        let processor =
+            options.processor.map(|number| format!("taskset -cp {number} $$ > /dev/null || exit; "));
+        let scene: String = [umask, limit, processor].into_iter().flatten().collect();
+        if !scene.is_empty() {
             command = through_shell(&format!("{scene}exec \"$@\""), &command);
         }
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);

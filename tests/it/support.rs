@@ -129,9 +129,20 @@ impl Service {
     /// What the daemon has in memory just now.
     #[cfg(target_os = "linux")]
     pub(crate) fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    /// The most that the daemon ever had in memory.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn peak_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
+    #[cfg(target_os = "linux")]
+    fn memory_kib(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.daemon.pid());
         let status = fs::read_to_string(path).expect("the daemon's status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("its memory");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 

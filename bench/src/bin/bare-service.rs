@@ -1,9 +1,10 @@
-//! The least that a gRPC service over TLS on a Unix socket can do: it answers `list`, whoever calls. The
-//! transport, the codec and the settings of HTTP/2 are the daemon's; accounts of peers, deadlines, admission
-//! and an orderly end are what it does without.
+//! The least that a gRPC service over TLS on a Unix socket can do: it answers `list` and
+//! refuses `authenticate`, whoever calls. The transport, the codec and the settings of HTTP/2 are the daemon's;
+//! accounts of peers, deadlines, admission and an orderly end are what it does without.
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -14,7 +15,7 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rpc::list_reply::ListContents;
-use rpc::{InstancesList, ListReply, ListRequest};
+use rpc::{AuthenticateReply, AuthenticateRequest, InstancesList, ListReply, ListRequest};
 use tonic::codec::Streaming;
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Response, Status};
@@ -66,29 +67,43 @@ async fn serve_peer(incoming: Box<dyn Incoming>) {
 
 async fn answer(request: Request<Body>) -> Result<http::Response<tonic::body::Body>, Infallible> {
     Ok(match request.uri().path() {
-        "/multipass.Rpc/list" => Grpc::new(ProstCodec::default()).streaming(List, request).await,
+        "/multipass.Rpc/list" => Grpc::new(ProstCodec::default()).streaming(Method(list), request).await,
+        "/multipass.Rpc/authenticate" => {
+            Grpc::new(ProstCodec::default()).streaming(Method(authenticate), request).await
+        }
         _ => Status::unimplemented("").into_http(),
     })
 }
 
-/// The method, in the shape that tonic's generated code gives to it.
-struct List;
+fn list(_: ListRequest) -> Result<ListReply, Status> {
+    let contents = Some(ListContents::InstanceList(InstancesList::default()));
+    Ok(ListReply { list_contents: contents, ..Default::default() })
+}
 
-impl StreamingService<ListRequest> for List {
-    type Response = ListReply;
-    type ResponseStream = tokio_stream::Once<Result<ListReply, Status>>;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Response<Self::ResponseStream>, Status>> + Send>>;
+/// As the daemon answers who guesses without a pause.
+fn authenticate(_: AuthenticateRequest) -> Result<AuthenticateReply, Status> {
+    Err(Status::resource_exhausted("Too many failed attempts. Try again in 60 s."))
+}
 
-    fn call(&mut self, request: tonic::Request<Streaming<ListRequest>>) -> Self::Future {
+/// A method that reads one message, in the shape that tonic's generated code gives to it.
+struct Method<Req, Rep>(fn(Req) -> Result<Rep, Status>);
+
+impl<Req, Rep> StreamingService<Req> for Method<Req, Rep>
+where
+    Req: Send + 'static,
+    Rep: Send + 'static,
+{
+    type Response = Rep;
+    type ResponseStream = tokio_stream::Once<Result<Rep, Status>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Self::ResponseStream>, Status>> + Send>>;
+
+    fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
+        let method = self.0;
         Box::pin(async move {
-            let mut messages = request.into_inner();
-            if messages.message().await?.is_none() {
+            let Some(message) = request.into_inner().message().await? else {
                 return Err(Status::invalid_argument(""));
-            }
-            let contents = Some(ListContents::InstanceList(InstancesList::default()));
-            let reply = ListReply { list_contents: contents, ..Default::default() };
-            Ok(Response::new(tokio_stream::once(Ok(reply))))
+            };
+            Ok(Response::new(tokio_stream::once(Ok(method(message)?))))
         })
     }
 }

@@ -5,12 +5,13 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use bench::{Place, Visitor, median, seconds_since};
+use bench::{Place, Visitor, median, p99, seconds_since};
 use clap::{Parser, Subcommand};
 use rpc::{AuthenticateReply, AuthenticateRequest};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
+use tonic::{Code, Status};
 use transport::tls::Identity;
 
 /// Calls before those that count, in seconds.
@@ -19,6 +20,9 @@ const WARM_UP: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_micros(200);
 /// Nothing here takes longer; who waits longer waits in vain.
 const LIMIT: Duration = Duration::from_secs(60);
+/// Guesses before the next connection. Who guesses may stay on one or make a new one each time; this one does
+/// something of both.
+const GUESSES_A_CONNECTION: usize = 40;
 
 /// Measures how a service serves.
 #[derive(Debug, Parser)]
@@ -57,6 +61,10 @@ enum What {
         #[arg(long)]
         passphrase: String,
     },
+    /// `authenticate` with a passphrase that is wrong, by a stranger, without a pause until standard input ends.
+    /// It says when it was first refused unheard, and at the end how often a second that was, and how many guesses
+    /// were evaluated
+    Attack,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -83,6 +91,7 @@ fn main() -> anyhow::Result<()> {
         What::Authenticate { count, passphrase } => {
             tell(&within_limit(&runtime, authenticate(&place, count, &passphrase))?)
         }
+        What::Attack => tell(&runtime.block_on(attack(&place))?),
     }
 }
 
@@ -127,7 +136,7 @@ async fn warm(visitor: &Visitor, connections: usize, window: Duration) -> anyhow
     }
     #[allow(clippy::cast_precision_loss, reason = "some millions")]
     let per_second = took.len() as f64 / window.as_secs_f64();
-    Ok(json!({ "per_second": per_second, "p50": median(took) }))
+    Ok(json!({ "per_second": per_second, "p50": median(took.clone()), "p99": p99(took) }))
 }
 
 async fn connect(visitor: &Visitor, count: usize) -> anyhow::Result<Value> {
@@ -186,6 +195,39 @@ async fn authenticate(place: &Place, count: usize, passphrase: &str) -> anyhow::
         }
     }
     Ok(json!({ "seconds": took }))
+}
+
+async fn attack(place: &Place) -> anyhow::Result<Value> {
+    let visitor = Visitor::with(place, stranger()?)?;
+    let mut request = AuthenticateRequest::default();
+    request.passphrase = "wrong".to_owned();
+    let (mut evaluated, mut unheard, mut first) = (0_u32, 0_u32, None);
+    let input = spawn_blocking(|| std::io::stdin().lock().read_to_end(&mut Vec::new()));
+    while !input.is_finished() {
+        let mut line = visitor.connect().await?;
+        for _ in 0..GUESSES_A_CONNECTION {
+            let answer: anyhow::Result<AuthenticateReply> = line.call("authenticate", &request).await;
+            match answer.map_err(|error| error.downcast::<Status>()) {
+                Ok(_) => bail!("a wrong passphrase was accepted"),
+                Err(Ok(status)) if status.code() == Code::ResourceExhausted => {
+                    if first.is_none() {
+                        first = Some(Instant::now());
+                        tell(&json!({ "refused": true }))?;
+                    }
+                    unheard += 1;
+                }
+                Err(Ok(status)) if status.code() == Code::InvalidArgument => evaluated += 1,
+                Err(Ok(status)) => return Err(status.into()),
+                Err(Err(error)) => return Err(error),
+            }
+            if input.is_finished() {
+                break;
+            }
+        }
+    }
+    input.await??;
+    let per_second = f64::from(unheard) / first.map_or(f64::NAN, seconds_since);
+    Ok(json!({ "per_second": per_second, "evaluated": evaluated }))
 }
 
 /// An identity that nobody knows.

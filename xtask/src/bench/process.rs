@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use e2e::through_shell;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
@@ -17,6 +18,11 @@ use serde_json::Value;
 const LIMIT: Duration = Duration::from_secs(90);
 /// Between two looks at a process that is about to end: what is measured takes milliseconds.
 const LOOK: Duration = Duration::from_micros(100);
+
+/// `command`, to be run on that processor alone.
+pub(super) fn on_processor(number: usize, command: &Command) -> Command {
+    through_shell(&format!("exec taskset --cpu-list {number} \"$@\""), command)
+}
 
 /// A program with whom one talks by lines. Killed when dropped.
 #[derive(Debug)]
@@ -61,12 +67,17 @@ impl Process {
         Ok((at, serde_json::from_str(&line)?))
     }
 
+    /// Closes its input.
+    pub(super) fn stop(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
     /// Closes its input and waits for its end.
     ///
     /// # Errors
     /// It failed, or did not end in time.
     pub(super) fn end(mut self) -> anyhow::Result<()> {
-        drop(self.child.stdin.take());
+        self.stop();
         wait_for_end(self.child.id())?;
         let status = self.child.wait()?;
         ensure!(status.success(), "the program failed: {status}");
@@ -151,25 +162,33 @@ pub(super) fn wait_for_end(pid: u32) -> anyhow::Result<()> {
 pub(super) fn settled_memory(pid: u32) -> anyhow::Result<f64> {
     const QUIET: Duration = Duration::from_millis(100);
     let give_up = Instant::now() + Duration::from_secs(10);
-    let mut before = resident(pid)?;
+    let mut before = memory(pid, "VmRSS:")?;
     loop {
         thread::sleep(QUIET);
-        let now = resident(pid)?;
+        let now = memory(pid, "VmRSS:")?;
         if now == before {
-            return Ok(now * 1024.0);
+            return Ok(now);
         }
         ensure!(Instant::now() < give_up, "the memory of process {pid} keeps changing");
         before = now;
     }
 }
 
-/// VmRSS, in KiB.
-fn resident(pid: u32) -> anyhow::Result<f64> {
+/// The most memory of a process that was ever resident, in bytes.
+///
+/// # Errors
+/// There is no such process.
+pub(super) fn peak_memory(pid: u32) -> anyhow::Result<f64> {
+    memory(pid, "VmHWM:")
+}
+
+/// What the system says of a process's memory by that name (proc_pid_status(5)), in bytes.
+fn memory(pid: u32, name: &str) -> anyhow::Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(Path::new(&path)).with_context(|| format!("cannot read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).context("no VmRSS")?;
-    Ok(kib.trim().parse()?)
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")).with_context(|| format!("no {name}"))?;
+    Ok(kib.trim().parse::<f64>()? * 1024.0)
 }
 
 fn process_id(pid: u32) -> anyhow::Result<Pid> {
@@ -197,10 +216,18 @@ mod tests {
     }
 
     #[test]
+    fn a_program_keeps_to_a_processor() {
+        // The count of those that it may use.
+        let counted = ask(&mut on_processor(0, &Command::new("nproc"))).unwrap();
+        assert_eq!(counted, 1);
+    }
+
+    #[test]
     fn a_program_stays_until_its_input_ends() {
         let process = Process::start(Command::new("sh").args(["-c", "echo 1; read line; echo 2"])).unwrap();
         assert_eq!(process.line().unwrap().1, 1);
-        assert!(settled_memory(process.pid()).unwrap() > 0.0);
+        let now = settled_memory(process.pid()).unwrap();
+        assert!(0.0 < now && now <= peak_memory(process.pid()).unwrap());
         process.end().unwrap();
     }
 }

@@ -24,6 +24,7 @@ pub(super) enum Unit {
     Seconds,
     Bytes,
     PerSecond,
+    Count,
 }
 
 /// What a figure must keep, and what it aims at.
@@ -97,6 +98,7 @@ impl Unit {
             Self::Seconds => &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
             Self::Bytes => &[(1024.0 * 1024.0, "MiB"), (1024.0, "KiB"), (1.0, "B")],
             Self::PerSecond => &[(1e3, "k/s"), (1.0, "/s")],
+            Self::Count => return format!("{value:.0}"),
         };
         let fits = steps.iter().find(|(step, _)| value >= *step).or(steps.last());
         let (step, name) = fits.copied().unwrap_or((1.0, ""));
@@ -110,6 +112,7 @@ impl Unit {
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
             Self::PerSecond => "calls per second",
+            Self::Count => "count",
         }
     }
 }
@@ -288,6 +291,7 @@ mod tests {
             (Unit::Bytes, 98_304.0, "96.0 KiB"),
             (Unit::Bytes, 0.0, "0.00 B"),
             (Unit::PerSecond, 23_456.0, "23.5 k/s"),
+            (Unit::Count, 1234.0, "1234"),
         ] {
             assert_eq!(unit.shown(value), shown);
         }

@@ -1,5 +1,7 @@
 //! The measurements: who runs, who calls whom, and in which turns.
 
+mod attack;
+
 use std::cell::OnceCell;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -66,11 +68,12 @@ impl Stage {
             Group::Memory => self.memory(pace),
             Group::Client => self.client(pace),
             Group::Authenticate => self.authenticate(pace),
+            Group::Attack => self.attack(pace),
         }
     }
 
     fn service(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
-        let (bare, daemon) = (self.start_bare()?, self.start(HOME)?);
+        let (bare, daemon) = (self.start_bare(&mut self.bare_service())?, self.start(HOME)?);
         let (seconds, connects) = (pace.seconds.to_string(), pace.connects.to_string());
         let warm = |connections| ["warm", "--connections", connections, "--seconds", &seconds];
         let (mut one, mut many, mut new) = (Turns::default(), Turns::default(), Turns::default());
@@ -110,7 +113,9 @@ impl Stage {
         self.make_crowded()?;
         let (mut empty, mut crowded, mut end) = (Turns::default(), Turns::default(), Turns::default());
         for _ in 0..pace.rounds {
-            empty.floor.push(self.first_answer(&self.bare_socket(), HOME, || self.spawn_bare())?.1);
+            empty.floor.push(
+                self.first_answer(&self.bare_socket(), HOME, || Process::start(&mut self.bare_service()))?.1,
+            );
             std::fs::remove_dir_all(self.sandbox.path(HOME).join("data/authenticated-certs"))?;
             for (turns, home) in [(&mut empty, HOME), (&mut crowded, CROWDED)] {
                 let socket = self.sandbox.path(home).join("socket");
@@ -138,7 +143,7 @@ impl Stage {
     fn memory(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
         let (mut idle, mut connection) = (Turns::default(), Turns::default());
         for _ in 0..pace.rounds {
-            let bare = self.start_bare()?;
+            let bare = self.start_bare(&mut self.bare_service())?;
             let (before, each) = self.memory_of(bare.process.pid(), &bare.socket)?;
             idle.floor.push(before);
             connection.floor.push(each);
@@ -178,8 +183,7 @@ impl Stage {
 
     fn authenticate(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
         let daemon = self.start(HOME)?;
-        let set = self.client.run_with_input(&["set", "local.passphrase"], &format!("{PASSPHRASE}\n"))?;
-        ensure!(set.code == 0, "the passphrase was not set: {}", set.stderr);
+        self.set_passphrase()?;
         let count = pace.passphrases.to_string();
         let arguments = ["authenticate", "--passphrase", PASSPHRASE, "--count", &count];
         let mut turns = Turns::default();
@@ -192,6 +196,13 @@ impl Stage {
         }
         let limits = Limits::RatioAtMost { must: 1.2, aim: 1.05 };
         Ok(vec![turns.figure("authenticate, by one hash in new memory", Unit::Seconds, limits)])
+    }
+
+    /// Sets the passphrase of a daemon that runs.
+    fn set_passphrase(&self) -> anyhow::Result<()> {
+        let set = self.client.run_with_input(&["set", "local.passphrase"], &format!("{PASSPHRASE}\n"))?;
+        ensure!(set.code == 0, "the passphrase was not set: {}", set.stderr);
+        Ok(())
     }
 
     /// The seconds from before `spawn` to the first answer.
@@ -250,16 +261,17 @@ impl Stage {
         self.sandbox.path("bare-socket")
     }
 
-    fn spawn_bare(&self) -> anyhow::Result<Process> {
+    fn bare_service(&self) -> Command {
         let certificates = self.sandbox.path(HOME).join("data/certificates");
         let mut command = self.program("bare-service");
         command.arg(self.bare_socket());
         command.args(["localhost.pem", "localhost_key.pem"].map(|name| certificates.join(name)));
-        Process::start(&mut command)
+        command
     }
 
-    fn start_bare(&self) -> anyhow::Result<Bare> {
-        let (process, socket) = (self.spawn_bare()?, self.bare_socket());
+    /// Starts the bare service by that command, and waits until it listens.
+    fn start_bare(&self, command: &mut Command) -> anyhow::Result<Bare> {
+        let (process, socket) = (Process::start(command)?, self.bare_socket());
         let listens = || UnixStream::connect(&socket).is_ok();
         wait_until("the bare service listens", Duration::from_secs(20), listens)?;
         Ok(Bare { process, socket })

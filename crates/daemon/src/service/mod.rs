@@ -30,17 +30,16 @@ use crate::audit::Refusals;
 use methods::Route;
 use reply::Response;
 
-/// Guesses hashed at once: each takes 19 MiB and one core. Trusted clients have a place of their own, and
-/// never queue behind strangers.
-const GUESSES_AT_ONCE: usize = 2;
-
 /// What all connections share.
 #[derive(Debug)]
 pub struct Service {
     authority: Arc<Authority>,
     /// The data directory; its file system is the one that instances would fill.
     data: PathBuf,
+    /// Guesses are hashed one at a time: each takes 19 MiB and a core, and strangers are not to have two of
+    /// either.
     guesses: Arc<Semaphore>,
+    /// Trusted clients have a place of their own, and never queue behind strangers.
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
     /// Changes when others are trusted than before.
@@ -60,7 +59,7 @@ impl Service {
         Self {
             authority: Arc::new(authority),
             data,
-            guesses: Arc::new(Semaphore::new(GUESSES_AT_ONCE)),
+            guesses: Arc::new(Semaphore::new(1)),
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
             departures,
