@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use e2e::DaemonOptions;
+use e2e::{Client, DaemonOptions, Outcome};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -11,7 +11,7 @@ use transport::tls::{ClientTls, Dates, RootCertificate};
 use transport::{Connection, Endpoint, Stream, Transport};
 use transport_unix::UnixTransport;
 
-use crate::support::{Service, mode};
+use crate::support::{Expected, NOT_AUTHENTICATED, Service, mode, run};
 
 const CALLS: u32 = 2000;
 /// As many as the daemon answers at once, or fewer.
@@ -48,6 +48,77 @@ fn a_stranger_who_calls_all_the_time_leaves_a_few_lines() {
     let log = service.daemon.logged();
     assert_eq!(log.matches("refused list").count(), records.len(), "{log}");
     assert!(log.contains("more times in the last"), "{log}");
+}
+
+/// Each grant and change, made by the programs and written by them: in the order and with the fields of
+/// `docs/audit.md`, and nothing else.
+#[test]
+fn each_grant_is_the_documented_line() {
+    let service = Service::start();
+    let (first, other) = (service.first_client(), service.user("other"));
+    let third = service.user("third");
+    run(&third, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+    let done = |client: &Client, arguments: &[&str]| {
+        let outcome = run(client, arguments);
+        assert_eq!(outcome.code, 0, "{arguments:?}: {outcome:?}");
+    };
+    let fingerprints = || -> Vec<String> {
+        let listed = run(&first, &["clients", "--format", "csv"]).stdout;
+        listed.lines().skip(1).filter_map(|line| line.split(',').next().map(str::to_owned)).collect()
+    };
+    let new =
+        |before: &[String]| fingerprints().into_iter().find(|one| !before.contains(one)).expect("a new one");
+
+    let f = new(&[]);
+    done(&first, &["set", "local.passphrase=open sesame"]);
+    done(&other, &["authenticate", "open sesame"]);
+    let o = new(std::slice::from_ref(&f));
+    done(
+        &first,
+        &["clients", "add", "--cert", &third.certificate().display().to_string(), "--name", "third"],
+    );
+    let t = new(&[f.clone(), o.clone()]);
+    done(&other, &["clients", "revoke", "third"]);
+    done(&other, &["set", "local.passphrase="]);
+    done(&first, &["clients", "revoke", &o]);
+    done(&first, &["clients", "revoke", "--yes", &f]);
+    let mut recover = std::process::Command::new(service.sandbox.path("multipassd"));
+    let storage = service.daemon.data.parent().expect("a directory");
+    recover.args(["recover", "--first-client"]).env("MULTIPASS_STORAGE", storage);
+    assert_eq!(Outcome::of(&mut recover, "").expect("the daemon's program runs").code, 0);
+
+    let text = fs::read_to_string(service.daemon.data.join("audit/grants.jsonl")).expect("the log");
+    let mut before = String::new();
+    let caller = format!("\"uid:{}\"", nix::unistd::geteuid());
+    let client = |fingerprint: &str| format!("\"{fingerprint}\"");
+    let (none, root) = ("null".to_owned(), "administrator");
+    let expected = [
+        ("first_client_enrolled", f.as_str(), &caller, client(&f)),
+        ("passphrase_set", &f, &caller, none.clone()),
+        ("passphrase_accepted", &o, &caller, client(&o)),
+        ("client_added", &f, &caller, client(&t)),
+        ("client_revoked", &o, &caller, client(&t)),
+        ("passphrase_removed", &o, &caller, none.clone()),
+        ("client_revoked", &f, &caller, client(&o)),
+        ("client_revoked", &f, &caller, client(&f)),
+        ("first_client_awaited", root, &none, none.clone()),
+    ];
+    assert_eq!(text.lines().count(), expected.len(), "{text}");
+    for (line, (event, by, from, client)) in text.lines().zip(expected) {
+        let record: Value = serde_json::from_str(line).expect("JSON");
+        let time = record["time"].as_str().expect("text");
+        assert_eq!(
+            line,
+            format!(
+                r#"{{"v":1,"time":"{time}","event":"{event}","by":"{by}","from":{from},"client":{client}}}"#
+            )
+        );
+        // RFC 3339 in UTC with microseconds: of one length, so that their order is that of time.
+        let shape: String = time.chars().map(|it| if it.is_ascii_digit() { '0' } else { it }).collect();
+        assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
+        assert!(*time >= *before, "{before} before {time}");
+        before = time.to_owned();
+    }
 }
 
 #[test]

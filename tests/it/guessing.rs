@@ -18,6 +18,9 @@ const NOT_EVALUATED: &str = "too many failed attempts";
 const GENEROUS: Duration = Duration::from_secs(5);
 /// How soon the right passphrase must let in who did not guess.
 const SOON: Duration = Duration::from_secs(2);
+/// The longest that a source is told to wait for its own failures.
+#[cfg(target_os = "linux")]
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// What two hashes take, in KiB.
 #[cfg(target_os = "linux")]
 const TWO_HASHES: u64 = 2 * 19 * 1024;
@@ -164,6 +167,13 @@ fn attack_for(seconds: u32, expected: std::ops::RangeInclusive<usize>) {
     } else {
         skip("needs root, for somebody else who comes meanwhile");
     }
+    // At the attacked source there is a wait for whoever knows it, too, which is told. Between the sixth guess and
+    // the seventh there are four seconds.
+    let evaluated = || service.daemon.logged().matches(EVALUATED).count();
+    wait_until("the attack goes on", 4 * GENEROUS, || evaluated() >= 6).unwrap();
+    let same = service.user("same source");
+    let Guess::TooSoon(wait) = guess(&same, RIGHT) else { panic!("evaluated in the middle of a wait") };
+    assert!(wait <= LONGEST_WAIT, "{wait:?}");
     let (mut most_memory, mut slowest) = (0, Duration::ZERO);
     let mut rounds = 0;
     while rounds < 3 || attackers.iter().any(|attacker| !attacker.process.is_finished()) {
@@ -195,6 +205,12 @@ fn attack_for(seconds: u32, expected: std::ops::RangeInclusive<usize>) {
     assert!(expected.contains(&evaluated), "{evaluated} guesses were evaluated");
     assert!(told_to_wait > 100, "no attack: {answers:?}");
     assert_eq!(service.trusted(), trusted);
+
+    // It has cost the source no more than the wait that is told now.
+    let Guess::TooSoon(wait) = guess(&same, RIGHT) else { return assert!(service.trusts(&same)) };
+    assert!(wait <= LONGEST_WAIT, "{wait:?}");
+    thread::sleep(wait);
+    assert_eq!(guess(&same, RIGHT), Guess::Right);
 }
 
 #[test]

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use auth_core::{Actor, Admission, Authority, Change, Recovery, TrustStore};
+use auth_core::{Admission, Authority, Recovery, TrustStore};
 
 use crate::daemon::{
-    Dead, Death, Records, Remembering, Socket, authority, caller, certificate, claim, fingerprint, guess,
-    is_entitled, root,
+    Dead, Death, Records, Remembering, Socket, authority, caller, certificate, claim, guess, is_entitled,
 };
-use crate::world::{CLIENTS, Call, Client, Daemon, Disk, Running, Words, World};
+use crate::wishes::{Asker, Wish};
+use crate::world::{CLIENTS, Call, Client, Daemon, Disk, Flaw, Running, Words, World};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -30,10 +30,10 @@ pub(crate) enum Action {
     Guess(Client, Daemon),
     /// Its guess is evaluated.
     Authenticate(Client, Option<Death>),
-    /// Root revokes a client.
-    Revoke(Client, Daemon, Option<Death>),
-    /// Root sets the passphrase.
-    SetPassphrase(Words, Daemon),
+    /// An administrator who wants something is asked who it is.
+    Ask(Asker, Daemon, Wish),
+    /// What it wants is done.
+    Grant(Asker, Option<Death>),
     /// Somebody removes all clients from the store, by hand.
     Wipe,
     /// Root has the first client awaited anew, beside the daemons.
@@ -69,15 +69,11 @@ impl World {
                         actions.push(Action::Guess(client, daemon));
                     }
                 }
-                if self.left.revocations > 0 && self.disk.trusted.has(client) {
-                    actions.extend(deaths.iter().map(|death| Action::Revoke(client, daemon, *death)));
-                }
             }
-            if self.left.passphrases > 0 {
-                actions
-                    .extend([Words::Right, Words::Other].map(|words| Action::SetPassphrase(words, daemon)));
-            }
+            actions.extend(self.wishes(daemon));
         }
+        let granted = |asker| deaths.iter().map(move |death| Action::Grant(asker, *death));
+        actions.extend(self.root.iter().flat_map(|_| granted(Asker::Root)));
         for (client, call) in CLIENTS.into_iter().zip(self.calls) {
             match call {
                 Call::None => {}
@@ -87,6 +83,7 @@ impl World {
                 Call::Guesses(_) => {
                     actions.extend(deaths.iter().map(|death| Action::Authenticate(client, *death)));
                 }
+                Call::Wants(..) => actions.extend(granted(Asker::Client(client))),
             }
         }
         if self.left.wipes > 0 && !self.disk.trusted.is_empty() {
@@ -100,8 +97,7 @@ impl World {
     }
 
     /// Does it.
-    pub(crate) fn act(&mut self, action: Action, check_then_add: bool) {
-        let flawed = check_then_add;
+    pub(crate) fn act(&mut self, action: Action, flaw: Flaw) {
         match action {
             Action::Start(daemon) => {
                 let open = !self.disk.trusted.is_empty();
@@ -126,7 +122,7 @@ impl World {
                 let grounds = self.disk.armed && is_entitled(client);
                 let before = self.disk;
                 let let_in =
-                    self.at(daemon, death, flawed, |it| it.enrol_first(claim, NOW).map(drop).is_ok());
+                    self.at(daemon, death, flaw, |it, _| it.enrol_first(claim, NOW).map(drop).is_ok());
                 self.note_gain(client, before, grounds);
                 if self.disk.trusted.has(client) && !before.trusted.has(client) {
                     if self.first_was {
@@ -142,38 +138,16 @@ impl World {
                 self.calls[client] = Call::None;
                 let before = self.disk;
                 let grounds = before.passphrase == Some(Words::Right);
-                let let_in = self.at(daemon, death, flawed, |it| it.authenticate(guess(client), NOW).is_ok());
+                let let_in =
+                    self.at(daemon, death, flaw, |it, _| it.authenticate(guess(client), NOW).is_ok());
                 if let_in == Some(false) && grounds {
                     self.blame("the right passphrase was refused");
                 }
                 self.note_gain(client, before, grounds);
                 self.answered(client, daemon, let_in);
             }
-            Action::Revoke(client, daemon, death) => {
-                self.left.revocations -= 1;
-                let revoked = self.at(daemon, death, flawed, |it| {
-                    let by = it.administrator(&root()).expect("root may");
-                    it.revoke(&by, fingerprint(client), NOW).is_ok()
-                });
-                if revoked.is_some() && self.knows(daemon).trusted.has(client) {
-                    self.blame("a revoked client is still trusted");
-                }
-                self.promised = self.promised.and(self.disk.trusted);
-            }
-            Action::SetPassphrase(words, daemon) => {
-                self.left.passphrases -= 1;
-                let text = if words == Words::Right { "right" } else { "other" };
-                // As the authority does, but with a hash that is cheap.
-                let hash = crate::daemon::hash_of(words);
-                let disk = Arc::new(self.disk.load());
-                disk.change(
-                    &Change::SetPassphrase { passphrase: Some(hash), by: Actor::Administrator },
-                    &mut || Ok(()),
-                )
-                .expect(text);
-                self.disk = Disk::of(&*disk);
-                self.seen_by(daemon);
-            }
+            Action::Ask(asker, daemon, wish) => self.ask(asker, daemon, wish),
+            Action::Grant(asker, death) => self.grant(asker, death, flaw),
             Action::Wipe => {
                 self.left.wipes -= 1;
                 self.disk.trusted = Default::default();
@@ -218,7 +192,7 @@ impl World {
         let Some(running) = self.daemons[daemon] else { return };
         let is_fresh = running.known == self.disk;
         let mut claims = false;
-        let granted = self.at(daemon, None, false, |it| match it.admit(&caller(client)) {
+        let granted = self.at(daemon, None, Flaw::None, |it, _| match it.admit(&caller(client)) {
             Ok(Admission::Granted(_)) => true,
             Ok(Admission::FirstClient(_)) => {
                 claims = true;
@@ -237,23 +211,23 @@ impl World {
         }
     }
 
-    /// Asks the authority of a daemon, which may die of it: then there is no answer.
-    fn at<T>(
+    /// Asks the authority of a daemon, or its store, which may die of it: then there is no answer.
+    pub(crate) fn at<T>(
         &mut self,
         daemon: Daemon,
         death: Option<Death>,
-        check_then_add: bool,
-        ask: impl FnOnce(&Authority) -> T,
+        flaw: Flaw,
+        ask: impl FnOnce(&Authority, &dyn TrustStore) -> T,
     ) -> Option<T> {
         let running = self.daemons[daemon]?;
         let disk = Arc::new(self.disk.load());
         let known = Mutex::new(running.known);
-        let store = Arc::new(Remembering { disk: Arc::clone(&disk), known, death, check_then_add });
+        let store = Arc::new(Remembering { disk: Arc::clone(&disk), known, death, flaw });
         let (socket, records) = (Socket::default(), Arc::new(Records::default()));
         socket.0.store(running.open, Ordering::SeqCst);
         let judge =
             authority(Arc::<Remembering>::clone(&store), Box::new(socket.clone()), Arc::clone(&records));
-        let answer = catch_unwind(AssertUnwindSafe(|| ask(&judge)));
+        let answer = catch_unwind(AssertUnwindSafe(|| ask(&judge, &*store)));
         let gained = Disk::of(&*disk).trusted.without(self.disk.trusted);
         if !gained.without(*records.0.lock().unwrap()).is_empty() {
             self.blame("a grant is not on record");
@@ -276,7 +250,7 @@ impl World {
     }
 
     /// A client that is trusted now and was not before must have had grounds.
-    fn note_gain(&mut self, client: Client, before: Disk, grounds: bool) {
+    pub(crate) fn note_gain(&mut self, client: Client, before: Disk, grounds: bool) {
         let gained = self.disk.trusted.without(before.trusted);
         if gained.iter().any(|other| other != client) {
             self.blame("somebody else was enrolled");
@@ -291,22 +265,13 @@ impl World {
     }
 
     /// A client was answered by a daemon that is still there.
-    fn answered(&mut self, client: Client, daemon: Daemon, let_in: Option<bool>) {
+    pub(crate) fn answered(&mut self, client: Client, daemon: Daemon, let_in: Option<bool>) {
         if let_in == Some(true) {
             self.promised.extend([client]);
             if !self.daemons[daemon].is_some_and(|it| it.open) {
                 self.blame("a client was let in and the gate stayed shut");
             }
         }
-    }
-
-    /// A daemon whose change made it read the disk has seen all that is there.
-    fn seen_by(&mut self, daemon: Daemon) {
-        let before = self.knows(daemon);
-        if let Some(running) = &mut self.daemons[daemon] {
-            running.known = self.disk;
-        }
-        self.settle(daemon, before);
     }
 
     /// A daemon that learns that others are trusted sets its gate.
@@ -318,7 +283,7 @@ impl World {
         }
     }
 
-    fn knows(&self, daemon: Daemon) -> Disk {
+    pub(crate) fn knows(&self, daemon: Daemon) -> Disk {
         self.daemons[daemon].map_or_else(Disk::default, |running| running.known)
     }
 
@@ -326,13 +291,14 @@ impl World {
     fn die(&mut self, daemon: Daemon) {
         self.daemons[daemon] = None;
         for call in &mut self.calls {
-            if matches!(*call, Call::Claims(at) | Call::Guesses(at) if at == daemon) {
+            if matches!(*call, Call::Claims(at) | Call::Guesses(at) | Call::Wants(at, _) if at == daemon) {
                 *call = Call::None;
             }
         }
+        self.root = self.root.filter(|(at, _)| *at != daemon);
     }
 
-    fn blame(&mut self, fault: &'static str) {
+    pub(crate) fn blame(&mut self, fault: &'static str) {
         self.fault.get_or_insert(fault);
     }
 }

@@ -9,12 +9,13 @@ use std::time::{Instant, SystemTime};
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use auth_core::{
-    Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolled,
-    Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore, NoGate,
-    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
+    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore,
+    NoGate, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
-use crate::world::{CLIENTS, Client, Clients, Disk, Words};
+use crate::wishes::Asker;
+use crate::world::{CLIENTS, Client, Clients, Disk, Flaw, Words};
 
 const ADMINS: u32 = 27;
 
@@ -44,6 +45,21 @@ static CLAIMS: LazyLock<Vec<Option<FirstClientClaim>>> = LazyLock::new(|| {
     };
     CLIENTS.map(claim).into()
 });
+
+/// Proofs that some daemon has once given to root, and to each client.
+static ADMINISTRATORS: LazyLock<Vec<Administrator>> = LazyLock::new(|| {
+    let disk = Disk { trusted: CLIENTS.into_iter().collect(), ..Disk::default() };
+    let daemon = authority(Arc::new(disk.load()), Box::new(NoGate), Arc::default());
+    let callers = CLIENTS.into_iter().map(caller).chain([root()]);
+    callers.map(|caller| daemon.administrator(&caller).expect("it may")).collect()
+});
+
+pub(crate) fn administrator(asker: Asker) -> &'static Administrator {
+    match asker {
+        Asker::Client(client) => &ADMINISTRATORS[client],
+        Asker::Root => &ADMINISTRATORS[CLIENTS.len()],
+    }
+}
 
 pub(crate) fn certificate(client: Client) -> &'static ClientCertificate {
     &CERTIFICATES[client]
@@ -144,8 +160,7 @@ pub(crate) struct Remembering {
     pub(crate) disk: Arc<MemoryStore>,
     pub(crate) known: Mutex<Disk>,
     pub(crate) death: Option<Death>,
-    /// The planted flaw: that the first client is awaited was checked before, and is not checked again.
-    pub(crate) check_then_add: bool,
+    pub(crate) flaw: Flaw,
 }
 
 impl Remembering {
@@ -157,6 +172,30 @@ impl Remembering {
 
     fn known(&self) -> Disk {
         *self.known.lock().unwrap()
+    }
+
+    /// What a store makes of a change that has the flaw: the condition is one that always holds.
+    fn flawed<'a>(&self, change: &Change<'a>) -> Option<Change<'a>> {
+        let by = Actor::Administrator;
+        match (self.flaw, change) {
+            (Flaw::CheckThenAdd, Change::Enrol(enrolment))
+                if matches!(enrolment.condition, Condition::FirstClient) =>
+            {
+                Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
+            }
+            (Flaw::AskedIsEnough, Change::Enrol(enrolment))
+                if matches!(enrolment.condition, Condition::WantedBy(_)) =>
+            {
+                Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
+            }
+            (Flaw::AskedIsEnough, Change::Revoke { client, at, .. }) => {
+                Some(Change::Revoke { client: *client, by, at: *at })
+            }
+            (Flaw::AskedIsEnough, Change::SetPassphrase { passphrase, .. }) => {
+                Some(Change::SetPassphrase { passphrase: passphrase.clone(), by })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -186,16 +225,7 @@ impl TrustStore for Remembering {
         change: &Change<'_>,
         record: &mut dyn FnMut() -> io::Result<()>,
     ) -> Result<Outcome, StoreError> {
-        let flawed = match change {
-            Change::Enrol(Enrolment {
-                condition: Condition::FirstClient, certificate, channel, at, ..
-            }) if self.check_then_add => {
-                let condition = Condition::WantedBy(Actor::Administrator);
-                let (channel, at) = (*channel, *at);
-                Some(Change::Enrol(Enrolment { condition, certificate, channel, name: None, at }))
-            }
-            _ => None,
-        };
+        let flawed = self.flawed(change);
         let outcome = self.disk.change(flawed.as_ref().unwrap_or(change), &mut || {
             record()?;
             self.die_if(Death::AfterRecord);

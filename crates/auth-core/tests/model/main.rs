@@ -18,17 +18,30 @@
 
 mod actions;
 mod daemon;
+mod wishes;
 mod world;
 
-use stateright::{Checker, Model};
+use stateright::{Checker, HasDiscoveries, Model};
 
-use world::{Left, Protocol, World};
+use world::{Flaw, Left, Protocol, World};
 
-const ALL: Left = Left { crashes: 1, revocations: 1, passphrases: 1, wipes: 1, recoveries: 1 };
+const ALL: Left = Left {
+    crashes: 1,
+    revocations: 1,
+    passphrases: 1,
+    additions: 0,
+    clients_wishes: 0,
+    wipes: 1,
+    recoveries: 1,
+};
+
+/// Where clients are administrators too. Nothing happens by itself here: there would be too much of it.
+const CLIENTS_MAY: Left =
+    Left { revocations: 2, additions: 1, clients_wishes: 1, crashes: 0, wipes: 0, recoveries: 0, ..ALL };
 
 /// All that can happen, among these daemons and so often.
 fn explore(daemons: usize, left: Left, at_least: usize) {
-    let checker = Protocol { daemons, left, check_then_add: false }.checker().threads(2).spawn_bfs().join();
+    let checker = Protocol { daemons, left, flaw: Flaw::None }.checker().threads(2).spawn_bfs().join();
     println!("{} states, depth {}", checker.unique_state_count(), checker.max_depth());
     checker.assert_properties();
     // Far fewer would mean that most of what can happen did not.
@@ -45,13 +58,34 @@ fn nobody_enters_unasked_nobody_is_forgotten_and_one_is_first_of_a_daemon_that_d
     explore(1, Left { crashes: 2, revocations: 2, ..ALL }, 100_000);
 }
 
+#[test]
+fn nobody_changes_anything_who_is_not_trusted_any_more() {
+    explore(2, CLIENTS_MAY, 100_000);
+}
+
 /// The flaw of a service that checks whether its store is empty, and then adds.
 #[test]
 fn the_model_finds_a_store_that_checks_and_then_adds() {
     for daemons in [1, 2] {
-        let checker = Protocol { daemons, left: ALL, check_then_add: true }.checker().spawn_bfs().join();
-        let found = checker.discovery("nothing went wrong").expect("the flaw is found");
-        let World { fault, .. } = found.last_state().clone();
-        assert_eq!(fault, Some("a second first client"), "{:?}", found.into_actions());
+        finds(daemons, ALL, Flaw::CheckThenAdd, "a second first client");
     }
+}
+
+/// A flaw of this one, once: a client that is being revoked adds itself again by a call that is under way.
+#[test]
+fn the_model_finds_a_store_that_does_not_ask_again_who_wants_a_change() {
+    let fault = "somebody changed something who is not trusted any more";
+    for daemons in [1, 2] {
+        finds(daemons, CLIENTS_MAY, Flaw::AskedIsEnough, fault);
+    }
+}
+
+fn finds(daemons: usize, left: Left, flaw: Flaw, expected: &str) {
+    let model = Protocol { daemons, left, flaw }.checker().finish_when(HasDiscoveries::AnyFailures);
+    let checker = model.spawn_bfs().join();
+    let found = checker.discovery("nothing went wrong").expect("the flaw is found");
+    let World { fault, .. } = found.last_state().clone();
+    let actions = found.into_actions();
+    println!("{} states, {actions:?}", checker.unique_state_count());
+    assert_eq!(fault, Some(expected), "{actions:?}");
 }

@@ -3,6 +3,7 @@
 use stateright::{Model, Property};
 
 use crate::actions::Action;
+use crate::wishes::Wish;
 
 /// Number of a client.
 pub(crate) type Client = usize;
@@ -27,10 +28,6 @@ impl Clients {
 
     pub(crate) fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
-    }
-
-    pub(crate) fn and(self, others: Self) -> Self {
-        Self(self.0 & others.0)
     }
 
     /// Each administrator's client for the other's.
@@ -90,6 +87,8 @@ pub(crate) enum Call {
     Claims(Daemon),
     /// Its guess was counted by this daemon, while its words were the passphrase.
     Guesses(Daemon),
+    /// It may say who is trusted, said this daemon, and wants this.
+    Wants(Daemon, Wish),
 }
 
 /// How often something may still happen: the model is finite.
@@ -98,6 +97,9 @@ pub(crate) struct Left {
     pub(crate) crashes: u8,
     pub(crate) revocations: u8,
     pub(crate) passphrases: u8,
+    pub(crate) additions: u8,
+    /// How many of these three clients may want. Root may want all.
+    pub(crate) clients_wishes: u8,
     pub(crate) wipes: u8,
     pub(crate) recoveries: u8,
 }
@@ -107,6 +109,8 @@ pub(crate) struct World {
     pub(crate) disk: Disk,
     pub(crate) daemons: [Option<Running>; DAEMONS.len()],
     pub(crate) calls: [Call; CLIENTS.len()],
+    /// What root wants, and of which daemon.
+    pub(crate) root: Option<(Daemon, Wish)>,
     /// Those who were told that they are trusted, and of whom nobody has said otherwise since.
     pub(crate) promised: Clients,
     /// Those who were ever let in on good grounds.
@@ -128,14 +132,27 @@ impl World {
             for call in &mut other.calls {
                 match call {
                     Call::None => {}
-                    Call::Claims(daemon) | Call::Guesses(daemon) => *daemon = 1 - *daemon,
+                    Call::Claims(daemon) | Call::Guesses(daemon) | Call::Wants(daemon, _) => {
+                        *daemon = 1 - *daemon;
+                    }
                 }
+            }
+            if let Some((daemon, _)) = &mut other.root {
+                *daemon = 1 - *daemon;
             }
             other
         };
         let clients_swapped = |world: &Self| {
             let mut other = world.clone();
             other.calls.swap(0, 1);
+            for call in &mut other.calls {
+                if let Call::Wants(_, wish) = call {
+                    wish.swap();
+                }
+            }
+            if let Some((_, wish)) = &mut other.root {
+                wish.swap();
+            }
             let known = other.daemons.iter_mut().flatten().map(|running| &mut running.known.trusted);
             let told = [&mut other.disk.trusted, &mut other.promised, &mut other.enrolled];
             known.chain(told).for_each(Clients::swap);
@@ -154,9 +171,18 @@ pub(crate) struct Protocol {
     pub(crate) daemons: usize,
     /// What may happen.
     pub(crate) left: Left,
-    /// Whether the store checks that the first client is awaited when it is asked to admit one, and not
-    /// again when it enrols it.
-    pub(crate) check_then_add: bool,
+    /// What is wrong with it.
+    pub(crate) flaw: Flaw,
+}
+
+/// What may be wrong with a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    /// It checks that the first client is awaited when it is asked to admit one, and not again when it enrols it.
+    CheckThenAdd,
+    /// That an administrator was one when it was asked is enough for what it wants.
+    AskedIsEnough,
 }
 
 impl Model for Protocol {
@@ -168,6 +194,7 @@ impl Model for Protocol {
             disk: Disk { armed: true, passphrase: Some(Words::Right), ..Disk::default() },
             daemons: [None; DAEMONS.len()],
             calls: [Call::None; CLIENTS.len()],
+            root: None,
             promised: Clients::default(),
             enrolled: Clients::default(),
             first_was: false,
@@ -184,7 +211,7 @@ impl Model for Protocol {
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut next = world.clone();
-        next.act(action, self.check_then_add);
+        next.act(action, self.flaw);
         let next = next.representative();
         (next != *world).then_some(next)
     }
@@ -215,6 +242,19 @@ impl Model for Protocol {
             Property::sometimes("a guess is overtaken by a change", |_, world: &World| {
                 matches!(world.calls[2], Call::Guesses(_)) && world.disk.passphrase == Some(Words::Other)
             }),
+            Property::sometimes(
+                "root's wish is overtaken by a change",
+                |_, world: &World| matches!(world.root, Some((_, Wish::Revoke(client))) if !world.disk.trusted.has(client)),
+            ),
+            Property::sometimes(
+                "a client's wish is overtaken by its revocation",
+                |model: &Self, world: &World| {
+                    let overtaken = |client: Client| {
+                        matches!(world.calls[client], Call::Wants(..)) && !world.disk.trusted.has(client)
+                    };
+                    model.left.clients_wishes == 0 || CLIENTS.into_iter().any(overtaken)
+                },
+            ),
             Property::sometimes("the first client is awaited anew", |_, world: &World| {
                 world.left.recoveries == 0 && world.disk.armed
             }),
