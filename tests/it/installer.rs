@@ -116,6 +116,11 @@ fn who_was_let_in_before_stays_the_first() {
     assert_eq!(fs::read_dir(&alice.client.home).unwrap().count(), 0);
     assert_eq!(service.trusted(), 1);
 
+    // A client that the user has already is no trusted one.
+    run(&alice.client, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+    assert!(alice.client.certificate().exists());
+    says(&by_sudo(&service, &alice), BEFORE);
+
     // Also when nobody is left.
     let listed = run(&first, &["clients", "--format", "csv"]);
     let fingerprint = listed.stdout.lines().nth(1).and_then(|line| line.split(',').next()).unwrap();
@@ -127,7 +132,6 @@ fn who_was_let_in_before_stays_the_first() {
     says(&by_sudo(&service, &alice), BEFORE);
     assert_eq!(service.trusted(), 0);
     run(&service.user("root"), &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
-    assert_eq!(fs::read_dir(&alice.client.home).unwrap().count(), 0);
 }
 
 #[test]
