@@ -32,6 +32,8 @@ pub struct DaemonOptions {
     pub also: Vec<Via>,
     /// Where its Unix socket is; by default beside its files.
     pub socket: Option<PathBuf>,
+    /// Where it publishes its root certificate; by default beside its files.
+    pub root_certificate: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
 }
@@ -85,7 +87,7 @@ impl Daemon {
         if let Some(account) = &options.account {
             std::os::unix::fs::chown(&home, Some(account.uid), Some(account.gid))?;
         }
-        let root_certificate = home.join("root.pem");
+        let root_certificate = options.root_certificate.clone().unwrap_or_else(|| home.join("root.pem"));
         let socket = options.socket.clone().unwrap_or_else(|| home.join("socket"));
         let addresses = std::iter::once(&options.via)
             .chain(&options.also)

@@ -35,14 +35,19 @@ impl NamedAccount {
         Some(Self { client, account, users })
     }
 
-    /// Runs `command` where the account has its name.
-    #[track_caller]
-    pub(crate) fn run(&self, command: &Command) -> Outcome {
+    /// `command`, where the account has its name.
+    pub(crate) fn command(&self, command: &Command) -> Command {
         let script = format!(
             "exec unshare --mount -- sh -c 'mount --bind {} /etc/passwd && exec \"$@\"' sh \"$@\"",
             self.users.display()
         );
-        Outcome::of(&mut through_shell(&script, command), "").expect("the client runs")
+        through_shell(&script, command)
+    }
+
+    /// Runs `command` where the account has its name.
+    #[track_caller]
+    pub(crate) fn run(&self, command: &Command) -> Outcome {
+        Outcome::of(&mut self.command(command), "").expect("the program runs")
     }
 
     /// `sudo multipass clients add --user` of the account.

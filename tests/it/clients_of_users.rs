@@ -85,6 +85,54 @@ fn what_a_user_plants_is_met_with_the_users_rights() {
     assert_eq!(fs::read_dir(&place).unwrap().count(), 0);
 }
 
+/// What root's shell has open the user may not read, nor may his other programs through the one that root starts.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_users_program_inherits_nothing_that_is_open() {
+    let Some(service) = service() else { return };
+    let Some(alice) = NamedAccount::new(&service) else { return };
+    let root = service.user("root");
+    let secret = service.sandbox.path("secret");
+    fs::write(&secret, "not yours").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    // As long as another client of hers has the lock, the program waits and can be looked at.
+    fs::create_dir_all(alice.client.identity()).unwrap();
+    let lock = fs::File::create(alice.client.identity().join(".multipass_cert.lock")).unwrap();
+    lock.lock().unwrap();
+    give(&alice);
+    let add = root.command(&["clients", "add", "--user", NamedAccount::NAME]);
+    let script = format!("exec 3<{0} 7>>{0} 9<{0}; exec \"$@\"", secret.display());
+    let add = e2e::through_shell(&script, &add);
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| alice.run(&add));
+        let mut open = None;
+        e2e::wait_until("the user's program waits", std::time::Duration::from_secs(20), || {
+            assert!(!adding.is_finished(), "it did not wait");
+            open = open_files(alice.account.uid, &alice.client.home);
+            open.is_some()
+        })
+        .unwrap();
+        // The standard ones, and its own, which is the lock.
+        let open = open.unwrap_or_default();
+        assert!(open.len() == 4 && !open.contains(&secret), "{open:?}");
+        lock.unlock().unwrap();
+        assert_eq!(adding.join().unwrap().code, 0);
+    });
+}
+
+/// What a user's program has open that has a file open below `home`.
+#[cfg(target_os = "linux")]
+fn open_files(uid: u32, home: &Path) -> Option<Vec<std::path::PathBuf>> {
+    let uid = format!("Uid:\t{uid}\t");
+    fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
+        let status = fs::read_to_string(process.path().join("status")).unwrap_or_default();
+        let descriptors = fs::read_dir(process.path().join("fd")).ok().filter(|_| status.contains(&uid))?;
+        let open: Vec<_> =
+            descriptors.flatten().filter_map(|entry| fs::read_link(entry.path()).ok()).collect();
+        open.iter().any(|file| file.starts_with(home)).then_some(open)
+    })
+}
+
 #[test]
 fn a_user_who_does_not_exist_is_told() {
     let Some(service) = service() else { return };

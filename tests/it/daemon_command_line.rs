@@ -35,6 +35,8 @@ fn help_names_the_documented_options() {
             "debug",
             "trace",
             "--address",
+            "recover",
+            "enroll-installer",
             "--help",
             "--version",
         ] {

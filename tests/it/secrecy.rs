@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use e2e::{DaemonOptions, Outcome, is_root, wait_until};
+use e2e::{Account, DaemonOptions, Outcome, is_root, wait_until};
 
 use crate::support::{NO_INSTANCES, Service, below, mode, outsider, run_with_input};
 
@@ -118,11 +118,66 @@ fn assert_not_in_the_process(service: &Service) {
     if !cfg!(target_os = "linux") {
         return;
     }
-    for file in ["cmdline", "environ"] {
+    // Others may not look at the environment; see below.
+    for file in if is_root() { &["cmdline", "environ"][..] } else { &["cmdline"] } {
         let bytes = fs::read(process.join(file)).expect("readable");
-        assert!(contains(&bytes, if file == "cmdline" { "multipassd" } else { "MULTIPASS_STORAGE" }));
+        assert!(contains(&bytes, if *file == "cmdline" { "multipassd" } else { "MULTIPASS_STORAGE" }));
         assert_absent(&bytes, file);
     }
+}
+
+/// Nor can the user's other programs read it there, or a core dump hold it.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_in_memory_stays_there() {
+    use std::process::{Command, Stdio};
+
+    if !is_root() {
+        return e2e::skip("needs root, to act as several users");
+    }
+    let user = outsider();
+    let closed = |pid: u32, program: &str| {
+        let process = Path::new("/proc").join(pid.to_string());
+        // `setpriv` has become the program, and that has begun.
+        wait_until("it guards its memory", SOON, || {
+            let limits = fs::read_to_string(process.join("limits")).expect("it runs");
+            let limit = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+            let runs = fs::read(process.join("cmdline")).is_ok_and(|line| contains(&line, program));
+            runs && limit.split_whitespace().filter(|word| *word == "0").count() == 2
+        })
+        .expect("no core dumps");
+        // What only who may look at the memory may read.
+        let read = |file: &str| {
+            let mut cat = Account::command(Some(&user), Path::new("cat"));
+            Outcome::of(cat.arg(process.join(file)), "").expect("cat runs")
+        };
+        assert_eq!(read("status").code, 0);
+        let refused = read("environ");
+        assert!(refused.stderr.contains("Permission denied"), "{program}: {refused:?}");
+    };
+    // Somebody's program that does nothing of the kind.
+    let mut open = Account::command(Some(&user), Path::new("sleep"));
+    let mut open = open.arg("60").stdin(Stdio::null()).spawn().expect("sleep runs");
+    let environment = Path::new("/proc").join(open.id().to_string()).join("environ");
+    wait_until("its environment can be read", SOON, || {
+        let mut cat = Account::command(Some(&user), Path::new("cat"));
+        cat.arg(&environment)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|it| it.success())
+    })
+    .expect("otherwise this would say nothing");
+    open.kill().and_then(|()| open.wait()).expect("ended");
+
+    let service =
+        Service::start_with(DaemonOptions { account: Some(user.clone()), ..DaemonOptions::default() });
+    closed(service.daemon.pid(), "multipassd");
+    let client = service.user_as("user", user.clone());
+    let mut asks: Command = client.command(&["authenticate"]);
+    let mut asks = asks.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the client runs");
+    closed(asks.id(), "authenticate");
+    asks.kill().and_then(|()| asks.wait()).expect("ended");
 }
 
 #[test]

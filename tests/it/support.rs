@@ -48,6 +48,11 @@ impl Service {
         Self { daemon, sandbox, options }
     }
 
+    /// One more daemon like it, with files of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self::start_with(self.options.clone())
+    }
+
     /// Ends the daemon by `signal` and starts one on the same files.
     pub(crate) fn restart(self, signal: Signal) -> Self {
         let Self { daemon, sandbox, options } = self;

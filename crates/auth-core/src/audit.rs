@@ -38,6 +38,8 @@ pub struct Entry<'a> {
 pub enum Event {
     /// The first client is enrolled.
     FirstClientEnrolled,
+    /// The client of the user who installs the service is enrolled as the first one.
+    InstallerEnrolled,
     /// A client is enrolled because it knew the passphrase.
     PassphraseAccepted,
     /// A client is added by an administrator.
@@ -60,6 +62,7 @@ impl Event {
     pub fn name(self) -> &'static str {
         match self {
             Self::FirstClientEnrolled => "first_client_enrolled",
+            Self::InstallerEnrolled => "installer_enrolled",
             Self::PassphraseAccepted => "passphrase_accepted",
             Self::ClientAdded => "client_added",
             Self::ClientRevoked => "client_revoked",
@@ -76,7 +79,8 @@ impl Event {
 pub enum Actor {
     /// A client, by its certificate.
     Client(Fingerprint),
-    /// The machine's administrator: uid 0 over the Unix socket, or whoever may run `multipassd recover`.
+    /// The machine's administrator: uid 0 over the Unix socket, or whoever may run `multipassd recover`
+    /// and `enroll-installer`.
     Administrator,
 }
 

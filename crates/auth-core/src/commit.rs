@@ -36,6 +36,7 @@ fn event(change: &Change<'_>) -> Event {
     match change {
         Change::Enrol(enrolment) => match enrolment.condition {
             Condition::FirstClient => Event::FirstClientEnrolled,
+            Condition::FirstByInstaller => Event::InstallerEnrolled,
             Condition::PassphraseIs(_) => Event::PassphraseAccepted,
             Condition::WantedBy(_) => Event::ClientAdded,
         },

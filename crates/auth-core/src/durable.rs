@@ -1,6 +1,6 @@
 //! Files that survive a crash: replaced whole, or not at all.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -20,11 +20,12 @@ pub enum Readers {
 
 /// Replaces the file at `path` by `bytes`. When it returns, the new contents survive a power cut;
 /// when it fails, the file is
-/// whole, with the old contents or, if only the last step failed, the new ones. *Blocking*.
+/// whole, with the old contents or, if only the last step failed, the new ones. Gives the new file's metadata,
+/// from before anybody else could know it by its name. *Blocking*.
 ///
 /// # Errors
 /// The directory cannot be written, or is full.
-pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<Metadata> {
     let directory = path
         .parent()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a file needs a directory"))?;
@@ -43,9 +44,11 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = readers;
     file.sync_all()?;
+    let written = file.metadata()?;
     std::fs::rename(&new, path)?;
     new.disable_cleanup(true);
-    sync(opened)
+    sync(opened)?;
+    Ok(written)
 }
 
 /// Renames a file within its directory, so that the new name survives a power cut. *Blocking*.

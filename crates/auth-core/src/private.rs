@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::durable;
 
@@ -16,6 +16,13 @@ use crate::durable;
 /// It cannot be made, is a link, is another user's, or another user could replace it.
 pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
+}
+
+/// Whether [`directory`] would find nothing to make, mend or refuse in the directory itself. A look at its metadata;
+/// quick, though *blocking*.
+#[must_use]
+pub fn is_own_directory(path: &Path) -> bool {
+    system::is_own_directory(path)
 }
 
 /// Makes a directory that everyone can read (0755), with those above it, whatever the umask. New ones survive
@@ -79,6 +86,15 @@ pub fn beyond_others(path: &Path) -> io::Result<()> {
     system::beyond_others(path)
 }
 
+/// As [`beyond_others`], but leaves groups to the administrator: gives the directories on the way that a group
+/// may write to, and root's daemon would otherwise refuse. *Blocking*.
+///
+/// # Errors
+/// As [`beyond_others`], for users.
+pub fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
+    system::beyond_other_users(path)
+}
+
 /// Keeps links from being followed, FIFOs from being waited for, and a file that is made from others.
 pub fn own_file(options: &mut OpenOptions) {
     system::own_file(options);
@@ -121,7 +137,7 @@ mod system {
         let parent = path.parent().unwrap_or(Path::new("/"));
         // A loop of links is found out here.
         parent.canonicalize()?;
-        check_way(parent)?;
+        closed_to_groups(check_way(parent)?)?;
         let above = durable::open_directory(parent);
         let made = match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => true,
@@ -146,47 +162,71 @@ mod system {
         directory.set_permissions(Permissions::from_mode(0o700))
     }
 
+    pub(super) fn is_own_directory(path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|found| {
+            found.is_dir() && found.uid() == geteuid().as_raw() && found.mode() & 0o7777 == 0o700
+        })
+    }
+
     /// Checks all that an absolute path leads through: the directories in it, and those of each link on the
-    /// way, for whoever can replace a link leads us elsewhere.
-    fn check_way(path: &Path) -> io::Result<()> {
-        let mut step = PathBuf::new();
+    /// way, for whoever can replace a link leads us elsewhere. Gives those that a group could replace.
+    fn check_way(path: &Path) -> io::Result<Vec<PathBuf>> {
+        let (mut step, mut by_groups) = (PathBuf::new(), Vec::new());
         // From the root on: what is beyond others' reach stays as it was found.
         for component in path.components() {
             step.push(component);
             let metadata = step.symlink_metadata()?;
-            check_step(&step, &metadata)?;
+            if check_step(&step, &metadata)? == By::Groups {
+                by_groups.push(step.clone());
+            }
             if metadata.is_symlink() {
                 let beside = step.parent().unwrap_or(Path::new("/"));
-                check_way(&beside.join(step.read_link()?))?;
+                by_groups.extend(check_way(&beside.join(step.read_link()?))?);
             }
         }
-        Ok(())
+        Ok(by_groups)
+    }
+
+    /// Who else could replace what is in a directory.
+    #[derive(PartialEq, Eq)]
+    enum By {
+        Nobody,
+        Groups,
     }
 
     /// Whoever can write to a directory can replace what is in it. A group of one's own is no stranger to
     /// an ordinary user; root trusts no group but its own.
-    fn check_step(path: &Path, metadata: &Metadata) -> io::Result<()> {
+    fn check_step(path: &Path, metadata: &Metadata) -> io::Result<By> {
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
         let me = geteuid().as_raw();
         if owner != 0 && owner != me {
             return Err(refused(format!("{} belongs to user {owner}, who could replace it", path.display())));
         }
+        let sticky = mode & 0o1000 != 0;
         // A link's mode says nothing.
-        if metadata.is_symlink() {
-            return Ok(());
+        if metadata.is_symlink() || sticky {
+            return Ok(By::Nobody);
+        }
+        if mode & 0o002 != 0 {
+            return Err(others_may_write(path));
         }
         let by_group = mode & 0o020 != 0 && me == 0 && group != 0;
-        let sticky = mode & 0o1000 != 0;
-        if (mode & 0o002 != 0 || by_group) && !sticky {
-            return Err(refused(format!(
-                "other users may write to {}, and could replace it",
-                path.display()
-            )));
-        }
-        Ok(())
+        Ok(if by_group { By::Groups } else { By::Nobody })
+    }
+
+    fn closed_to_groups(by_groups: Vec<PathBuf>) -> io::Result<()> {
+        by_groups.first().map_or(Ok(()), |path| Err(others_may_write(path)))
+    }
+
+    fn others_may_write(path: &Path) -> io::Error {
+        refused(format!("other users may write to {}, and could replace it", path.display()))
     }
 
     pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
+        closed_to_groups(beyond_other_users(path)?)
+    }
+
+    pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
         // A loop of links is found out here.
         path.canonicalize()?;
         check_way(&std::path::absolute(path)?)
@@ -221,7 +261,7 @@ mod system {
 mod system {
     use std::fs::OpenOptions;
     use std::io;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     pub(super) fn own_directory(path: &Path) -> io::Result<()> {
         match std::fs::create_dir(path) {
@@ -230,12 +270,20 @@ mod system {
         }
     }
 
+    pub(super) fn is_own_directory(path: &Path) -> bool {
+        path.is_dir()
+    }
+
     pub(super) fn create_readable(path: &Path) -> io::Result<()> {
         std::fs::create_dir(path)
     }
 
     pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
         path.metadata().map(drop)
+    }
+
+    pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
+        path.metadata().map(|_| Vec::new())
     }
 
     pub(super) fn never_wait(_options: &mut OpenOptions) {}

@@ -1,9 +1,13 @@
-//! The ways back for whoever may write to the store's files, without asking the service.
+//! What whoever may write to the store's files may do without asking the service: find the way back, and say
+//! at installation whose client is the first.
 
 use std::time::SystemTime;
 
 use crate::commit::commit;
-use crate::{Actor, Audit, Change, ClientCertificate, Condition, Enrolment, Outcome, StoreError, TrustStore};
+use crate::{
+    Actor, Audit, Change, ClientCertificate, ClientName, Condition, Enrolment, Outcome, StoreError,
+    TrustStore,
+};
 
 /// Changes a store as its owner, while a daemon uses it or not.
 #[derive(Debug)]
@@ -31,8 +35,32 @@ impl Recovery<'_> {
     /// The store or the audit log could not be used.
     pub fn add(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), StoreError> {
         let condition = Condition::WantedBy(Actor::Administrator);
-        let enrolment = Enrolment { condition, certificate, channel: None, name: None, at: now };
-        let change = Change::Enrol(enrolment);
-        commit(self.store, self.audit, &change, Actor::Administrator, None, now).map(|_| ())
+        self.enrol(condition, certificate, None, now).map(|_| ())
+    }
+
+    /// Trusts the client of the user who installs the service, if nobody was ever enrolled; says whether that
+    /// was so. It never makes the store await a first client again. *Blocking*.
+    ///
+    /// # Errors
+    /// The store or the audit log could not be used.
+    pub fn enrol_installer(
+        &self,
+        certificate: &ClientCertificate,
+        name: Option<&ClientName>,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        let outcome = self.enrol(Condition::FirstByInstaller, certificate, name, now)?;
+        Ok(outcome == Outcome::Changed)
+    }
+
+    fn enrol(
+        &self,
+        condition: Condition,
+        certificate: &ClientCertificate,
+        name: Option<&ClientName>,
+        at: SystemTime,
+    ) -> Result<Outcome, StoreError> {
+        let change = Change::Enrol(Enrolment { condition, certificate, channel: None, name, at });
+        commit(self.store, self.audit, &change, Actor::Administrator, None, at)
     }
 }

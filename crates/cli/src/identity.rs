@@ -281,6 +281,9 @@ fn keep_private(file: &File, path: &Path) {
     }
 }
 
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod power_cut;
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, TryLockError};

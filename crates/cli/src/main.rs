@@ -30,6 +30,9 @@ use args::{Cli, Parsed};
 use error::Error;
 
 fn main() -> ExitCode {
+    if let Err(error) = platform::keep_memory_private() {
+        output::tell(&format!("warning: this program's memory may end up in a core dump: {error}"));
+    }
     let outcome = match args::parse(env::args_os()) {
         Ok(Parsed::Help(text)) => show(&text).map_err(|error| (String::from("help"), error)),
         Ok(Parsed::Run(cli)) => {

@@ -80,7 +80,10 @@ impl Denial {
 #[cfg(unix)]
 pub(crate) use account::{Account, go_on_as, is_own, is_root};
 #[cfg(unix)]
-pub(crate) use unix::{EchoOff, explain_denial, interrupted, others_may_change, tighten, unbuffered_stdin};
+pub(crate) use unix::{
+    EchoOff, explain_denial, interrupted, keep_memory_private, open_without_waiting, others_may_change,
+    tighten, unbuffered_stdin,
+};
 
 #[cfg(unix)]
 mod account;
@@ -89,8 +92,8 @@ mod unix;
 
 #[cfg(windows)]
 pub(crate) use windows::{
-    Account, EchoOff, explain_denial, go_on_as, interrupted, is_own, is_root, others_may_change, tighten,
-    unbuffered_stdin,
+    Account, EchoOff, explain_denial, go_on_as, interrupted, is_own, is_root, keep_memory_private,
+    open_without_waiting, others_may_change, tighten, unbuffered_stdin,
 };
 
 #[cfg(windows)]

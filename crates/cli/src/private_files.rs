@@ -11,16 +11,24 @@ use std::time::{Duration, Instant};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Makes a directory that only its owner may enter, and those above it.
+/// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut. Also one
+/// that is there, for whoever made it may have been killed before that.
 ///
 /// # Errors
 /// The system refuses.
 pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above.filter(|above| !above.is_dir()) {
+        create_directory(above)?;
+    }
     let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    match builder.create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    above.map_or(Ok(()), sync_directory)
 }
 
 /// Excludes other clients until the file is dropped. `None` if another one holds the lock for too long.
@@ -54,10 +62,17 @@ pub(crate) fn lock_options() -> fs::OpenOptions {
 /// The system refuses; what was there before still is.
 pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     // tempfile creates with mode 0600.
-    let mut file = tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(directory)?;
+    let new = tempfile::Builder::new().prefix(".new.").tempfile_in(directory)?;
+    // Removed when it is dropped, unless it was renamed.
+    let (mut file, mut new) = new.into_parts();
     file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(directory.join(name))?;
-    // Makes the rename durable. Only Unix has directories that can be synchronised.
-    if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
+    file.sync_all()?;
+    fs::rename(&new, directory.join(name))?;
+    new.disable_cleanup(true);
+    sync_directory(directory)
+}
+
+/// Makes a rename durable. Only Unix has directories that can be synchronised.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

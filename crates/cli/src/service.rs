@@ -25,7 +25,7 @@ use crate::{output, platform, transports};
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
-const LONGEST_LIST: usize = 64 * 1024 * 1024;
+pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 

@@ -60,6 +60,21 @@ pub enum Command {
     /// It is what such a client shows when it meets the service for the first time, and what it takes with
     /// 'multipass --fingerprint': SHA-256 of the root certificate's public key.
     Fingerprint,
+
+    /// Make the client of the user who installs the service its first one; for installers, as administrator
+    ///
+    /// The user is the one named, or who runs the installer by sudo or pkexec. Their client is made if there is
+    /// none, with their rights. If anybody was ever enrolled, nothing is done, which is no failure: an installer
+    /// may run this on each upgrade. A running service takes notice within seconds.
+    EnrollInstaller(EnrollInstaller),
+}
+
+/// Whom to enrol at installation.
+#[derive(Debug, Args)]
+pub struct EnrollInstaller {
+    /// The user who installs the service [default: who runs the installer by sudo or pkexec]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
 }
 
 /// What to recover.

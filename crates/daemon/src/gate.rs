@@ -5,8 +5,9 @@
 //! gate: nobody is enrolled for being first over one.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use auth_core::{Enrolled, Gate};
+use auth_core::{Enrolled, Gate, TrustStore};
 use transport_unix::{SocketAccess, UnixGate};
 
 /// The gates of all Unix sockets that the daemon listens on. Clones are one.
@@ -14,20 +15,22 @@ use transport_unix::{SocketAccess, UnixGate};
 pub(crate) struct SocketGate {
     sockets: Vec<UnixGate>,
     admin_gid: Option<u32>,
+    store: Arc<dyn TrustStore>,
+    setting: Arc<Mutex<()>>,
 }
 
 impl SocketGate {
-    /// A gate before there is any socket. `admin_gid` is the administrators' group of the machine's daemon; a
-    /// user's own has none.
-    pub(crate) fn new(admin_gid: Option<u32>) -> Self {
-        Self { sockets: Vec::new(), admin_gid }
+    /// A gate before there is any socket, of a service whose clients are in `store`. `admin_gid` is the
+    /// administrators' group of the machine's daemon; a user's own has none.
+    pub(crate) fn new(admin_gid: Option<u32>, store: Arc<dyn TrustStore>) -> Self {
+        Self { sockets: Vec::new(), admin_gid, store, setting: Arc::default() }
     }
 
-    /// Who may reach a service that knows no client, or some.
-    pub(crate) fn access(&self, nobody_is_trusted: bool) -> SocketAccess {
+    /// Who may reach the service as it is now.
+    pub(crate) fn access(&self) -> SocketAccess {
         match self.admin_gid {
             None => SocketAccess::Private,
-            Some(group) if nobody_is_trusted => SocketAccess::Group(group),
+            Some(group) if self.store.is_empty() => SocketAccess::Group(group),
             Some(_) => SocketAccess::Everyone,
         }
     }
@@ -37,16 +40,122 @@ impl SocketGate {
         self.sockets.push(socket);
     }
 
-    /// Lets in whom a service may see that knows no client, or some. Each socket is tried.
-    pub(crate) fn set(&self, nobody_is_trusted: bool) -> io::Result<()> {
-        let access = self.access(nobody_is_trusted);
+    /// Lets in whom the service may see as it is now. Each socket is tried. *Blocking*.
+    pub(crate) fn set(&self) -> io::Result<()> {
+        // Not what a caller knew a moment ago: the client may be revoked whose enrolment is to open this. One at a
+        // time, so that the one who comes last, which is after each change, asks last too.
+        let _alone = self.setting.lock().unwrap_or_else(PoisonError::into_inner);
+        let access = self.access();
         self.sockets.iter().map(|socket| socket.set(access)).fold(Ok(()), Result::and)
     }
 }
 
-/// The authority's view: it only ever opens.
+/// The authority's view.
 impl Gate for SocketGate {
     fn open(&self, _because: &Enrolled) -> io::Result<()> {
-        self.set(false)
+        self.set()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
+
+    use auth_core::{
+        Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Entry, Fingerprint,
+        FirstClientRule, MemoryStore, Outcome, PassphraseHash, StoreError, TrustedClient,
+    };
+    use transport::testkit::certificates::{TestIdentity, TestServer};
+    use transport::testkit::{run, skip};
+    use transport_unix::UnixTransport;
+
+    use super::*;
+
+    /// A store in which whoever is enrolled is revoked before the enrolment has opened the gate.
+    #[derive(Debug)]
+    struct RevokesAtOnce(MemoryStore);
+
+    impl TrustStore for RevokesAtOnce {
+        fn contains(&self, client: &Fingerprint) -> bool {
+            self.0.contains(client)
+        }
+
+        fn is_empty(&self) -> bool {
+            self.0.is_empty()
+        }
+
+        fn is_armed(&self) -> bool {
+            self.0.is_armed()
+        }
+
+        fn passphrase(&self) -> Option<PassphraseHash> {
+            self.0.passphrase()
+        }
+
+        fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
+            self.0.clients()
+        }
+
+        fn change(
+            &self,
+            change: &Change<'_>,
+            record: &mut dyn FnMut() -> io::Result<()>,
+        ) -> Result<Outcome, StoreError> {
+            let outcome = self.0.change(change, record)?;
+            if let Change::Enrol(enrolment) = change {
+                let client = enrolment.certificate.fingerprint();
+                let revoke = Change::Revoke { client, by: Actor::Administrator, at: enrolment.at };
+                assert_eq!(self.0.change(&revoke, &mut || Ok(())).unwrap(), Outcome::Changed);
+            }
+            Ok(outcome)
+        }
+    }
+
+    #[derive(Debug)]
+    struct NoAudit;
+
+    impl Audit for NoAudit {
+        fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The socket's mode after a first client was enrolled.
+    async fn mode_after_an_enrolment(store: Arc<dyn TrustStore>) -> u32 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let at = transport::Endpoint::Unix(path.clone());
+        // Debian's `sudo`; any other does.
+        let admin_gid = Some(27);
+        let mut gate = SocketGate::new(admin_gid, Arc::clone(&store));
+        let transport = UnixTransport::new(gate.access());
+        let listener = transport.bind(&at, TestServer::generate().tls()).await.unwrap();
+        gate.guard(listener.gate());
+        let mode = || path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(), 0o660);
+
+        let rule = FirstClientRule { daemon_uid: 0, admin_gid };
+        let authority = Authority::new(store, Box::new(gate), rule, Arc::new(NoAudit));
+        let der = TestIdentity::client().certificate().to_vec();
+        let certificate = Some(ClientCertificate::from_der(der).unwrap());
+        let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };
+        let Admission::FirstClient(claim) = authority.admit(&Caller { channel, certificate }).unwrap() else {
+            panic!("nobody is awaited");
+        };
+        authority.enrol_first(&claim, SystemTime::now()).unwrap();
+        mode()
+    }
+
+    #[test]
+    fn an_enrolment_that_is_undone_meanwhile_opens_nothing() {
+        if !nix::unistd::geteuid().is_root() {
+            return skip("needs root, to give a socket to a group");
+        }
+        run(async {
+            assert_eq!(mode_after_an_enrolment(Arc::new(MemoryStore::new())).await, 0o666);
+            let store = Arc::new(RevokesAtOnce(MemoryStore::new()));
+            assert_eq!(mode_after_an_enrolment(store).await, 0o660);
+        });
     }
 }

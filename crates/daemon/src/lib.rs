@@ -10,6 +10,7 @@ pub mod fingerprint;
 // Without Unix sockets there is nothing to guard.
 #[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
+pub mod installer;
 pub mod logging;
 mod notices;
 pub mod platform;

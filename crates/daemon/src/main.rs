@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
-use daemon::{fingerprint, logging, recover, run};
+use daemon::{fingerprint, installer, logging, recover, run};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         logging::start(Logger::Stderr, Verbosity::Warning);
         return match command {
             Command::Recover(what) => report(recover::recover(what).map(Some)),
+            Command::EnrollInstaller(whom) => report(installer::enroll(whom).map(Some)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
         };
     }

@@ -2,19 +2,20 @@
 //! one.
 
 use std::io;
+use std::sync::Arc;
 
-use auth_core::{Enrolled, Gate};
+use auth_core::{Enrolled, Gate, TrustStore};
 
 /// No gate.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketGate;
 
 impl SocketGate {
-    pub(crate) fn new(_admin_gid: Option<u32>) -> Self {
+    pub(crate) fn new(_admin_gid: Option<u32>, _store: Arc<dyn TrustStore>) -> Self {
         Self
     }
 
-    pub(crate) fn set(&self, _nobody_is_trusted: bool) -> io::Result<()> {
+    pub(crate) fn set(&self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -163,6 +163,30 @@ impl StopRequests {
     }
 }
 
+/// Keeps what the daemon has in its memory, keys and passphrases, out of core dumps and out of the reach of its
+/// user's other programs.
+///
+/// # Errors
+/// The system refuses.
+#[cfg(unix)]
+pub fn keep_memory_private() -> io::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // A program that dumps are piped to gets them all the same, unless there are none (core(5)).
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_dumpable(false)?;
+    Ok(())
+}
+
+/// On Windows an administrator says whether there are dumps, and who reads them.
+///
+/// # Errors
+/// None.
+#[cfg(windows)]
+pub fn keep_memory_private() -> io::Result<()> {
+    Ok(())
+}
+
 /// Lets the daemon use as many descriptors as the administrator allows, and tells how many: each
 /// connection takes one, and so does each file.
 #[cfg(unix)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, TrustStore, private};
+use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, private};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -82,6 +82,16 @@ pub enum RunError {
         /// Why not.
         source: ListenError,
     },
+    /// Another user could put a socket of their own in the place of the daemon's.
+    #[error(
+        "cannot listen on {endpoint}; mend the owner and mode that follow, or give another with --address"
+    )]
+    SocketPlace {
+        /// The address.
+        endpoint: Endpoint,
+        /// Who could, and where.
+        source: io::Error,
+    },
     /// The address is of a transport that this daemon was built without.
     #[error(
         "cannot listen on {0}: this multipassd was built without the feature '{scheme}'; give an address of another \
@@ -105,6 +115,11 @@ pub enum RunError {
 /// # Errors
 /// It could not start.
 pub fn run(settings: &Settings) -> Result<(), RunError> {
+    if let Err(error) = platform::keep_memory_private() {
+        tracing::warn!(
+            "this process's memory, and with it keys and passphrases, may end up in a core dump: {error}"
+        );
+    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -146,6 +161,14 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     if let Some(fingerprint) = server_identity::root_fingerprint(&data)? {
         tracing::info!("clients on other machines know this daemon by the fingerprint {fingerprint}");
     }
+    for directory in server_identity::open_to_groups(&published)? {
+        tracing::warn!(
+            "members of a group may write to {}, and could replace the root certificate {}, by which clients know \
+             this service; 'chmod g-w' on that directory ends that",
+            directory.display(),
+            published.display()
+        );
+    }
     let tls = ServerTls::new(identity)?;
 
     let addresses = match settings.address.as_slice() {
@@ -154,8 +177,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     };
     let scope = if settings.allow_remote { ListenScope::AnyAddress } else { ListenScope::Loopback };
     let admin_gid = platform::admin_group().map_err(RunError::Groups)?;
-    let gate = SocketGate::new(admin_gid);
-    let Bound { listeners, gate } = transports::bind(&addresses, scope, &tls, gate, store.is_empty()).await?;
+    let gate = SocketGate::new(admin_gid, Arc::clone(&store) as _);
+    let Bound { listeners, gate } = transports::bind(&addresses, scope, &tls, gate).await?;
     let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
     let recorder = Arc::new(FileAudit::new(&records));
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);

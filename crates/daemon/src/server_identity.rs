@@ -60,6 +60,17 @@ pub enum ServerIdentityError {
         /// The system's reason.
         source: io::Error,
     },
+    /// Another user could publish a root certificate of their own, and with it be taken for this service.
+    #[error(
+        "the root certificate cannot be published in {path}: mend the owner and mode that follow, or name another \
+         place with --root-cert"
+    )]
+    Place {
+        /// The directory.
+        path: PathBuf,
+        /// Who could, and where.
+        source: io::Error,
+    },
     /// The root key is there and is no key.
     #[error(
         "{path} is not a usable private key. Clients trust this service by that key, so it is not replaced: restore it from a backup, or remove it to begin with a new one"
@@ -189,11 +200,28 @@ fn root_certificate(
     Ok(text)
 }
 
+/// The directories on the way to the published root certificate that members of a group may write to. That is
+/// how some systems have `/usr/local`, and whoever is in that group can replace its programs too; so it is told
+/// and not refused. *Blocking*.
+///
+/// # Errors
+/// Another user could put another root certificate there.
+pub fn open_to_groups(published: &Path) -> Result<Vec<PathBuf>, ServerIdentityError> {
+    let directory = directory_of(published);
+    private::beyond_other_users(directory)
+        .map_err(|source| ServerIdentityError::Place { path: directory.to_owned(), source })
+}
+
+fn directory_of(file: &Path) -> &Path {
+    // The parent of a bare file name is the empty path.
+    file.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Lets every user's client read the root certificate.
 fn publish(root: &str, path: &Path) -> Result<(), ServerIdentityError> {
-    if let Some(directory) = path.parent() {
-        private::create_all(directory).map_err(|e| write_error(directory, e))?;
-    }
+    let directory = directory_of(path);
+    private::create_all(directory).map_err(|e| write_error(directory, e))?;
+    open_to_groups(path)?;
     // What stands there already is written again: it may be unreadable for others.
     write(path, root.as_bytes(), Readers::Everyone)?;
     tracing::debug!("published the root certificate in {}", path.display());
@@ -289,7 +317,7 @@ fn read(path: &Path) -> Result<Option<Zeroizing<String>>, ServerIdentityError> {
 }
 
 fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ServerIdentityError> {
-    durable::replace(path, bytes, readers).map_err(|source| write_error(path, source))
+    durable::replace(path, bytes, readers).map(drop).map_err(|source| write_error(path, source))
 }
 
 fn write_error(path: &Path, source: io::Error) -> ServerIdentityError {

@@ -1,5 +1,8 @@
 //! The transports that this daemon was built with, and its listeners.
 
+#[cfg(all(unix, feature = "unix"))]
+use std::path::Path;
+
 use tokio::time::Instant;
 #[cfg(any(feature = "tcp", feature = "quic"))]
 use transport::Transport;
@@ -40,11 +43,10 @@ pub(crate) async fn bind(
     scope: ListenScope,
     tls: &ServerTls,
     gate: SocketGate,
-    nobody_is_trusted: bool,
 ) -> Result<Bound, RunError> {
     let mut bound = Bound { listeners: Vec::new(), gate };
     for address in addresses {
-        if let Err(error) = bound.add(address, scope, tls.clone(), nobody_is_trusted).await {
+        if let Err(error) = bound.add(address, scope, tls.clone()).await {
             for listener in bound.listeners {
                 listener.close(Instant::now()).await;
             }
@@ -55,21 +57,16 @@ pub(crate) async fn bind(
 }
 
 impl Bound {
-    async fn add(
-        &mut self,
-        address: &Endpoint,
-        scope: ListenScope,
-        tls: ServerTls,
-        nobody_is_trusted: bool,
-    ) -> Result<(), RunError> {
-        #[cfg(not(all(unix, feature = "unix")))]
-        let _ = nobody_is_trusted;
+    async fn add(&mut self, address: &Endpoint, scope: ListenScope, tls: ServerTls) -> Result<(), RunError> {
         #[cfg(not(any(feature = "tcp", feature = "quic")))]
         let _ = scope;
         let listening = match address {
             #[cfg(all(unix, feature = "unix"))]
-            Endpoint::Unix(_) => {
-                let access = self.gate.access(nobody_is_trusted);
+            Endpoint::Unix(socket) => {
+                // The transport looks at the socket's directory; whoever has one above it can move that one away.
+                auth_core::private::beyond_others(socket.parent().unwrap_or(Path::new("/")))
+                    .map_err(|source| RunError::SocketPlace { endpoint: address.clone(), source })?;
+                let access = self.gate.access();
                 let listening = transport_unix::UnixTransport::new(access).bind(address, tls).await;
                 listening.map(|listener| {
                     self.gate.guard(listener.gate());

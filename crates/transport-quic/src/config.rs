@@ -9,7 +9,8 @@ use transport::tls::{ClientTls, ServerTls, Verdict};
 
 /// QUIC version 1 (RFC 9000), and no draft of it.
 const VERSIONS: [u32; 1] = [1];
-/// Streams that a client has open at once. One carries many calls.
+/// Streams that a client has open at once. One carries many calls. quinn tells clients of room for more once there is
+/// room for two.
 const MAX_STREAMS: u32 = 8;
 /// What a peer may send before it is read, in bytes: a stream and a connection. It bounds what a stranger makes
 /// us hold, also where the first byte is kept back.
@@ -21,7 +22,7 @@ const SEND_WINDOW: u64 = 512 * 1024;
 const IDLE_TIMEOUT_MS: u32 = 30_000;
 /// How often a peer that has nothing to say shows that it is there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Peers that wait to be accepted. Further ones are refused.
+/// Peers that wait to be accepted. Further ones are not heard, and ask again after a while.
 const MAX_WAITING: usize = 512;
 /// What such a peer may send beyond its first datagram, in bytes: the rest of a ClientHello, and that again.
 const WAITING_BUFFER: u64 = 16 * 1024;

@@ -66,7 +66,7 @@ fn a_service_that_has_stopped_cannot_be_reached(service: Service) {
 fn a_service_under_another_root_is_not_believed(service: Service) {
     let user = service.first_client();
     run(&user, &["set", "local.passphrase=open sesame"]).prints("");
-    let other = Service::start();
+    let other = service.another();
     std::fs::copy(&other.daemon.root_certificate, &service.daemon.root_certificate).expect("replaced");
     let root = service.daemon.root_certificate.display().to_string();
     let refused = run(&user, &["authenticate", "open sesame"]);

@@ -24,7 +24,7 @@ pub struct FileStore {
     state: RwLock<State>,
     /// One change at a time in this process; the lock file keeps other processes out.
     changing: Mutex<()>,
-    /// How the files looked when they were last read or written.
+    /// How the files looked before they were last read, and after what was written then.
     seen: Mutex<Stamp>,
     /// Told of what nobody asked for.
     report: Box<dyn Fn(&Notice) + Send + Sync>,
@@ -50,6 +50,8 @@ struct OnDisk {
     clients: Clients,
     revoked: Revoked,
     state: State,
+    /// What all that was read from.
+    seen: Stamp,
 }
 
 impl FileStore {
@@ -69,6 +71,7 @@ impl FileStore {
         private::directory(&files.directory)
             .map_err(|source| files::write_error(&files.directory, source))?;
         let _lock = files.lock()?;
+        let mut seen = files.stamp();
         let mut clients = files.read_clients()?;
         let revoked = files.read_revoked()?;
         let passphrase = files.read_passphrase()?;
@@ -81,16 +84,16 @@ impl FileStore {
         // Before anything is moved: damage that was set aside, without the marker, would leave an empty
         // store that awaits its first client after a crash.
         match nobody_yet {
-            true => files.await_first()?,
-            false => files.mark_enrolled_once()?,
+            true => files.await_first(&mut seen)?,
+            false => files.mark_enrolled_once(&mut seen)?,
         }
         files.set_aside(&mut clients, now, &|damage| report(&Notice::Damaged(damage)))?;
         if was_damaged {
-            files.write_clients(&clients.text)?;
+            files.write_clients(&clients.text, &mut seen)?;
         }
         tell_of_revoked(&clients, &revoked, &report);
-        let OnDisk { state, .. } = OnDisk::with(&files, clients, revoked, passphrase)?;
-        let seen = Mutex::new(files.stamp());
+        let OnDisk { state, seen, .. } = OnDisk::with(&files, clients, revoked, passphrase, seen)?;
+        let seen = Mutex::new(seen);
         let report = Box::new(report);
         Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
     }
@@ -117,7 +120,7 @@ impl FileStore {
             tell_of_revoked(&disk.clients, &disk.revoked, &self.report);
             // Who was put there by hand counts as enrolled too.
             if !disk.state.armed {
-                self.files.mark_enrolled_once()?;
+                self.files.mark_enrolled_once(&mut disk.seen)?;
             }
             Ok(())
         })
@@ -136,13 +139,13 @@ impl FileStore {
         let _lock = self.files.lock()?;
         let mut disk = OnDisk::read(&self.files)?;
         let result = change(&mut disk);
-        let state = match &result {
-            Ok(_) => Some(disk.state),
-            Err(_) => OnDisk::read(&self.files).ok().map(|disk| disk.state),
+        let disk = match &result {
+            Ok(_) => Some(disk),
+            Err(_) => OnDisk::read(&self.files).ok(),
         };
         // What could not be read is not seen.
-        if let Some(state) = state {
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.stamp();
+        if let Some(OnDisk { state, seen, .. }) = disk {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
             self.remember(state);
         }
         result
@@ -169,33 +172,35 @@ impl FileStore {
                 (self.report)(&Notice::Damaged(damage));
             })?;
             append(&mut disk.clients.text, enrolment);
-            self.files.write_clients(&disk.clients.text)?;
+            self.files.write_clients(&disk.clients.text, &mut disk.seen)?;
         }
         // Only now: until it is in the trust file, nothing may be forgotten.
         if disk.revoked.remove(&client).is_some() {
-            self.files.write_revoked(&disk.revoked)?;
+            self.files.write_revoked(&disk.revoked, &mut disk.seen)?;
         }
         // The client is stored and will be let in, so a failure here is none of the call; a store
         // with clients in it is marked again when it is next opened.
-        let _ = self.files.mark_enrolled_once();
+        let _ = self.files.mark_enrolled_once(&mut disk.seen);
         Ok(())
     }
 
     fn revoke(&self, disk: &mut OnDisk, client: Fingerprint, at: SystemTime) -> Result<(), StoreError> {
         // The enrolment may have failed to say so; without it an emptied store would await its first client.
-        self.files.mark_enrolled_once()?;
+        self.files.mark_enrolled_once(&mut disk.seen)?;
         // From this write on it is not trusted. Its block goes too, for the stock service, which knows no
         // such list.
         disk.revoked.insert(client, revoked::moment(at));
-        self.files.write_revoked(&disk.revoked)?;
+        self.files.write_revoked(&disk.revoked, &mut disk.seen)?;
         self.files.set_aside(&mut disk.clients, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
-        self.files.write_clients(&files::without(&disk.clients.text, client))
+        self.files.write_clients(&files::without(&disk.clients.text, client), &mut disk.seen)
     }
 }
 
 impl OnDisk {
     fn read(files: &Files) -> Result<Self, StoreError> {
-        Self::with(files, files.read_clients()?, files.read_revoked()?, files.read_passphrase()?)
+        // First: what others write from now on may not have been read, and is looked for again.
+        let seen = files.stamp();
+        Self::with(files, files.read_clients()?, files.read_revoked()?, files.read_passphrase()?, seen)
     }
 
     fn with(
@@ -203,11 +208,12 @@ impl OnDisk {
         clients: Clients,
         revoked: Revoked,
         passphrase: Option<PassphraseHash>,
+        seen: Stamp,
     ) -> Result<Self, StoreError> {
         let mut trusted = clients.fingerprints.clone();
         trusted.retain(|client| !revoked.contains_key(client));
         let armed = trusted.is_empty() && clients.damaged.is_empty() && files.first_is_awaited()?;
-        Ok(Self { clients, revoked, state: State { clients: trusted, passphrase, armed } })
+        Ok(Self { clients, revoked, state: State { clients: trusted, passphrase, armed }, seen })
     }
 }
 
@@ -258,9 +264,9 @@ impl TrustStore for FileStore {
                 Change::Enrol(enrolment) => self.enrol(disk, enrolment)?,
                 Change::Revoke { client, at, .. } => self.revoke(disk, *client, *at)?,
                 Change::SetPassphrase { passphrase, .. } => {
-                    self.files.write_passphrase(passphrase.as_ref())?;
+                    self.files.write_passphrase(passphrase.as_ref(), &mut disk.seen)?;
                 }
-                Change::AwaitFirst => self.files.await_first()?,
+                Change::AwaitFirst => self.files.await_first(&mut disk.seen)?,
             }
             disk.state.apply(change);
             Ok(Outcome::Changed)

@@ -1,7 +1,7 @@
 //! The store's files: where they are, how each is read, and how each is written.
 
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,12 @@ pub struct Damage {
 
 /// How the store's files look: equal as long as nobody has written to one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp([Option<FileStamp>; 4]);
+pub struct Stamp {
+    clients: Option<FileStamp>,
+    revoked: Option<FileStamp>,
+    passphrase: Option<FileStamp>,
+    first_awaited: Option<FileStamp>,
+}
 
 /// What changes when a file is written to or replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +78,16 @@ struct FileStamp {
 
 impl FileStamp {
     /// None if there is no such file, or it cannot be looked at.
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = path.metadata().ok()?;
+    fn at(path: &Path) -> Option<Self> {
+        path.metadata().ok().map(|metadata| Self::of(&metadata))
+    }
+
+    fn of(metadata: &Metadata) -> Self {
         #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
         #[cfg(not(unix))]
         let inode = 0;
-        Some(Self { modified: metadata.modified().ok(), length: metadata.len(), inode })
+        Self { modified: metadata.modified().ok(), length: metadata.len(), inode }
     }
 }
 
@@ -106,11 +114,15 @@ impl Files {
         Ok(file)
     }
 
+    /// How the files look now. What is written here is noted in such a stamp as it is written: whoever looked
+    /// again afterwards would take what others have written since for seen.
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp(
-            [&self.clients, &self.revoked, &self.passphrase, &self.first_awaited]
-                .map(|path| FileStamp::of(path)),
-        )
+        Stamp {
+            clients: FileStamp::at(&self.clients),
+            revoked: FileStamp::at(&self.revoked),
+            passphrase: FileStamp::at(&self.passphrase),
+            first_awaited: FileStamp::at(&self.first_awaited),
+        }
     }
 
     pub(super) fn read_clients(&self) -> Result<Clients, StoreError> {
@@ -136,13 +148,20 @@ impl Files {
         Ok(Clients { text: kept, fingerprints, damaged })
     }
 
-    pub(super) fn write_clients(&self, text: &[u8]) -> Result<(), StoreError> {
+    /// Replaces the trust file, which was read when it looked as `seen` says.
+    pub(super) fn write_clients(&self, text: &[u8], seen: &mut Stamp) -> Result<(), StoreError> {
+        // What was written by hand meanwhile must not be lost.
+        if FileStamp::at(&self.clients) != seen.clients {
+            let changed = io::Error::other("somebody else has changed it just now; try again");
+            return Err(write_error(&self.clients, changed));
+        }
         // What would not be read again must not be written.
         if text.len() as u64 > MAX_FILE {
             let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
             return Err(write_error(&self.clients, full));
         }
-        replace(&self.clients, text)
+        seen.clients = Some(replace(&self.clients, text)?);
+        Ok(())
     }
 
     /// Writes the damaged parts to a file of their own, before the trust file is written without them.
@@ -180,8 +199,9 @@ impl Files {
         revoked::read(&text).map_err(|line| StoreError::NotRevoked { path: self.revoked.clone(), line })
     }
 
-    pub(super) fn write_revoked(&self, revoked: &Revoked) -> Result<(), StoreError> {
-        replace(&self.revoked, revoked::write(revoked).as_bytes())
+    pub(super) fn write_revoked(&self, revoked: &Revoked, seen: &mut Stamp) -> Result<(), StoreError> {
+        seen.revoked = Some(replace(&self.revoked, revoked::write(revoked).as_bytes())?);
+        Ok(())
     }
 
     pub(super) fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {
@@ -196,9 +216,14 @@ impl Files {
     }
 
     /// An unset passphrase is an empty file, so that unsetting takes the same path as setting.
-    pub(super) fn write_passphrase(&self, passphrase: Option<&PassphraseHash>) -> Result<(), StoreError> {
+    pub(super) fn write_passphrase(
+        &self,
+        passphrase: Option<&PassphraseHash>,
+        seen: &mut Stamp,
+    ) -> Result<(), StoreError> {
         let text = passphrase.map(|hash| format!("{}\n", hash.as_phc())).unwrap_or_default();
-        replace(&self.passphrase, text.as_bytes())
+        seen.passphrase = Some(replace(&self.passphrase, text.as_bytes())?);
+        Ok(())
     }
 
     /// Whether the markers say that nobody was ever enrolled, or that the first client is awaited anew.
@@ -211,23 +236,29 @@ impl Files {
     }
 
     /// Awaits the first client, whatever was before.
-    pub(super) fn await_first(&self) -> Result<(), StoreError> {
+    pub(super) fn await_first(&self, seen: &mut Stamp) -> Result<(), StoreError> {
         const TEXT: &[u8] = b"The first client is awaited; this file is renamed when it is enrolled.\n";
-        if self.somebody_was_enrolled()? {
-            return durable::rename(&self.enrolled_once, &self.first_awaited)
-                .map_err(|source| write_error(&self.first_awaited, source));
-        }
-        replace(&self.first_awaited, TEXT)
+        seen.first_awaited = if self.somebody_was_enrolled()? {
+            let marker = FileStamp::at(&self.enrolled_once);
+            durable::rename(&self.enrolled_once, &self.first_awaited)
+                .map_err(|source| write_error(&self.first_awaited, source))?;
+            marker
+        } else {
+            Some(replace(&self.first_awaited, TEXT)?)
+        };
+        Ok(())
     }
 
-    pub(super) fn mark_enrolled_once(&self) -> Result<(), StoreError> {
+    pub(super) fn mark_enrolled_once(&self, seen: &mut Stamp) -> Result<(), StoreError> {
         const TEXT: &[u8] = b"A client was enrolled here once; nobody is enrolled for being first again.\n";
         if self.somebody_was_enrolled()? {
             return Ok(());
         }
-        durable::rename(&self.first_awaited, &self.enrolled_once)
-            .map_err(|source| write_error(&self.enrolled_once, source))
-            .or_else(|_| replace(&self.enrolled_once, TEXT))
+        match durable::rename(&self.first_awaited, &self.enrolled_once) {
+            Ok(()) => seen.first_awaited = None,
+            Err(_) => drop(replace(&self.enrolled_once, TEXT)?),
+        }
+        Ok(())
     }
 }
 
@@ -276,8 +307,10 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    durable::replace(path, bytes, Readers::Owner).map_err(|source| write_error(path, source))
+fn replace(path: &Path, bytes: &[u8]) -> Result<FileStamp, StoreError> {
+    durable::replace(path, bytes, Readers::Owner)
+        .map(|written| FileStamp::of(&written))
+        .map_err(|source| write_error(path, source))
 }
 
 pub(super) fn write_error(path: &Path, source: io::Error) -> StoreError {
@@ -295,10 +328,11 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let files = Files::within(data.path());
         std::fs::create_dir(&files.directory).unwrap();
-        files.write_clients(b"# the old ones\n").unwrap();
+        let mut seen = files.stamp();
+        files.write_clients(b"# the old ones\n", &mut seen).unwrap();
         // Never touched, so that it takes no memory.
         let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
-        let error = files.write_clients(&too_long).unwrap_err();
+        let error = files.write_clients(&too_long, &mut seen).unwrap_err();
         assert!(
             matches!(&error, StoreError::Write { path, source }
                 if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),

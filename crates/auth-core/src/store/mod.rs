@@ -101,6 +101,8 @@ pub struct Enrolment<'a> {
 pub enum Condition {
     /// Nobody has ever been enrolled.
     FirstClient,
+    /// The same, and whose client is the first is an installer's word.
+    FirstByInstaller,
     /// The passphrase that the client gave is still the one that is set.
     PassphraseIs(PassphraseHash),
     /// Whoever wants it is an administrator; a client must be trusted itself at that moment.
@@ -126,7 +128,7 @@ pub struct TrustedClient {
     pub name: Option<String>,
     /// When, as RFC 3339 in UTC.
     pub added: Option<String>,
-    /// `first-client`, `passphrase` or `added`.
+    /// `first-client`, `installer`, `passphrase` or `added`.
     pub how: Option<String>,
     /// Where the call came from, as [`Channel`] is displayed.
     pub from: Option<String>,

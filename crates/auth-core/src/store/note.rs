@@ -16,6 +16,7 @@ pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
     let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
     let how = match enrolment.condition {
         Condition::FirstClient => "first-client",
+        Condition::FirstByInstaller => "installer",
         Condition::PassphraseIs(_) => "passphrase",
         Condition::WantedBy(_) => "added",
     };

@@ -19,7 +19,7 @@ impl State {
     pub(super) fn permits(&self, change: &Change<'_>) -> bool {
         match change {
             Change::Enrol(enrolment) => match &enrolment.condition {
-                Condition::FirstClient => self.armed,
+                Condition::FirstClient | Condition::FirstByInstaller => self.armed,
                 Condition::PassphraseIs(hash) => self.passphrase.as_ref() == Some(hash),
                 Condition::WantedBy(actor) => self.trusts(*actor),
             },

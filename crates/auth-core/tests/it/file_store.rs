@@ -464,6 +464,42 @@ fn a_client_who_comes_by_passphrase_disarms_too() {
     assert!(data.names().contains(&"enrolled-once".to_owned()));
 }
 
+/// As when the disk that holds it is not mounted. What has the marker's name is one, wherever it leads.
+#[cfg(unix)]
+#[test]
+fn a_marker_that_leads_nowhere_disarms() {
+    let client = certificate("a");
+    let link = |data: &Data| {
+        fs::create_dir_all(data.directory()).unwrap();
+        let marker = data.directory().join("enrolled-once");
+        std::os::unix::fs::symlink(data.path().join("unmounted"), &marker).unwrap();
+    };
+    // Before the first start, while the first client is awaited, and under a daemon that awaits it.
+    for (moment, starts) in [("before the first start", 0), ("before the second start", 1)] {
+        let data = Data::new();
+        (0..starts).for_each(|_| assert!(data.open().is_armed()));
+        link(&data);
+        for _ in 0..2 {
+            let store = data.open();
+            assert!(!store.is_armed(), "{moment}");
+            let enrolment = Arrival { certificate: &client, channel: &local(0, 0, &[]), at: now() };
+            let outcome = store.enrol_if(&Condition::FirstClient, &enrolment).unwrap();
+            assert_eq!(outcome, Outcome::ConditionFailed, "{moment}");
+        }
+        assert!(!data.path().join("unmounted").exists(), "{moment}: it was followed");
+    }
+    let data = Data::new();
+    let store = data.open();
+    link(&data);
+    let enrolment = Arrival { certificate: &client, channel: &local(0, 0, &[]), at: now() };
+    let outcome = store.enrol_if(&Condition::FirstClient, &enrolment).unwrap();
+    assert_eq!(outcome, Outcome::ConditionFailed, "under a running daemon");
+    assert!(!store.is_armed() && !store.contains(&client.fingerprint()));
+    // The owner of the files can await the first client all the same.
+    assert_eq!(store.make(&auth_core::Change::AwaitFirst).unwrap(), Outcome::Changed);
+    assert!(data.open().is_armed());
+}
+
 /// How a file of the store is spoilt; gives the path that the error must name.
 type Spoil = fn(&Data) -> PathBuf;
 

@@ -10,8 +10,10 @@
 
 mod administration;
 mod authority;
+mod by_hand;
 mod durable;
 mod file_store;
+mod installer;
 mod passphrase;
 #[cfg(unix)]
 mod private;

@@ -68,7 +68,9 @@ fn a_directory_is_ours_alone_whatever_the_umask() {
                 let old = made(place.path(), &format!("old-{before:o}"));
                 fs::write(old.join("file"), "kept").unwrap();
                 set_mode(&old, before);
+                assert_eq!(private::is_own_directory(&old), before == 0o700, "{before:o}");
                 private::directory(&old).unwrap();
+                assert!(private::is_own_directory(&old), "{before:o}");
                 assert_eq!(mode(&old), 0o700, "umask {mask:03o}, once {before:o}");
                 assert_eq!(fs::read(old.join("file")).unwrap(), b"kept");
             }
@@ -123,6 +125,7 @@ fn what_is_no_directory_is_refused_and_stays() {
         let place = place();
         let (path, stays) = layout(place.path());
         let before: Vec<_> = stays.iter().map(|path| access(path)).collect();
+        assert!(!private::is_own_directory(path.components().as_path()), "{what}");
         let error = without_waiting(what, move || private::directory(&path)).unwrap_err();
         assert!(error.to_string().contains("it is not a directory"), "{what}: {error}");
         let after: Vec<_> = stays.iter().map(|path| access(path)).collect();
@@ -327,6 +330,52 @@ fn what_others_made_or_can_replace_is_refused_and_stays() {
             }
             (result, _) => panic!("{what}: {result:?}"),
         }
+    }
+}
+
+/// `/usr/local` is open to a group on some systems. Who asks is told of such directories, and of no others.
+#[test]
+fn groups_are_told_where_they_are_left_to_the_administrator_and_users_are_refused() {
+    if !is_root("private: groups that are left to the administrator") {
+        return;
+    }
+    let place = place();
+    let place = place.path();
+    let directory = |name: &str, group: u32, mode: u32| {
+        let path = made(place, name);
+        chown(&path, None, Some(group)).unwrap();
+        set_mode(&path, mode);
+        path
+    };
+    let open = directory("local", STAFF, 0o2775);
+    let below = made(place, "local/etc/below");
+    let second = directory("local/share", STAFF, 0o775);
+    symlink(&second, place.join("link")).unwrap();
+    directory("sticky", STAFF, 0o1775);
+    directory("readable", STAFF, 0o755);
+    directory("roots", 0, 0o775);
+    for (path, expected) in [
+        (below.as_path(), vec![open.clone()]),
+        (&second, vec![open.clone(), second.clone()]),
+        (&place.join("link"), vec![open, second.clone()]),
+        (&made(place, "sticky/below"), vec![]),
+        (&made(place, "readable/below"), vec![]),
+        (&made(place, "roots/below"), vec![]),
+    ] {
+        assert_eq!(private::beyond_other_users(path).unwrap(), expected, "{}", path.display());
+        let strict = private::beyond_others(path);
+        assert_eq!(strict.is_ok(), expected.is_empty(), "{}: {strict:?}", path.display());
+    }
+
+    chown(place.join("local/etc"), Some(NOBODY), None).unwrap();
+    set_mode(&second, 0o777);
+    for (path, why) in [
+        (&below, "/local/etc belongs to user 65534, who could replace it"),
+        (&second, "/local/share, and could replace it"),
+        (&place.join("missing"), "No such file"),
+    ] {
+        let error = private::beyond_other_users(path).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use auth_core::{Actor, Admission, Authority, Change, Recovery, TrustStore};
 
 use crate::daemon::{
-    Dead, Death, Records, Remembering, Socket, authority, caller, claim, fingerprint, guess, is_entitled,
-    root,
+    Dead, Death, Records, Remembering, Socket, authority, caller, certificate, claim, fingerprint, guess,
+    is_entitled, root,
 };
 use crate::world::{CLIENTS, Call, Client, Daemon, Disk, Running, Words, World};
 
@@ -38,6 +38,8 @@ pub(crate) enum Action {
     Wipe,
     /// Root has the first client awaited anew, beside the daemons.
     AwaitFirst,
+    /// An installer names the first client, beside the daemons.
+    EnrolInstaller(Client),
 }
 
 impl World {
@@ -93,6 +95,7 @@ impl World {
         if self.left.recoveries > 0 {
             actions.push(Action::AwaitFirst);
         }
+        actions.extend(CLIENTS.map(Action::EnrolInstaller));
         actions
     }
 
@@ -186,6 +189,27 @@ impl World {
                 }
                 self.disk = Disk::of(&disk);
                 self.first_was &= !awaited;
+            }
+            Action::EnrolInstaller(client) => {
+                let before = self.disk;
+                let disk = before.load();
+                let records = Records::default();
+                let recovery = Recovery { store: &disk, audit: &records };
+                let done = recovery.enrol_installer(certificate(client), None, NOW).expect("stored");
+                self.disk = Disk::of(&disk);
+                if done != before.armed || done != (self.disk != before) {
+                    self.blame(
+                        "an installer's client is the first where none is awaited, or none where one is",
+                    );
+                }
+                if done && !records.0.lock().unwrap().has(client) {
+                    self.blame("a grant is not on record");
+                }
+                self.note_gain(client, before, done);
+                if done && self.first_was {
+                    self.blame("a second first client");
+                }
+                self.first_was |= done;
             }
         }
     }

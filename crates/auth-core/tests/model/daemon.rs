@@ -45,6 +45,10 @@ static CLAIMS: LazyLock<Vec<Option<FirstClientClaim>>> = LazyLock::new(|| {
     CLIENTS.map(claim).into()
 });
 
+pub(crate) fn certificate(client: Client) -> &'static ClientCertificate {
+    &CERTIFICATES[client]
+}
+
 pub(crate) fn fingerprint(client: Client) -> Fingerprint {
     CERTIFICATES[client].fingerprint()
 }

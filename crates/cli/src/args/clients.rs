@@ -66,7 +66,8 @@ it is added, or authenticates with the passphrase, again.
   multipass clients revoke 0f3a5c"
     )]
     Revoke(RevokeClientArgs),
-    /// `clients own-certificate`: how `clients add --user` acts as another user.
+    /// `clients own-certificate`: how `clients add --user`, and `multipassd enroll-installer`, act as another
+    /// user.
     #[command(hide = true, about = "Print the client certificate, made if there is none")]
     OwnCertificate(OwnCertificateArgs),
 }
@@ -130,6 +131,9 @@ pub(crate) struct OwnCertificateArgs {
     /// The user to go on as.
     #[arg(long, value_name = "name")]
     pub(crate) as_user: Option<String>,
+    /// Whether to print nothing where there is none.
+    #[arg(long)]
+    pub(crate) existing: bool,
 }
 
 impl ClientsArgs {

@@ -72,7 +72,8 @@ impl Account {
 /// Replaces this process, which is root's, with this program as the user called `name`, with `arguments`.
 /// Returns only why that failed.
 ///
-/// It leaves the terminal first: who may act as that user could otherwise type into root's.
+/// It leaves the terminal first: who may act as that user could otherwise type into root's. And it closes what
+/// root's shell left open, which that user could otherwise read or write through the new program.
 pub(crate) fn go_on_as(name: &str, arguments: &[&str]) -> io::Error {
     let prepare = || {
         let user = User::from_name(name)?.ok_or(io::ErrorKind::NotFound)?;
@@ -81,12 +82,27 @@ pub(crate) fn go_on_as(name: &str, arguments: &[&str]) -> io::Error {
         // With the user's id, the standard library also gives up root's supplementary groups.
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         command.env("HOME", user.dir).env("USER", name).env("LOGNAME", name);
+        close_inherited()?;
         Ok(command)
     };
     match prepare() {
         Ok(mut command) => command.exec(),
         Err(error) => error,
     }
+}
+
+/// Closes all descriptors but the standard ones, those of this process too: it is about to end.
+fn close_inherited() -> io::Result<()> {
+    const STANDARD: i32 = 2;
+    let mut open = Vec::new();
+    for entry in fs::read_dir("/dev/fd")? {
+        open.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
+    }
+    for number in open.into_iter().filter(|number| *number > STANDARD) {
+        // The one by which they were listed is closed already.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn this_program(arguments: &[&str]) -> io::Result<Command> {

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::{self, Stdin};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
+use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
@@ -106,6 +107,29 @@ pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
     let found = file.metadata()?;
     let own = found.uid() == geteuid().as_raw() || found.uid() == 0;
     Ok(!own || found.mode() & OTHERS_WRITE != 0)
+}
+
+/// Keeps what this process has in its memory, keys and passphrases, out of core dumps and out of the reach of the
+/// user's other programs.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn keep_memory_private() -> io::Result<()> {
+    use nix::sys::resource::{Resource, setrlimit};
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // A program that dumps are piped to gets them all the same, unless there are none (core(5)).
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_dumpable(false)?;
+    Ok(())
+}
+
+/// Opens a file to be read. A FIFO is not waited for, and a terminal does not become this process's.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
 /// Standard input without the buffer that the standard library keeps.

@@ -63,6 +63,22 @@ pub(crate) fn go_on_as(_name: &str, _arguments: &[&str]) -> io::Error {
     io::ErrorKind::Unsupported.into()
 }
 
+/// Other users' programs cannot read this process, and dumps go to the user's own directory.
+///
+/// # Errors
+/// None.
+pub(crate) fn keep_memory_private() -> io::Result<()> {
+    Ok(())
+}
+
+/// Opens a file to be read.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
+    fs::File::open(path)
+}
+
 /// Standard input without the buffer that the standard library keeps.
 ///
 /// # Errors

@@ -39,7 +39,10 @@ impl LineFile {
     /// # Errors
     /// They could not be written; as far as possible nothing of them is left.
     pub(super) fn append(&self, lines: &[u8], until: Until) -> io::Result<()> {
-        private::directory(&self.directory)?;
+        // It was made when the daemon started, if there was room for it then.
+        if !private::is_own_directory(&self.directory) {
+            private::directory(&self.directory)?;
+        }
         // Opened anew each time, and by each of several writers in one process: so they exclude each other.
         let lock = private::lock_file(&self.sibling("lock"))?;
         lock.lock()?;

@@ -13,7 +13,6 @@ mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use auth_core::{
@@ -78,14 +77,15 @@ impl Service {
     /// Completes when a peer that was admitted as a trusted client is one no more. Who is here as root alone
     /// stays: nobody trusted it for a certificate.
     pub(crate) async fn departed(&self, visit: &Visit) {
+        // It may have been revoked by the time that this is known, and that has been news to nobody here.
+        visit.is_client.cancelled().await;
         // As nobody has looked at the original, what has changed before counts as a change too.
         let mut departures = self.departures.clone();
-        while departures.changed().await.is_ok() {
-            if visit.is_client.load(Ordering::SeqCst) && self.authority.recognise(&visit.caller).is_err() {
-                return;
+        while self.authority.recognise(&visit.caller).is_ok() {
+            if departures.changed().await.is_err() {
+                std::future::pending().await
             }
         }
-        std::future::pending().await
     }
 
     /// Answers one call.
@@ -174,13 +174,13 @@ fn refuse(refusals: &Refusals, method: &'static str, caller: &Caller, denied: &D
 pub(crate) struct Visit {
     caller: Caller,
     admitted: CancellationToken,
-    /// Whether it was admitted for its certificate.
-    is_client: AtomicBool,
+    /// It was admitted for its certificate.
+    is_client: CancellationToken,
 }
 
 impl Visit {
     pub(crate) fn new(caller: Caller) -> Self {
-        Self { caller, admitted: CancellationToken::new(), is_client: AtomicBool::new(false) }
+        Self { caller, admitted: CancellationToken::new(), is_client: CancellationToken::new() }
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -189,7 +189,7 @@ impl Visit {
 
     /// The peer is a trusted client.
     fn admit_client(&self) {
-        self.is_client.store(true, Ordering::SeqCst);
+        self.is_client.cancel();
         self.admit();
     }
 
@@ -232,5 +232,62 @@ pub(crate) fn channel_of(origin: &Origin) -> Result<Channel, UnknownPeer> {
         }
         Origin::Remote(address) => Ok(Channel::Remote(address.ip())),
         _ => Err(UnknownPeer::Origin),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::time::Duration;
+
+    use auth_core::{Audit, Change, Entry, FirstClientRule, MemoryStore, NoGate, TrustStore};
+    use tokio::time::timeout;
+    use transport::testkit::certificates::TestIdentity;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct NoAudit;
+
+    impl Audit for NoAudit {
+        fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Root calls as an administrator, and becomes a client in the middle of its visit; by then it is revoked.
+    #[tokio::test(start_paused = true)]
+    async fn a_visitor_who_is_revoked_before_he_counts_as_a_client_departs() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let rule = FirstClientRule { daemon_uid: 0, admin_gid: None };
+        let authority =
+            Authority::new(Arc::<MemoryStore>::clone(&store), Box::new(NoGate), rule, Arc::new(NoAudit));
+        let (news, departures) = watch::channel(());
+        let (refusals, _teller) = crate::audit::refusals(directory.path());
+        let service = Service::new(authority, directory.path().to_owned(), refusals, departures);
+        let der = TestIdentity::client().certificate().to_vec();
+        let certificate = ClientCertificate::from_der(der).unwrap();
+        let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };
+        let client = certificate.fingerprint();
+        let visit = Visit::new(Caller { channel, certificate: Some(certificate.clone()) });
+        visit.admit();
+        let mut departed = std::pin::pin!(service.departed(&visit));
+        let long = Duration::from_secs(60);
+        let told = |change: Change<'_>| {
+            store.change(&change, &mut || Ok(())).unwrap();
+            news.send_replace(());
+        };
+
+        let by = service.authority.administrator(visit.caller()).unwrap();
+        service.authority.add(&by, &certificate, None, SystemTime::UNIX_EPOCH).unwrap();
+        news.send_replace(());
+        assert!(timeout(long, departed.as_mut()).await.is_err(), "it is here as root");
+        // Recognised, but revoked and told before it is noted as a client.
+        assert!(service.authority.recognise(visit.caller()).is_ok());
+        told(Change::Revoke { client, by: Actor::Administrator, at: SystemTime::UNIX_EPOCH });
+        assert!(timeout(long, departed.as_mut()).await.is_err(), "it is here as root yet");
+        visit.admit_client();
+        timeout(long, departed).await.expect("it is a client that is not trusted");
     }
 }

@@ -8,4 +8,11 @@
 )]
 
 mod contract;
+mod dial;
+mod end;
+mod limits;
+mod listen;
+mod load;
+mod network;
+mod server_certificate;
 mod support;

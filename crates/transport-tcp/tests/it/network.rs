@@ -63,3 +63,21 @@ fn a_client_does_not_meet_itself() {
         listen(&tcp("127.0.0.1", 50051)).await.expect("the port is free afterwards");
     });
 }
+
+/// The system chooses a port by one address. It may be taken on the other.
+#[test]
+fn a_port_is_looked_for_that_is_free_on_both_addresses() {
+    let commands = "echo 50051 50058 > /proc/sys/net/ipv4/ip_local_port_range";
+    in_a_network("a_port_is_looked_for_that_is_free_on_both_addresses", commands, async {
+        let hold = |port| std::net::TcpListener::bind(("::1", port)).unwrap();
+        let mut held: Vec<_> = (50051..=50058).map(hold).collect();
+        let listened = listen(&localhost(0)).await;
+        assert!(matches!(listened, Err(ListenError::InUse(_) | ListenError::Network { .. })), "{listened:?}");
+
+        let free = held.remove(4);
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let listener = listen(&localhost(0)).await.unwrap();
+        assert_eq!(listener.endpoints(), [tcp("127.0.0.1", port), tcp("::1", port)]);
+    });
+}

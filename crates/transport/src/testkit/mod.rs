@@ -16,6 +16,7 @@ mod alone;
 pub mod certificates;
 pub mod contract;
 mod der;
+pub mod relay;
 
 use std::future::Future;
 use std::io::Write;

@@ -55,6 +55,15 @@ pub(super) fn own_certificate() -> Result<String, Error> {
     Ok(written(store.load_or_create()?.certificate().to_vec()))
 }
 
+/// This user's certificate in PEM; nothing if there is none.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn existing_certificate() -> Result<String, Error> {
+    let identity = IdentityStore::of_user()?.existing()?;
+    Ok(identity.map(|identity| written(identity.certificate().to_vec())).unwrap_or_default())
+}
+
 /// The certificate in a file, read with this user's rights.
 async fn of_file(path: &Path) -> Result<String, Error> {
     let shown =
@@ -85,12 +94,25 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens a file that has an end.
+/// Opens a file that has an end. Whoever owns its directory may have it replaced while root looks at it; so
+/// nothing else is opened if that can be helped, and what was opened is looked at again.
 fn regular(path: &Path) -> io::Result<File> {
-    match path.metadata()?.is_file() {
-        true => File::open(path),
-        false => Err(io::Error::other("it is not a regular file")),
+    if !path.metadata()?.is_file() {
+        return Err(not_regular());
     }
+    opened(path)
+}
+
+fn opened(path: &Path) -> io::Result<File> {
+    let file = platform::open_without_waiting(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(not_regular());
+    }
+    Ok(file)
+}
+
+fn not_regular() -> io::Error {
+    io::Error::other("it is not a regular file")
 }
 
 /// The one certificate in a text, and nothing else of it: the text may hold a key as well.
@@ -151,6 +173,24 @@ mod tests {
         }
         for path in [directory.path(), Path::new("/dev/zero"), &directory.path().join("none")] {
             assert!(read(path).is_err(), "{}", path.display());
+        }
+    }
+
+    /// A FIFO has nobody who writes to it: opening it in the usual way would wait for one.
+    #[cfg(unix)]
+    #[test]
+    fn what_takes_a_files_place_is_neither_waited_for_nor_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let fifo = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+        assert!(made.success());
+        let (done, result) = std::sync::mpsc::channel();
+        for path in [fifo, directory.path().to_owned(), "/dev/zero".into()] {
+            let (done, opening) = (done.clone(), path.clone());
+            std::thread::spawn(move || done.send(opened(&opening)));
+            let result = result.recv_timeout(std::time::Duration::from_secs(10));
+            let error = result.expect("no waiting").expect_err("no file");
+            assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
         }
     }
 

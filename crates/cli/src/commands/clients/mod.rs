@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::format;
 use crate::prompt::Passphrase;
-use crate::service::Service;
+use crate::service::{LONGEST_LIST, Service};
 
 /// Runs the command.
 ///
@@ -39,13 +39,14 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
     }
 }
 
-/// Prints this user's certificate, or goes on as another user to do so.
+/// Prints this user's certificate, or goes on as another user to do so. `multipassd enroll-installer` runs it.
 ///
 /// # Errors
 /// There is no certificate and none can be made, or this process cannot go on as that user.
 pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error> {
     match &args.as_user {
-        Some(name) => Err(other_user::go_on_as(name)),
+        Some(name) => Err(other_user::go_on_as(name, args.existing)),
+        None if args.existing => add::existing_certificate(),
         None => add::own_certificate(),
     }
 }
@@ -75,6 +76,13 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
             format!("the service at {endpoint} cannot tell its clients: it is not this multipassd"),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
              that as root, and restart it."
+                .to_owned(),
+        ),
+        // Of our own library: what it reads is bounded.
+        Error::Refused(status) if status.code() == Code::OutOfRange => Error::failed(
+            format!("the list of clients is longer than the {} MiB that are read of it", LONGEST_LIST >> 20),
+            "They are in the file authenticated-certs/multipass_client_certs.pem in the service's data directory; \
+             root can read it there, and remove those that are not needed."
                 .to_owned(),
         ),
         Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
@@ -118,6 +126,7 @@ mod tests {
                 "unix:/run/socket cannot tell its clients",
                 "restart it",
             ),
+            (Status::out_of_range("too large"), "longer than the 64 MiB", "root can read it there"),
             (Status::unauthenticated("stranger"), "root over its Unix socket", "Run it with sudo"),
         ] {
             let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");

@@ -18,6 +18,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 const GO_ON: &[&str] = &["clients", "own-certificate", "--as-user"];
 /// The command line of the program that is the user's.
 const GO_ON_AS_USER: &[&str] = &["clients", "own-certificate"];
+const GO_ON_AS_USER_EXISTING: &[&str] = &["clients", "own-certificate", "--existing"];
 
 /// The certificate of `user` in PEM, made if there is none.
 ///
@@ -47,8 +48,9 @@ pub(super) async fn certificate(user: &str) -> Result<String, Error> {
 }
 
 /// Becomes the program that is the user's; returns only why that failed.
-pub(super) fn go_on_as(name: &str) -> Error {
-    let error = platform::go_on_as(name, GO_ON_AS_USER);
+pub(super) fn go_on_as(name: &str, existing: bool) -> Error {
+    let arguments = if existing { GO_ON_AS_USER_EXISTING } else { GO_ON_AS_USER };
+    let error = platform::go_on_as(name, arguments);
     Error::failed(format!("cannot run this program as {name}: {error}"), None)
 }
 

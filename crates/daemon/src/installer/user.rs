@@ -1,0 +1,161 @@
+//! Who installs the service: whoever ran the installer, not the administrator that it runs as.
+
+use std::io;
+
+use thiserror::Error;
+
+/// A user of this machine, by the name under which the system knows them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct InstallingUser(String);
+
+/// Why it is not known who installs.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum UserError {
+    /// Nobody was named, and the environment tells nobody.
+    #[error(
+        "it is not known who installs the service: name the user with --user, as in 'multipassd enroll-installer \
+         --user alice'"
+    )]
+    Unknown,
+    /// No such user.
+    #[error("there is no user '{0}' on this machine; name another with --user")]
+    NoSuchUser(String),
+    /// Somebody else than who runs this.
+    #[error(
+        "the client of '{0}' cannot be made by somebody else on this system; have them run this themselves"
+    )]
+    NotThisUser(String),
+    /// The user database cannot be read.
+    #[error("cannot look up who installs the service")]
+    Database(#[source] io::Error),
+}
+
+impl InstallingUser {
+    /// The user called `named`; or whom the environment tells.
+    ///
+    /// # Errors
+    /// Nobody is told, there is no such user, or the system does not tell.
+    pub(super) fn find(named: Option<&str>) -> Result<Self, UserError> {
+        system::find(named, |variable| std::env::var(variable).ok().filter(|value| !value.is_empty()))
+    }
+
+    /// The user's name.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use nix::unistd::{Uid, User};
+
+    use super::{InstallingUser, UserError};
+
+    /// Root counts only where it was named: an administrator who has logged in as root, and runs `sudo` all the
+    /// same, does not mean root's client, which would shut everyone else out.
+    pub(super) fn find(
+        named: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<InstallingUser, UserError> {
+        let known = |user: Option<User>, called: String| match user {
+            Some(user) => Ok(user),
+            None => Err(UserError::NoSuchUser(called)),
+        };
+        let by_name = |name: &str| {
+            User::from_name(name)
+                .map_err(|error| UserError::Database(error.into()))
+                .and_then(|user| known(user, name.to_owned()))
+        };
+        let by_uid = |uid: &str| match uid.parse() {
+            Ok(number) => User::from_uid(Uid::from_raw(number))
+                .map_err(|error| UserError::Database(error.into()))
+                .and_then(|user| known(user, uid.to_owned())),
+            Err(_) => Err(UserError::NoSuchUser(uid.to_owned())),
+        };
+        if let Some(name) = named {
+            return by_name(name).map(|user| InstallingUser(user.name));
+        }
+        // sudo(8) and pkexec(1) tell who ran them.
+        let told = [
+            variable("SUDO_USER").map(|name| by_name(&name)),
+            variable("PKEXEC_UID").map(|uid| by_uid(&uid)),
+        ];
+        for user in told.into_iter().flatten() {
+            let user = user?;
+            if !user.uid.is_root() {
+                return Ok(InstallingUser(user.name));
+            }
+        }
+        Err(UserError::Unknown)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// Two users whom every system has.
+        const OTHERS: [&str; 2] = ["nobody", "daemon"];
+
+        #[test]
+        fn who_installs_is_who_ran_the_installer() {
+            let uid_of = |name| User::from_name(name).unwrap().expect("a system's user").uid.to_string();
+            let [nobody, daemon] = OTHERS;
+            let (uid, daemon_uid) = (uid_of(nobody), uid_of(daemon));
+            for (named, sudo, pkexec, expected) in [
+                (None, Some(nobody), None, Ok(nobody)),
+                (None, None, Some(uid.as_str()), Ok(nobody)),
+                (None, Some("root"), Some(uid.as_str()), Ok(nobody)),
+                (None, Some(nobody), Some(daemon_uid.as_str()), Ok(nobody)),
+                (Some(daemon), Some(nobody), Some(uid.as_str()), Ok(daemon)),
+                (Some("root"), Some(nobody), None, Ok("root")),
+                (None, None, None, Err("--user alice")),
+                (None, Some("root"), None, Err("--user alice")),
+                (None, None, Some("0"), Err("--user alice")),
+                (None, Some("mp-no-such"), None, Err("'mp-no-such'")),
+                (None, None, Some("4294967290"), Err("'4294967290'")),
+                (None, None, Some("-1"), Err("'-1'")),
+                (Some("mp-no-such"), Some(nobody), None, Err("'mp-no-such'")),
+                (Some(""), Some(nobody), None, Err("''")),
+            ] {
+                let shown = format!("{named:?} {sudo:?} {pkexec:?}");
+                let variable = |name: &str| match name {
+                    "SUDO_USER" => sudo.map(str::to_owned),
+                    "PKEXEC_UID" => pkexec.map(str::to_owned),
+                    other => panic!("{other}"),
+                };
+                match (find(named, variable), expected) {
+                    (Ok(user), Ok(expected)) => assert_eq!(user.name(), expected, "{shown}"),
+                    (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{shown}: {error}"),
+                    (found, _) => panic!("{shown}: {found:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use super::{InstallingUser, UserError};
+
+    /// The accounts that services and unattended installations run as.
+    const NOBODYS: [&str; 3] = ["SYSTEM", "LOCAL SERVICE", "NETWORK SERVICE"];
+
+    /// An installer that an administrator has permitted still runs as the user who started it.
+    pub(super) fn find(
+        named: Option<&str>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<InstallingUser, UserError> {
+        // A computer's own account, as services see it, ends so.
+        let is_somebody = |name: &String| {
+            !name.ends_with('$') && !NOBODYS.iter().any(|other| name.eq_ignore_ascii_case(other))
+        };
+        let runs_this = variable("USERNAME").filter(is_somebody);
+        match (runs_this, named) {
+            (Some(user), None) => Ok(InstallingUser(user)),
+            (Some(user), Some(named)) if user.eq_ignore_ascii_case(named) => Ok(InstallingUser(user)),
+            (_, Some(named)) => Err(UserError::NotThisUser(named.to_owned())),
+            (None, None) => Err(UserError::Unknown),
+        }
+    }
+}
