@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut. Also one
-/// that is there, for whoever made it may have been killed before that.
+/// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut: the
+/// service may soon know the user by what is in it. Also one that is there, for whoever made it may have been killed
+/// before that.
 ///
 /// # Errors
 /// The system refuses.
@@ -62,7 +63,7 @@ pub(crate) fn lock_options() -> fs::OpenOptions {
 /// The system refuses; what was there before still is.
 pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     // tempfile creates with mode 0600.
-    let new = tempfile::Builder::new().prefix(".new.").tempfile_in(directory)?;
+    let new = tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(directory)?;
     // Removed when it is dropped, unless it was renamed.
     let (mut file, mut new) = new.into_parts();
     file.write_all(content)?;

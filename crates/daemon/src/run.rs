@@ -158,9 +158,6 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     })?);
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
-    if let Some(fingerprint) = server_identity::root_fingerprint(&data)? {
-        tracing::info!("clients on other machines know this daemon by the fingerprint {fingerprint}");
-    }
     for directory in server_identity::open_to_groups(&published)? {
         tracing::warn!(
             "members of a group may write to {}, and could replace the root certificate {}, by which clients know \
@@ -168,6 +165,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
             directory.display(),
             published.display()
         );
+    }
+    if let Some(fingerprint) = server_identity::root_fingerprint(&data)? {
+        tracing::info!("clients on other machines know this daemon by the fingerprint {fingerprint}");
     }
     let tls = ServerTls::new(identity)?;
 

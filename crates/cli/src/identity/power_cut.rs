@@ -1,9 +1,8 @@
 //! The client's identity on a disk that loses power, or fails: what the service may have learned to trust is there
 //! afterwards, nothing is there by half, and the next call has an identity.
 
-use std::fs;
-
 use faulty_disk::{Fault, Log, Plan, Tree, record, set};
+use std::fs;
 use tempfile::TempDir;
 
 use super::*;
@@ -68,7 +67,7 @@ fn survives(given: &Tree, made: Result<Vec<u8>, String>, log: &Log) -> Result<us
     let made = made?;
     log.check(|state, last| {
         let mut whole = state.clone();
-        whole.0.retain(|path, _| !path.to_string_lossy().contains("/.new."));
+        whole.0.retain(|path, _| !path.to_string_lossy().contains("/.multipass_cert"));
         if let Some(path) = log.half(&whole) {
             return Err(format!("{} is there by half", path.display()));
         }
@@ -158,7 +157,8 @@ fn goes_on(before: &Tree, fault: Fault) -> Result<(), String> {
     if key(&between).is_some() && key(&between) != key(&in_the_end) {
         return Err("the key is another one".to_owned());
     }
-    let is_temporary = |path: &Path| path.to_string_lossy().contains("/.new.") && !path.ends_with(LOCK_FILE);
+    let is_temporary =
+        |path: &Path| path.to_string_lossy().contains("/.multipass_cert") && !path.ends_with(LOCK_FILE);
     if fault.lets_files_be_removed() && between.files("").any(|(path, _)| is_temporary(path)) {
         return Err("a temporary file is left".to_owned());
     }

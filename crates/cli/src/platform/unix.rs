@@ -98,17 +98,6 @@ pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Whether other users, root excepted, can change a file or have made it.
-///
-/// # Errors
-/// The file's owner and mode cannot be read.
-pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
-    const OTHERS_WRITE: u32 = 0o022;
-    let found = file.metadata()?;
-    let own = found.uid() == geteuid().as_raw() || found.uid() == 0;
-    Ok(!own || found.mode() & OTHERS_WRITE != 0)
-}
-
 /// Keeps what this process has in its memory, keys and passphrases, out of core dumps and out of the reach of the
 /// user's other programs.
 ///
@@ -130,6 +119,17 @@ pub(crate) fn keep_memory_private() -> io::Result<()> {
 pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Whether other users, root excepted, can change a file or have made it.
+///
+/// # Errors
+/// The file's owner and mode cannot be read.
+pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
+    const OTHERS_WRITE: u32 = 0o022;
+    let found = file.metadata()?;
+    let own = found.uid() == geteuid().as_raw() || found.uid() == 0;
+    Ok(!own || found.mode() & OTHERS_WRITE != 0)
 }
 
 /// Standard input without the buffer that the standard library keeps.
