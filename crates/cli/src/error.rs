@@ -263,8 +263,8 @@ impl Error {
             )),
             Self::ServerUntrusted { .. } => Some(format!(
                 "If you trust that service, name its root certificate with --root-cert or \
-                 {ROOT_CERTIFICATE_VARIABLE}. A service on this machine that was set up anew writes the file \
-                 again when it restarts."
+                 {ROOT_CERTIFICATE_VARIABLE}, or its fingerprint with --fingerprint. A service on this machine that \
+                 was set up anew writes the file again when it restarts."
             )),
             Self::ServerTrust(fault) => Some(fault.next_step()),
             Self::Identity(fault) => Some(fault.next_step()),
