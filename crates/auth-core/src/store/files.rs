@@ -256,7 +256,9 @@ impl Files {
         }
         match durable::rename(&self.first_awaited, &self.enrolled_once) {
             Ok(()) => seen.first_awaited = None,
-            Err(_) => drop(replace(&self.enrolled_once, TEXT)?),
+            Err(_) => {
+                replace(&self.enrolled_once, TEXT)?;
+            }
         }
         Ok(())
     }
