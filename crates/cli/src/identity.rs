@@ -281,36 +281,6 @@ fn keep_private(file: &File, path: &Path) {
     }
 }
 
-/// Makes a directory, with those above it, so that it survives a power cut: the service may soon know the user by
-/// what is in it. Also one that is there, for whoever made it may have been killed before that.
-fn create_private_directory(path: &Path) -> io::Result<()> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty());
-    if let Some(above) = above.filter(|above| !above.is_dir()) {
-        create_private_directory(above)?;
-    }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-        result => result?,
-    }
-    above.map_or(Ok(()), sync_directory)
-}
-
-fn private_options() -> fs::OpenOptions {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Makes a rename durable. Only Unix has directories that can be synchronised.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
-}
-
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[cfg(test)]
 mod power_cut;
