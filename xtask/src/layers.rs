@@ -29,12 +29,14 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule { name: "auth-core", may: NONE, tests_may: &["faulty-disk"], never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
     Rule { name: "transport", may: NONE, tests_may: &["transport"], never_links: NONE },
     Rule { name: "transport-*", may: &["transport"], tests_may: NONE, never_links: NONE },
+    // Neither who may ask, nor how they ask, nor how a machine is run.
+    Rule { name: "instances", may: NONE, tests_may: &["faulty-disk", "instances"], never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
