@@ -10,11 +10,8 @@
 
 mod administration;
 mod authority;
-mod durable;
 mod file_store;
 mod passphrase;
-#[cfg(unix)]
-mod private;
 mod race;
 mod revocation;
 mod support;

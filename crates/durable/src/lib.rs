@@ -1,10 +1,13 @@
-//! Files that survive a crash: replaced whole, or not at all.
+//! Files that survive a crash: replaced whole, or not at all. And, in [`private`], files and directories that
+//! belong to the daemon alone.
+//!
+//! It knows nothing of what is in them.
+
+pub mod private;
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-
-use crate::private;
 
 /// How the names of files begin that are not yet whole.
 const LEFTOVER: &str = ".new-";
