@@ -51,7 +51,7 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
     sync(opened)
 }
 
-/// Renames a file within its directory, so that the new name survives a power cut. *Blocking*.
+/// Renames a file or a directory within the directory that it is in, so that the new name survives a power cut. *Blocking*.
 ///
 /// # Errors
 /// There is no such file, or the directory cannot be written.
@@ -75,7 +75,15 @@ pub fn clear_leftovers(directory: &Path) -> io::Result<()> {
             std::fs::remove_file(entry.path())?;
         }
     }
-    sync(open_directory(directory)?)
+    sync_directory(directory)
+}
+
+/// Makes the names in a directory survive a power cut. *Blocking*.
+///
+/// # Errors
+/// The directory cannot be opened, or fails.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    sync(open_directory(path)?)
 }
 
 /// A directory whose names are to survive a power cut. Windows has no such operation; its renames are

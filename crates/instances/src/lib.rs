@@ -5,11 +5,17 @@
 //! behind the [`Driver`] trait.
 
 mod driver;
+mod images;
 mod machine;
 mod name;
+mod registry;
 mod sizes;
+mod state;
 
 pub use driver::{Driver, DriverError, Ended, MachineState, Seed, Stop};
+pub use images::{Digest, NotADigest, NotAnImage};
 pub use machine::{DiskImage, ImageFormat, InstanceId, InstanceSpec, Machine};
 pub use name::{InstanceName, NotAnInstanceName};
+pub use registry::{Damaged, Record, Registry, RegistryError, Staging};
 pub use sizes::{Cpus, CpusError, DiskSize, MemorySize, SizeError};
+pub use state::{Command, InstanceState, Refused};
