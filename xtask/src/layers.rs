@@ -29,9 +29,10 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule { name: "auth-core", may: &["durable"], tests_may: &["faulty-disk"], never_links: NONE },
+    Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "durable", may: NONE, tests_may: NONE, never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
     Rule { name: "transport", may: NONE, tests_may: &["transport"], never_links: NONE },
@@ -39,7 +40,7 @@ const RULES: [Rule; 12] = [
     // Neither who may ask, nor how they ask, nor how a machine is run.
     Rule {
         name: "instances",
-        may: &["durable"],
+        may: &["durable", "fetch"],
         tests_may: &["faulty-disk", "instances"],
         never_links: NONE,
     },
@@ -221,7 +222,8 @@ mod tests {
         let mut members = vec![
             member("auth-core", "durable", "faulty-disk"),
             member("durable", "", ""),
-            member("instances", "durable", "faulty-disk instances"),
+            member("fetch", "", ""),
+            member("instances", "durable fetch", "faulty-disk instances"),
             member("faulty-disk", "", ""),
             member("transport", "", "transport"),
             member("transport-unix", "transport", "transport"),
@@ -264,6 +266,7 @@ mod tests {
             (member("auth-core", "", "auth-core"), vec![knows("auth-core", "auth-core", Tests)]),
             (member("auth-core", "faulty-disk", ""), vec![knows("auth-core", "faulty-disk", Crate)]),
             (member("durable", "auth-core", ""), vec![knows("durable", "auth-core", Crate)]),
+            (member("fetch", "durable", ""), vec![knows("fetch", "durable", Crate)]),
             (member("instances", "rpc", ""), vec![knows("instances", "rpc", Crate)]),
             (member("instances", "", "auth-core"), vec![knows("instances", "auth-core", Tests)]),
             (member("transport", "rpc", ""), vec![knows("transport", "rpc", Crate)]),
