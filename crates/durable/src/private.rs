@@ -93,10 +93,13 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a file for us alone, where nothing has its name.
-pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+/// Makes a file for us alone, where nothing has its name. *Blocking*.
+///
+/// # Errors
+/// Something has its name, or it cannot be made.
+pub fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     system::own_file(&mut options);
     options.open(path)
 }

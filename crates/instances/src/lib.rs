@@ -13,7 +13,7 @@ mod sizes;
 mod state;
 
 pub use driver::{Driver, DriverError, Ended, MachineState, Seed, Stop};
-pub use images::{Digest, NotADigest, NotAnImage};
+pub use images::{Digest, Image, NotADigest, NotAnImage, Progress, Vault, VaultError};
 pub use machine::{DiskImage, ImageFormat, InstanceId, InstanceSpec, Machine};
 pub use name::{InstanceName, NotAnInstanceName};
 pub use registry::{Damaged, Record, Registry, RegistryError, Staging};

@@ -7,4 +7,7 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod download;
+mod images;
 mod registry;
+mod vault;
