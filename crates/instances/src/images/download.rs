@@ -17,7 +17,7 @@ const ATTEMPTS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Told of each piece: the bytes that are there, and those that there will be.
-pub type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
+type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 
 /// An address whose turn it is: nobody else downloads from it meanwhile.
 struct Source<'a> {
@@ -43,7 +43,7 @@ impl Vault {
         client: &Client,
         url: &Url,
         expected: Option<Digest>,
-        progress: Progress<'_>,
+        progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
     ) -> Result<Image, VaultError> {
         let key = Digest::of(url.to_string().as_bytes());
         let turn = Arc::new(turn(self, key).await);

@@ -7,6 +7,5 @@ mod partial;
 mod vault;
 
 pub use digest::{Digest, NotADigest};
-pub use download::Progress;
 pub use format::NotAnImage;
 pub use vault::{Image, Vault, VaultError};

@@ -319,6 +319,11 @@ impl Staging {
         self.directory.join(MACHINE)
     }
 
+    /// Leaves the directory as it is, for the registry to sweep when it next opens.
+    pub(crate) fn leave(mut self) {
+        self.is_done = true;
+    }
+
     /// Puts the instance in its place. When it returns, all of it survives a power cut. *Blocking*.
     ///
     /// # Errors

@@ -7,7 +7,10 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod commands;
 mod download;
 mod images;
+mod launch;
 mod registry;
 mod vault;
+mod world;
