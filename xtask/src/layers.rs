@@ -29,16 +29,25 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 13] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
-    Rule { name: "auth-core", may: NONE, tests_may: &["faulty-disk"], never_links: NONE },
+    Rule { name: "auth-core", may: &["durable"], tests_may: &["faulty-disk"], never_links: NONE },
+    Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "durable", may: NONE, tests_may: NONE, never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
     Rule { name: "transport", may: NONE, tests_may: &["transport"], never_links: NONE },
     Rule { name: "transport-*", may: &["transport"], tests_may: NONE, never_links: NONE },
+    // Neither who may ask, nor how they ask, nor how a machine is run.
+    Rule {
+        name: "instances",
+        may: &["durable", "fetch"],
+        tests_may: &["faulty-disk", "instances"],
+        never_links: NONE,
+    },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
-        may: &["auth-core", "rpc", "transport", "transport-*"],
+        may: &["auth-core", "durable", "rpc", "transport", "transport-*"],
         tests_may: ANY,
         never_links: NONE,
     },
@@ -211,14 +220,21 @@ mod tests {
     /// The workspace as it is meant to be, save for the crates given.
     fn with(others: Vec<Member>) -> Graph {
         let mut members = vec![
-            member("auth-core", "", "faulty-disk"),
+            member("auth-core", "durable", "faulty-disk"),
+            member("durable", "", ""),
+            member("fetch", "", ""),
+            member("instances", "durable fetch", "faulty-disk instances"),
             member("faulty-disk", "", ""),
             member("transport", "", "transport"),
             member("transport-unix", "transport", "transport"),
             member("transport-quic", "transport", "transport"),
             member("transport-tcp", "transport", "transport"),
             member("rpc", "", ""),
-            member("daemon", "auth-core rpc transport transport-quic transport-tcp transport-unix", "e2e"),
+            member(
+                "daemon",
+                "auth-core durable rpc transport transport-quic transport-tcp transport-unix",
+                "e2e",
+            ),
             member("cli", "rpc transport transport-unix", "auth-core"),
             member("e2e", "rpc transport-unix", "auth-core daemon"),
             member("bench", "auth-core rpc transport transport-unix", ""),
@@ -254,6 +270,10 @@ mod tests {
             (member("auth-core", "", "transport"), vec![knows("auth-core", "transport", Tests)]),
             (member("auth-core", "", "auth-core"), vec![knows("auth-core", "auth-core", Tests)]),
             (member("auth-core", "faulty-disk", ""), vec![knows("auth-core", "faulty-disk", Crate)]),
+            (member("durable", "auth-core", ""), vec![knows("durable", "auth-core", Crate)]),
+            (member("fetch", "durable", ""), vec![knows("fetch", "durable", Crate)]),
+            (member("instances", "rpc", ""), vec![knows("instances", "rpc", Crate)]),
+            (member("instances", "", "auth-core"), vec![knows("instances", "auth-core", Tests)]),
             (member("transport", "rpc", ""), vec![knows("transport", "rpc", Crate)]),
             (member("transport", "", "rpc"), vec![knows("transport", "rpc", Tests)]),
             (member("transport-tcp", "rpc", ""), vec![knows("transport-tcp", "rpc", Crate)]),

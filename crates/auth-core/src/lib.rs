@@ -11,10 +11,8 @@ mod caller;
 mod certificate;
 mod client_name;
 mod commit;
-pub mod durable;
 mod guessing;
 mod passphrase;
-pub mod private;
 mod recovery;
 mod store;
 

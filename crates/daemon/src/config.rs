@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use auth_core::private;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use durable::private;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

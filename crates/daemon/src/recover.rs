@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use auth_core::{CertificateError, ClientCertificate, FileStore, Recovery, StoreError, TrustStore, private};
+use auth_core::{CertificateError, ClientCertificate, FileStore, Recovery, StoreError, TrustStore};
+use durable::private;
 use thiserror::Error;
 
 use crate::audit::{self, FileAudit};

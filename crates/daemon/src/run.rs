@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, private};
+use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError};
+use durable::private;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

@@ -64,7 +64,7 @@ impl Bound {
             #[cfg(all(unix, feature = "unix"))]
             Endpoint::Unix(socket) => {
                 // The transport looks at the socket's directory; whoever has one above it can move that one away.
-                auth_core::private::beyond_others(socket.parent().unwrap_or(Path::new("/")))
+                durable::private::beyond_others(socket.parent().unwrap_or(Path::new("/")))
                     .map_err(|source| RunError::SocketPlace { endpoint: address.clone(), source })?;
                 let access = self.gate.access();
                 let listening = transport_unix::UnixTransport::new(access).bind(address, tls).await;

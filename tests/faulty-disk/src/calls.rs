@@ -122,7 +122,7 @@ pub(crate) unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     // SAFETY: the caller's promise is ours.
-    unsafe { remove(path, 0) }
+    unsafe { unlinkat(AT_FDCWD, path, 0) }
 }
 
 /// # Safety
@@ -130,7 +130,20 @@ pub(crate) unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 pub(crate) unsafe extern "C" fn rmdir(path: *const c_char) -> c_int {
     // SAFETY: the caller's promise is ours.
-    unsafe { remove(path, libc::AT_REMOVEDIR) }
+    unsafe { unlinkat(AT_FDCWD, path, libc::AT_REMOVEDIR) }
+}
+
+/// What a directory is removed with, and all that is in it.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub(crate) unsafe extern "C" fn unlinkat(directory: c_int, path: *const c_char, flags: c_int) -> c_int {
+    // SAFETY: the caller's pointer, as it was given to us.
+    let real = || unsafe { libc::syscall(libc::SYS_unlinkat, directory, path, flags) };
+    // SAFETY: as the C library's, it is a string that ends.
+    let place = unsafe { named_in(directory, path) };
+    c_int_of(change(Request::Remove, place, real, |place| Some(Step::Remove(place.below.clone()))))
 }
 
 /// # Safety
@@ -164,16 +177,6 @@ pub(crate) unsafe extern "C" fn fchmod(file: c_int, mode: mode_t) -> c_int {
     // SAFETY: no pointers.
     let real = || unsafe { libc::syscall(libc::SYS_fchmod, file, c_uint::from(mode)) };
     c_int_of(change(Request::Mode, opened(file), real, |place| Some(place.mode_step())))
-}
-
-/// # Safety
-/// As the C library's `unlinkat` for a path that is not relative to a descriptor.
-unsafe fn remove(path: *const c_char, flags: c_int) -> c_int {
-    // SAFETY: the caller's pointer, as it was given to us.
-    let real = || unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, path, flags) };
-    // SAFETY: as the C library's, it is a string that ends.
-    let place = unsafe { named(path) };
-    c_int_of(change(Request::Remove, place, real, |place| Some(Step::Remove(place.below.clone()))))
 }
 
 fn written(file: c_int, whole: impl FnOnce() -> c_long, half: impl FnOnce() -> c_long) -> ssize_t {
@@ -213,6 +216,22 @@ unsafe fn named(path: *const c_char) -> Option<Place> {
     // SAFETY: the caller's promise.
     let path = unsafe { CStr::from_ptr(path) };
     with(|recording| Place::of(recording, Path::new(OsStr::from_bytes(path.to_bytes())))).flatten()
+}
+
+/// # Safety
+/// The path is a string that ends.
+unsafe fn named_in(directory: c_int, path: *const c_char) -> Option<Place> {
+    if directory == AT_FDCWD {
+        // SAFETY: the caller's promise is ours.
+        return unsafe { named(path) };
+    }
+    // SAFETY: the caller's promise.
+    let name = unsafe { CStr::from_ptr(path) };
+    let place = |recording: &mut Recording| {
+        let directory = std::fs::read_link(format!("/proc/self/fd/{directory}")).ok()?;
+        Place::of(recording, &directory.join(OsStr::from_bytes(name.to_bytes())))
+    };
+    with(place).flatten()
 }
 
 /// The name that an open file has now. One that was removed has none.

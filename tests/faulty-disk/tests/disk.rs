@@ -55,10 +55,15 @@ fn each_change_is_seen() {
         file.sync_data().unwrap();
         fs::remove_file(directory.path().join("file")).unwrap();
         fs::remove_dir(directory.path().join("below")).unwrap();
+        fs::create_dir(directory.path().join("below")).unwrap();
+        fs::create_dir(directory.path().join("below/more")).unwrap();
+        fs::rename(directory.path().join("below"), directory.path().join("gone")).unwrap();
+        fs::remove_dir_all(directory.path().join("gone")).unwrap();
     });
     let created = directory.path().join("another");
     fs::write(&created, "").unwrap();
     let usual = mode_of(&created);
+    let of_directories = usual | ((usual & 0o444) >> 2);
     let path = PathBuf::from;
     let expected = [
         Step::Create(path("new"), usual),
@@ -66,13 +71,18 @@ fn each_change_is_seen() {
         Step::Sync(path("new")),
         Step::Rename(path("new"), path("file")),
         Step::Sync(path("")),
-        Step::MakeDirectory(path("below"), usual | ((usual & 0o444) >> 2)),
+        Step::MakeDirectory(path("below"), of_directories),
         Step::Mode(path("below"), 0o700),
         Step::Contents(path("file"), b"te".to_vec()),
         Step::Mode(path("file"), 0o640),
         Step::Sync(path("file")),
         Step::Remove(path("file")),
         Step::Remove(path("below")),
+        Step::MakeDirectory(path("below"), of_directories),
+        Step::MakeDirectory(path("below/more"), of_directories),
+        Step::Rename(path("below"), path("gone")),
+        Step::Remove(path("gone/more")),
+        Step::Remove(path("gone")),
     ];
     assert_eq!(log.steps(), expected);
 }

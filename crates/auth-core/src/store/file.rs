@@ -15,7 +15,9 @@ use super::files::{self, Clients, Damage, Files, Stamp};
 use super::revoked::{self, Revoked};
 use super::state::State;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
-use crate::{Fingerprint, PassphraseHash, private};
+use durable::private;
+
+use crate::{Fingerprint, PassphraseHash};
 
 /// A trust store in a directory.
 pub struct FileStore {

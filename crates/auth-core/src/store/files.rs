@@ -10,8 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::pem_file::{self, Kind};
 use super::revoked::{self, Revoked};
 use super::{StoreError, TrustedClient, note};
-use crate::durable::{self, Readers};
-use crate::{Fingerprint, PassphraseHash, private};
+use durable::{Readers, private};
+
+use crate::{Fingerprint, PassphraseHash};
 
 /// The most that is read of any file of the store: 100,000 clients take about 100 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use auth_core::{
@@ -11,7 +11,7 @@ use auth_core::{
 use proptest::prelude::*;
 
 use crate::support::{
-    Arrival, Data, Unrecorded, by_passphrase, certificate, der, enrol, in_own_process, local, now,
+    Arrival, Data, Unrecorded, by_passphrase, certificate, der, enrol, in_own_process, is_root, local, now,
     passphrase, remote,
 };
 
@@ -816,4 +816,43 @@ fn changes_wait_for_whoever_holds_the_lock_and_readers_do_not() {
         drop(lock);
     });
     assert!(!store.is_armed() && data.clients().exists());
+}
+
+/// Somebody makes the data directory before root first starts the daemon, and puts himself on the list.
+#[cfg(unix)]
+#[test]
+fn a_store_that_another_user_prepared_is_not_opened() {
+    use std::fs::Permissions;
+    use std::io::ErrorKind;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    /// Debian's `nobody`; any other does.
+    const NOBODY: u32 = 65534;
+
+    if !is_root("file_store: a store that another user prepared") {
+        return;
+    }
+    let access = |path: &Path| {
+        let metadata = path.symlink_metadata().unwrap();
+        (metadata.uid(), metadata.gid(), metadata.mode())
+    };
+    let data = Data::with_clients("# trust me\n");
+    for path in [data.directory(), data.clients()] {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    fs::set_permissions(data.directory(), Permissions::from_mode(0o755)).unwrap();
+    for (whose, directory) in [("the store's directory", NOBODY), ("the data directory", 0)] {
+        chown(data.directory(), Some(directory), None).unwrap();
+        chown(data.path(), Some(NOBODY - directory), None).unwrap();
+        let before = (access(&data.directory()), data.names());
+        let error = data.try_open().map(drop).unwrap_err();
+        let StoreError::Write { path, source } = error else { panic!("{whose}: {error:?}") };
+        assert_eq!((path, source.kind()), (data.directory(), ErrorKind::PermissionDenied), "{whose}");
+        assert!(source.to_string().contains("belongs to user 65534"), "{whose}: {source}");
+        assert_eq!((access(&data.directory()), data.names()), before, "{whose}");
+        assert!(!data.path().join("lock").exists(), "{whose}");
+    }
+    // It was that, and nothing else.
+    chown(data.path(), Some(0), None).unwrap();
+    data.open();
 }

@@ -11,12 +11,9 @@
 mod administration;
 mod authority;
 mod by_hand;
-mod durable;
 mod file_store;
 mod installer;
 mod passphrase;
-#[cfg(unix)]
-mod private;
 mod race;
 mod revocation;
 mod support;

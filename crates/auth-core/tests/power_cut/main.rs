@@ -13,6 +13,5 @@
 
 mod cuts;
 mod faults;
-mod leftovers;
 mod operations;
 mod store;

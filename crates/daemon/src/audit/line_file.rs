@@ -5,8 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use auth_core::durable::{self, Readers};
-use auth_core::private;
+use durable::{Readers, private};
 
 /// When lines count as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use auth_core::private;
+use durable::private;
 use serde::Serialize;
 
 pub use grants::FileAudit;

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use auth_core::{CertificateError, ClientCertificate, private};
+use auth_core::{CertificateError, ClientCertificate};
+use durable::private;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;

@@ -10,7 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use auth_core::{ClientCertificate, FileStore, Recovery, StoreError, TrustStore, private};
+use auth_core::{ClientCertificate, FileStore, Recovery, StoreError, TrustStore};
+use durable::private;
 use thiserror::Error;
 
 use self::client_program::{ClientProgramError, Missing};

@@ -1,10 +1,13 @@
-//! Files that survive a crash: replaced whole, or not at all.
+//! Files that survive a crash: replaced whole, or not at all. And, in [`private`], files and directories that
+//! belong to the daemon alone.
+//!
+//! It knows nothing of what is in them.
+
+pub mod private;
 
 use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
-
-use crate::private;
 
 /// How the names of files begin that are not yet whole.
 const LEFTOVER: &str = ".new-";
@@ -51,7 +54,7 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<Metada
     Ok(written)
 }
 
-/// Renames a file within its directory, so that the new name survives a power cut. *Blocking*.
+/// Renames a file or a directory within the directory that it is in, so that the new name survives a power cut. *Blocking*.
 ///
 /// # Errors
 /// There is no such file, or the directory cannot be written.
@@ -75,7 +78,15 @@ pub fn clear_leftovers(directory: &Path) -> io::Result<()> {
             std::fs::remove_file(entry.path())?;
         }
     }
-    sync(open_directory(directory)?)
+    sync_directory(directory)
+}
+
+/// Makes the names in a directory survive a power cut. *Blocking*.
+///
+/// # Errors
+/// The directory cannot be opened, or fails.
+pub fn sync_directory(path: &Path) -> io::Result<()> {
+    sync(open_directory(path)?)
 }
 
 /// A directory whose names are to survive a power cut. Windows has no such operation; its renames are

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use auth_core::{StoreError, private};
+use durable::private;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, mkfifo, seteuid};
 use tempfile::TempDir;
 
-use crate::support::{Data, in_own_process, is_root};
+use crate::support::{in_own_process, is_root};
 
 /// Debian's `nobody`, and a group that is not root's; any others do.
 const NOBODY: u32 = 65534;
@@ -415,33 +415,6 @@ fn an_ordinary_user_may_share_with_a_group_and_with_root() {
             assert!(error.contains(expected), "{expected}: {error}");
         }
     });
-}
-
-/// Somebody makes the data directory before root first starts the daemon, and puts himself on the list.
-#[test]
-fn a_store_that_another_user_prepared_is_not_opened() {
-    if !is_root("private: a store that another user prepared") {
-        return;
-    }
-    let data = Data::with_clients("# trust me\n");
-    for path in [data.directory(), data.clients()] {
-        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    set_mode(&data.directory(), 0o755);
-    for (whose, directory) in [("the store's directory", NOBODY), ("the data directory", 0)] {
-        chown(data.directory(), Some(directory), None).unwrap();
-        chown(data.path(), Some(NOBODY - directory), None).unwrap();
-        let before = (access(&data.directory()), data.names());
-        let error = data.try_open().map(drop).unwrap_err();
-        let StoreError::Write { path, source } = error else { panic!("{whose}: {error:?}") };
-        assert_eq!((path, source.kind()), (data.directory(), ErrorKind::PermissionDenied), "{whose}");
-        assert!(source.to_string().contains("belongs to user 65534"), "{whose}: {source}");
-        assert_eq!((access(&data.directory()), data.names()), before, "{whose}");
-        assert!(!data.path().join("lock").exists(), "{whose}");
-    }
-    // It was that, and nothing else.
-    chown(data.path(), Some(0), None).unwrap();
-    data.open();
 }
 
 #[test]

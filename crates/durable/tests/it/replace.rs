@@ -4,18 +4,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use auth_core::durable::{Readers, rename, replace};
+use durable::{Readers, rename, replace};
 
-use crate::support::in_own_process;
-
-fn names(directory: &Path) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+use crate::support::{in_own_process, names};
 
 #[test]
 fn a_file_is_created_and_replaced() {
@@ -57,7 +48,7 @@ fn a_file_is_renamed_over_another() {
 
 #[test]
 fn a_bare_name_is_one_in_the_working_directory() {
-    in_own_process("durable::a_bare_name_is_one_in_the_working_directory", || {
+    in_own_process("replace::a_bare_name_is_one_in_the_working_directory", || {
         let directory = tempfile::tempdir().unwrap();
         std::env::set_current_dir(directory.path()).unwrap();
         replace(Path::new("file"), b"bytes", Readers::Owner).unwrap();
@@ -73,7 +64,7 @@ fn its_readers_are_those_named_whatever_the_umask() {
 
     use nix::sys::stat::{Mode, umask};
 
-    in_own_process("durable::its_readers_are_those_named_whatever_the_umask", || {
+    in_own_process("replace::its_readers_are_those_named_whatever_the_umask", || {
         for mask in [0o000, 0o022, 0o077] {
             umask(Mode::from_bits_truncate(mask));
             let directory = tempfile::tempdir().unwrap();

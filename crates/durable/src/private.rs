@@ -8,8 +8,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use crate::durable;
-
 /// Makes a directory of our own (0700); one that exists is closed to others. *Blocking*.
 ///
 /// # Errors
@@ -34,10 +32,10 @@ pub fn create_all(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
     for path in missing.into_iter().rev() {
-        let above = path.parent().map_or(Ok(None), durable::open_directory)?;
+        let above = path.parent().map_or(Ok(None), crate::open_directory)?;
         match system::create_readable(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            result => result.and_then(|()| durable::sync(above))?,
+            result => result.and_then(|()| crate::sync(above))?,
         }
     }
     Ok(())
@@ -111,10 +109,13 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a file for us alone, where nothing has its name.
-pub(crate) fn new_file(path: &Path) -> io::Result<File> {
+/// Makes a file for us alone, where nothing has its name. *Blocking*.
+///
+/// # Errors
+/// Something has its name, or it cannot be made.
+pub fn new_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+    options.read(true).write(true).create_new(true);
     system::own_file(&mut options);
     options.open(path)
 }
@@ -129,8 +130,6 @@ mod system {
     use nix::fcntl::OFlag;
     use nix::unistd::geteuid;
 
-    use crate::durable;
-
     pub(super) fn own_directory(path: &Path) -> io::Result<()> {
         // By its components: with a slash behind it, a link would be followed.
         let path: PathBuf = std::path::absolute(path)?.components().collect();
@@ -138,7 +137,7 @@ mod system {
         // A loop of links is found out here.
         parent.canonicalize()?;
         closed_to_groups(check_way(parent)?)?;
-        let above = durable::open_directory(parent);
+        let above = crate::open_directory(parent);
         let made = match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
@@ -148,7 +147,7 @@ mod system {
             // Where we may not look, it was somebody else who made it.
             Err(error) if !made && error.kind() == io::ErrorKind::PermissionDenied => {}
             // Also if it was there: whoever made it may have failed before this, or have been killed.
-            above => durable::sync(above?)?,
+            above => crate::sync(above?)?,
         }
         let directory = OpenOptions::new()
             .read(true)

@@ -1,0 +1,211 @@
+//! Asks servers: one connection for one request, a redirect followed by another.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, HOST, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, USER_AGENT,
+};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls_platform_verifier::BuilderVerifierExt;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::response::{Body, answer};
+use crate::{Answer, FetchError, Url};
+
+/// Downloads.
+#[derive(Clone, Debug)]
+pub struct Client {
+    tls: Arc<ClientConfig>,
+    limits: Limits,
+}
+
+/// How long a server is waited for, and followed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a connection, and for its handshake.
+    pub connect: Duration,
+    /// For the beginning of an answer, and for each next piece of it.
+    pub stall: Duration,
+    /// Redirects, one after the other.
+    pub redirects: u32,
+}
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug)]
+pub enum Ask<'a> {
+    /// All of it.
+    Whole,
+    /// All of it, unless it is still what this tag stands for.
+    Unless(&'a str),
+    /// What comes after so many bytes if it is still what this tag stands for, else all of it.
+    After(u64, &'a str),
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: Duration::from_secs(20), stall: Duration::from_secs(30), redirects: 10 }
+    }
+}
+
+impl Client {
+    /// A client that trusts whom the operating system trusts. *Blocking*: its certificates are read.
+    ///
+    /// # Errors
+    /// The system's certificates cannot be read.
+    pub fn platform(limits: Limits) -> Result<Self, rustls::Error> {
+        Ok(Self::with(builder()?.with_platform_verifier()?.with_no_client_auth(), limits))
+    }
+
+    /// A client that trusts these authorities alone.
+    ///
+    /// # Errors
+    /// The provider of cryptography does not fit.
+    pub fn trusting(roots: RootCertStore, limits: Limits) -> Result<Self, rustls::Error> {
+        Ok(Self::with(builder()?.with_root_certificates(roots).with_no_client_auth(), limits))
+    }
+
+    fn with(mut tls: ClientConfig, limits: Limits) -> Self {
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { tls: Arc::new(tls), limits }
+    }
+
+    /// Asks for what is at `url`. Dropping the future, or what it gives, ends the connection.
+    ///
+    /// # Errors
+    /// The server cannot be reached, does not answer, or has it not.
+    pub async fn get(&self, url: &Url, ask: Ask<'_>) -> Result<Answer, FetchError> {
+        let mut url = url.clone();
+        for _ in 0..=self.limits.redirects {
+            let (response, connection) = self.request(&url, ask).await?;
+            let Some(next) = redirect(&url, &response)? else {
+                let body = Body::new(url.place(), self.limits.stall, response, connection);
+                return answer(ask, body);
+            };
+            url = next;
+        }
+        Err(FetchError::TooManyRedirects { host: url.place() })
+    }
+
+    async fn request(&self, url: &Url, ask: Ask<'_>) -> Result<(Response<Incoming>, Connection), FetchError> {
+        let host = url.place();
+        let connect = async {
+            let tcp = TcpStream::connect(host.as_str()).await;
+            tcp.map_err(|source| FetchError::Connect { host: host.clone(), source })
+        };
+        let tcp = within(self.limits.connect, &host, connect).await?;
+        if !url.is_secure() {
+            return self.exchange(url, ask, tcp).await;
+        }
+        let fails = |source| FetchError::Tls { host: host.clone(), source };
+        let bare = url.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(bare)
+            .map_err(|error| fails(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
+        let handshake =
+            async { TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(fails) };
+        let tls = within(self.limits.connect, &host, handshake).await?;
+        self.exchange(url, ask, tls).await
+    }
+
+    async fn exchange(
+        &self,
+        url: &Url,
+        ask: Ask<'_>,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<(Response<Incoming>, Connection), FetchError> {
+        let host = url.place();
+        let broken = |source| FetchError::Broken { host: host.clone(), source };
+        let exchange = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+            // It ends by itself, with an error that the response's reader sees too.
+            let connection = AbortOnDropHandle::new(tokio::spawn(async move {
+                let _ = connection.await;
+            }));
+            let response = sender.send_request(request(url, ask)?).await.map_err(broken)?;
+            Ok((response, connection))
+        };
+        within(self.limits.stall, &host, exchange).await
+    }
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()
+}
+
+/// The task that carries a connection.
+pub(crate) type Connection = AbortOnDropHandle<()>;
+
+pub(crate) async fn within<T>(
+    limit: Duration,
+    host: &str,
+    work: impl Future<Output = Result<T, FetchError>>,
+) -> Result<T, FetchError> {
+    let stalled = |_| FetchError::Stalled { host: host.to_owned(), limit };
+    tokio::time::timeout(limit, work).await.map_err(stalled)?
+}
+
+fn request(url: &Url, ask: Ask<'_>) -> Result<Request<Empty<Bytes>>, FetchError> {
+    let fails =
+        |_| FetchError::Protocol { host: url.place(), what: "its tag or address cannot be sent back" };
+    let mut request = Request::get(url.path()).body(Empty::new()).map_err(fails)?;
+    let headers = request.headers_mut();
+    let value = |text: &str| HeaderValue::from_str(text).map_err(|error| fails(error.into()));
+    headers.insert(HOST, value(url.authority())?);
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("multipassd/", env!("CARGO_PKG_VERSION"))));
+    // Bytes are counted, and resumed: they must be those of the file.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    match ask {
+        Ask::Whole => {}
+        Ask::Unless(tag) => {
+            headers.insert(IF_NONE_MATCH, value(tag)?);
+        }
+        Ask::After(bytes, tag) => {
+            headers.insert(RANGE, value(&format!("bytes={bytes}-"))?);
+            headers.insert(IF_RANGE, value(tag)?);
+        }
+    }
+    Ok(request)
+}
+
+/// Where a response leads to, if it is a redirect. One that cannot be used as it is, is an error.
+fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, FetchError> {
+    let host = || url.place();
+    let protocol = |what| FetchError::Protocol { host: host(), what };
+    let status = response.status();
+    match status {
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT => {
+            let encoded = response.headers().get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+            return match encoded {
+                Some(_) => Err(protocol("it sends the file encoded, although it was asked not to")),
+                None => Ok(None),
+            };
+        }
+        StatusCode::NOT_MODIFIED | StatusCode::RANGE_NOT_SATISFIABLE => return Ok(None),
+        StatusCode::MOVED_PERMANENTLY
+        | StatusCode::FOUND
+        | StatusCode::SEE_OTHER
+        | StatusCode::TEMPORARY_REDIRECT
+        | StatusCode::PERMANENT_REDIRECT => {}
+        other => return Err(FetchError::Status { host: host(), status: other.as_u16() }),
+    }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    let location = location.ok_or_else(|| protocol("it redirects, and does not say where"))?;
+    let next = url.join(location).map_err(|source| FetchError::Redirect { host: host(), source })?;
+    if url.is_secure() && !next.is_secure() {
+        return Err(FetchError::Downgrade { host: host() });
+    }
+    Ok(Some(next))
+}

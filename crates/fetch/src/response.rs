@@ -1,0 +1,110 @@
+//! What a server answers.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use crate::client::{Connection, within};
+use crate::{Ask, FetchError};
+
+/// The longest tag that is kept.
+const LONGEST_TAG: usize = 256;
+
+/// What a server answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Whole(Body),
+    /// What was asked for: the rest.
+    Rest(Body),
+    /// It is still what the tag stands for.
+    Same,
+    /// There is nothing after so many bytes.
+    NoRest,
+}
+
+/// What is being sent.
+#[derive(Debug)]
+pub struct Body {
+    host: String,
+    stall: Duration,
+    response: Response<Incoming>,
+    _connection: Connection,
+}
+
+impl Body {
+    pub(crate) fn new(
+        host: String,
+        stall: Duration,
+        response: Response<Incoming>,
+        connection: Connection,
+    ) -> Self {
+        Self { host, stall, response, _connection: connection }
+    }
+
+    /// How many bytes will come, if it is known.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.header(CONTENT_LENGTH)?.parse().ok()
+    }
+
+    /// A tag that stands for exactly these bytes: a strong one (RFC 9110, section 8.8.1).
+    #[must_use]
+    pub fn tag(&self) -> Option<&str> {
+        let is_strong = |tag: &&str| tag.starts_with('"') && tag.ends_with('"') && tag.len() <= LONGEST_TAG;
+        self.header(ETAG).filter(is_strong)
+    }
+
+    /// The next piece; none at the end. One that ends too soon is an error. Cancel-safe.
+    ///
+    /// # Errors
+    /// Nothing came for too long, or the connection broke.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
+        let Self { host, stall, response, .. } = self;
+        let broken = |source| FetchError::Broken { host: host.clone(), source };
+        let next = async {
+            loop {
+                match response.body_mut().frame().await.transpose().map_err(broken)? {
+                    None => return Ok(None),
+                    // What is no data are trailers, which nobody asked for.
+                    Some(frame) => match frame.into_data() {
+                        Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                        _ => {}
+                    },
+                }
+            }
+        };
+        within(*stall, host, next).await
+    }
+
+    fn header(&self, name: http::HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    fn protocol(self, what: &'static str) -> FetchError {
+        FetchError::Protocol { host: self.host, what }
+    }
+}
+
+pub(crate) fn answer(ask: Ask<'_>, body: Body) -> Result<Answer, FetchError> {
+    match (body.response.status(), ask) {
+        (StatusCode::OK, _) => Ok(Answer::Whole(body)),
+        (StatusCode::PARTIAL_CONTENT, Ask::After(bytes, _)) => {
+            // `bytes 5-9/10`.
+            let start = body.header(CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes "));
+            let start =
+                start.and_then(|range| range.split_once('-')).and_then(|(start, _)| start.parse().ok());
+            match start == Some(bytes) {
+                true => Ok(Answer::Rest(body)),
+                false => Err(body.protocol("it sends another part than was asked for")),
+            }
+        }
+        (StatusCode::NOT_MODIFIED, Ask::Unless(_)) => Ok(Answer::Same),
+        (StatusCode::RANGE_NOT_SATISFIABLE, Ask::After(..)) => Ok(Answer::NoRest),
+        _ => Err(body.protocol("it answers what was not asked")),
+    }
+}

@@ -1,0 +1,159 @@
+//! What a server may answer, and what becomes of it.
+
+use std::time::Duration;
+
+use fetch::{Answer, Ask, Body, FetchError, Limits};
+
+use crate::server::{LIMITS, Server, Then, client};
+
+fn say(path: &str) -> (Vec<u8>, Then) {
+    let text = match path {
+        "/whole" => "200 OK\r\nETag: \"tag\"\r\nContent-Length: 10\r\n\r\n0123456789",
+        "/chunked" => {
+            "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\nTrailer: x\r\n\r\n"
+        }
+        "/weak" => "200 OK\r\nETag: W/\"tag\"\r\nContent-Length: 1\r\n\r\n0",
+        "/rest" => "206 Partial Content\r\nContent-Range: bytes 4-9/10\r\nContent-Length: 6\r\n\r\n456789",
+        "/other-rest" => {
+            "206 Partial Content\r\nContent-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n56789"
+        }
+        "/unsaid-rest" => "206 Partial Content\r\nContent-Length: 6\r\n\r\n456789",
+        "/same" => "304 Not Modified\r\n\r\n",
+        "/no-rest" => "416 Range Not Satisfiable\r\nContent-Length: 0\r\n\r\n",
+        "/missing" => "404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "/gzip" => "200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\n0",
+        "/short" => "200 OK\r\nContent-Length: 10\r\n\r\n0123",
+        "/short-chunk" => "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n45",
+        "/garbage" => "what?\r\n\r\n",
+        "/a/first" => "302 Found\r\nLocation: second\r\nContent-Length: 0\r\n\r\n",
+        "/a/second" => "308 Permanent Redirect\r\nLocation: /whole\r\nContent-Length: 0\r\n\r\n",
+        "/circle" => "301 Moved Permanently\r\nLocation: /circle\r\nContent-Length: 0\r\n\r\n",
+        "/nowhere" => "307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n",
+        "/to-file" => "303 See Other\r\nLocation: ftp://localhost/etc/passwd\r\nContent-Length: 0\r\n\r\n",
+        "/silent" => return (Vec::new(), Then::Silence),
+        "/stalls" => return (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123".to_vec(), Then::Silence),
+        "/endless-head" => {
+            return (
+                b"HTTP/1.1 200 OK\r\n".iter().copied().chain(b"X: y\r\n".repeat(200_000)).collect(),
+                Then::Close,
+            );
+        }
+        other => panic!("{other}"),
+    };
+    (format!("HTTP/1.1 {text}").into_bytes(), Then::Close)
+}
+
+/// What a download gives: of which kind, its length and tag as told, and its bytes.
+async fn download(path: &str, ask: Ask<'_>, limits: Limits) -> Result<String, FetchError> {
+    let server = Server::start(say).await;
+    download_from(&server, path, ask, limits).await
+}
+
+async fn download_from(
+    server: &Server,
+    path: &str,
+    ask: Ask<'_>,
+    limits: Limits,
+) -> Result<String, FetchError> {
+    let url = format!("http://127.0.0.1:{}{path}", server.port).parse().unwrap();
+    match client(limits).get(&url, ask).await? {
+        Answer::Whole(body) => Ok(format!("whole {}", read(body).await?)),
+        Answer::Rest(body) => Ok(format!("rest {}", read(body).await?)),
+        Answer::Same => Ok("same".into()),
+        Answer::NoRest => Ok("no rest".into()),
+    }
+}
+
+async fn read(mut body: Body) -> Result<String, FetchError> {
+    let told = format!("{:?} {:?} ", body.length(), body.tag());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = body.chunk().await? {
+        assert!(!chunk.is_empty());
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(told + &String::from_utf8(bytes).unwrap())
+}
+
+#[tokio::test]
+async fn what_a_server_answers_is_given_on() {
+    let after = Ask::After(4, "\"tag\"");
+    for (path, ask, expected) in [
+        ("/whole", Ask::Whole, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+        ("/whole", Ask::Unless("\"tag\""), "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+        ("/whole", after, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+        ("/chunked", Ask::Whole, "whole None None 0123456789"),
+        ("/weak", Ask::Whole, "whole Some(1) None 0"),
+        ("/rest", after, "rest Some(6) None 456789"),
+        ("/same", Ask::Unless("\"tag\""), "same"),
+        ("/no-rest", after, "no rest"),
+        ("/a/first", Ask::Whole, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+    ] {
+        assert_eq!(download(path, ask, LIMITS).await.unwrap(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_an_error() {
+    let after = Ask::After(4, "\"tag\"");
+    for (path, ask, expected) in [
+        ("/missing", Ask::Whole, "answered with status 404"),
+        ("/gzip", Ask::Whole, "it sends the file encoded"),
+        ("/other-rest", after, "it sends another part"),
+        ("/unsaid-rest", after, "it sends another part"),
+        ("/rest", Ask::Whole, "it answers what was not asked"),
+        ("/same", Ask::Whole, "it answers what was not asked"),
+        ("/no-rest", Ask::Whole, "it answers what was not asked"),
+        ("/short", Ask::Whole, "the connection to 127.0.0.1"),
+        ("/short-chunk", Ask::Whole, "the connection to 127.0.0.1"),
+        ("/garbage", Ask::Whole, "the connection to 127.0.0.1"),
+        ("/endless-head", Ask::Whole, "the connection to 127.0.0.1"),
+        ("/circle", Ask::Whole, "redirects too often"),
+        ("/nowhere", Ask::Whole, "it redirects, and does not say where"),
+        ("/to-file", Ask::Whole, "redirects to what is no address"),
+    ] {
+        let error = download(path, ask, LIMITS).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{path}: {error}");
+        assert_eq!(error.may_be_resumed(), expected.contains("the connection"), "{path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_are_counted() {
+    let limits = Limits { redirects: 1, ..LIMITS };
+    let error = download("/a/first", Ask::Whole, limits).await.unwrap_err();
+    assert!(matches!(error, FetchError::TooManyRedirects { .. }), "{error:?}");
+    let server = Server::start(say).await;
+    download_from(&server, "/circle", Ask::Whole, LIMITS).await.unwrap_err();
+    assert_eq!(server.requests().len(), 4, "one, and three redirects");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_left() {
+    let limits = Limits { stall: Duration::from_millis(100), ..LIMITS };
+    for path in ["/silent", "/stalls"] {
+        let error = download(path, Ask::Whole, limits).await.unwrap_err();
+        assert!(matches!(error, FetchError::Stalled { .. }) && error.may_be_resumed(), "{path}: {error:?}");
+    }
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/").parse().unwrap();
+    let error = client(LIMITS).get(&url, Ask::Whole).await.unwrap_err();
+    assert!(matches!(error, FetchError::Connect { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn it_is_asked_for_as_http_wants_it() {
+    let server = Server::start(say).await;
+    for ask in [Ask::Whole, Ask::Unless("\"tag\""), Ask::After(4, "\"tag\"")] {
+        download_from(&server, "/whole", ask, LIMITS).await.unwrap();
+    }
+    let requests = server.requests();
+    let host = format!("host: 127.0.0.1:{}\r\n", server.port);
+    for request in &requests {
+        assert!(request.starts_with("GET /whole HTTP/1.1\r\n") && request.contains(&host), "{request}");
+        assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
+    }
+    let has = |number: usize, line: &str| requests[number].contains(line);
+    assert!(!has(0, "range") && !has(0, "if-"), "{}", requests[0]);
+    assert!(has(1, "if-none-match: \"tag\"\r\n") && !has(1, "range"), "{}", requests[1]);
+    assert!(has(2, "range: bytes=4-\r\n") && has(2, "if-range: \"tag\"\r\n"), "{}", requests[2]);
+}

@@ -1,0 +1,206 @@
+//! Images from servers. What broke off goes on where it was, by this call or a later one; what was there before
+//! and is still the same is not sent again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fetch::{Answer, Ask, Body, Client, Url};
+use tokio::sync::OwnedMutexGuard;
+
+use super::partial::{Known, Partial};
+use super::vault::VaultError;
+use super::{Digest, Image, Vault};
+
+/// How often a download that breaks off goes on, as long as it gets further.
+const ATTEMPTS: usize = 5;
+/// The pause before that.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Told of each piece: the bytes that are there, and those that there will be.
+type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
+
+/// An address whose turn it is: nobody else downloads from it meanwhile.
+struct Source<'a> {
+    vault: &'a Arc<Vault>,
+    client: &'a Client,
+    url: &'a Url,
+    key: Digest,
+    expected: Option<Digest>,
+    /// Goes with whoever writes, who may finish a write when nobody waits for it any more.
+    turn: Arc<OwnedMutexGuard<()>>,
+}
+
+impl Vault {
+    /// Downloads an image. Told of each piece is `progress`: the bytes that are there, and those that there will
+    /// be, if that is known. Dropping the future breaks it off; what was downloaded stays, to go on from, if the
+    /// server can tell whether it is still the same.
+    ///
+    /// # Errors
+    /// It cannot be downloaded, is no image, too large, or another one than `expected`. If going on would not
+    /// help, nothing is left of it.
+    pub async fn download(
+        self: &Arc<Self>,
+        client: &Client,
+        url: &Url,
+        expected: Option<Digest>,
+        progress: &(dyn Fn(u64, Option<u64>) + Send + Sync),
+    ) -> Result<Image, VaultError> {
+        let key = Digest::of(url.to_string().as_bytes());
+        let turn = Arc::new(turn(self, key).await);
+        let source = Source { vault: self, client, url, key, expected, turn };
+        if let Some(expected) = expected {
+            match source.blocking(move |vault| vault.find(expected)).await {
+                Err(VaultError::Missing(_)) => {}
+                found => return found,
+            }
+        }
+        let mut before = None;
+        for _ in 1..ATTEMPTS {
+            match source.attempt(progress).await {
+                Err(VaultError::Fetch(error)) if error.may_be_resumed() => {
+                    let reached = source.blocking(move |vault| Ok(Partial::length_of(vault, key))).await?;
+                    // A server that sends nothing more is not asked again and again.
+                    if before.replace(reached).is_some_and(|before| reached <= before) {
+                        return Err(error.into());
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+                other => return other,
+            }
+        }
+        source.attempt(progress).await
+    }
+}
+
+async fn turn(vault: &Vault, key: Digest) -> OwnedMutexGuard<()> {
+    let turn = {
+        let mut turns = vault.turns();
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let there = turns.get(&key).and_then(std::sync::Weak::upgrade);
+        there.unwrap_or_else(|| {
+            let turn = Arc::default();
+            turns.insert(key, Arc::downgrade(&turn));
+            turn
+        })
+    };
+    turn.lock_owned().await
+}
+
+impl Source<'_> {
+    async fn attempt(&self, progress: Progress<'_>) -> Result<Image, VaultError> {
+        let key = self.key;
+        let known = self.blocking(move |vault| Ok(Known::read(vault, key))).await?;
+        if let Some(Known { tag, image: Some(image) }) = &known
+            && let Some(image) = self.unless_changed(tag, image).await?
+        {
+            return self.checked(image);
+        }
+        let partial = match known {
+            Some(Known { tag, image: None }) => self.rest(tag, progress).await?,
+            _ => None,
+        };
+        let partial = match partial {
+            Some(partial) => partial,
+            None => match self.client.get(self.url, Ask::Whole).await? {
+                Answer::Whole(body) => self.whole(body, progress).await?,
+                // Of these, nobody asked.
+                _ => return Err(VaultError::Cancelled),
+            },
+        };
+        let expected = self.expected;
+        self.blocking(move |vault| {
+            let finished = partial.finish(vault, expected);
+            if finished.is_err() {
+                Partial::remove(vault, key);
+            }
+            finished
+        })
+        .await
+    }
+
+    /// The image that it was, if it is there and the server says that it is still that.
+    async fn unless_changed(&self, tag: &str, image: &str) -> Result<Option<Image>, VaultError> {
+        let Ok(digest) = image.parse() else { return Ok(None) };
+        let Ok(image) = self.blocking(move |vault| vault.find(digest)).await else { return Ok(None) };
+        match self.client.get(self.url, Ask::Unless(tag)).await? {
+            Answer::Same => Ok(Some(image)),
+            // It is asked for again: that costs one request, and is rare.
+            _ => Ok(None),
+        }
+    }
+
+    fn checked(&self, image: Image) -> Result<Image, VaultError> {
+        match self.expected.filter(|expected| *expected != image.digest) {
+            Some(expected) => Err(VaultError::WrongChecksum { expected, found: image.digest }),
+            None => Ok(image),
+        }
+    }
+
+    /// Goes on with what is there. Gives nothing if there is nothing to go on with.
+    async fn rest(&self, tag: String, progress: Progress<'_>) -> Result<Option<Partial>, VaultError> {
+        let key = self.key;
+        let opened = self.blocking({
+            let tag = tag.clone();
+            move |vault| Partial::resume(vault, key, &tag)
+        });
+        let Ok(partial) = opened.await else { return Ok(None) };
+        if partial.length() == 0 {
+            return Ok(None);
+        }
+        match self.client.get(self.url, Ask::After(partial.length(), &tag)).await? {
+            Answer::Rest(body) => self.receive(partial, body, progress).await.map(Some),
+            Answer::Whole(body) => {
+                drop(partial);
+                self.whole(body, progress).await.map(Some)
+            }
+            Answer::Same | Answer::NoRest => Ok(None),
+        }
+    }
+
+    async fn whole(&self, body: Body, progress: Progress<'_>) -> Result<Partial, VaultError> {
+        let (key, tag) = (self.key, body.tag().map(str::to_owned));
+        if body.length().is_some_and(|length| length > self.vault.largest) {
+            return Err(VaultError::TooLarge { limit: self.vault.largest });
+        }
+        let partial = self.blocking(move |vault| Partial::begin(vault, key, tag.as_deref())).await?;
+        self.receive(partial, body, progress).await
+    }
+
+    async fn receive(
+        &self,
+        mut partial: Partial,
+        mut body: Body,
+        progress: Progress<'_>,
+    ) -> Result<Partial, VaultError> {
+        let total = body.length().map(|length| partial.length() + length);
+        let key = self.key;
+        while let Some(bytes) = body.chunk().await? {
+            partial = self
+                .blocking(move |vault| match partial.write(&bytes) {
+                    Ok(()) => Ok(partial),
+                    Err(error) => {
+                        // It is too large, or the disk is full: it would not be better the next time.
+                        Partial::remove(vault, key);
+                        Err(error)
+                    }
+                })
+                .await?;
+            progress(partial.length(), total);
+        }
+        Ok(partial)
+    }
+
+    /// Runs what is blocking elsewhere. It keeps its turn, also if nobody waits for it any more.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Vault) -> Result<T, VaultError> + Send + 'static,
+    ) -> Result<T, VaultError> {
+        let (vault, turn) = (Arc::clone(self.vault), Arc::clone(&self.turn));
+        let done = tokio::task::spawn_blocking(move || {
+            let result = work(&vault);
+            drop(turn);
+            result
+        });
+        done.await.unwrap_or(Err(VaultError::Cancelled))
+    }
+}

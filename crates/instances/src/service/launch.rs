@@ -1,0 +1,316 @@
+//! `launch`: an instance is made, or nothing is.
+
+use std::fs::File;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+use super::commands::Up;
+use super::{Inner, InstanceError, Instances, blocking};
+use crate::cloud_init::{self, UserData};
+use crate::images::{Digest, Image};
+use crate::registry::Staging;
+use crate::ssh_keys::KeyPair;
+use crate::{
+    Cpus, DiskImage, DiskSize, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine, MemorySize,
+    Record, RegistryError, friendly,
+};
+
+/// What is to be made.
+#[derive(Debug)]
+pub struct Launch {
+    /// Its name; a friendly one if none is given.
+    pub name: Option<InstanceName>,
+    /// Its processors.
+    pub cpus: Cpus,
+    /// Its memory.
+    pub memory: MemorySize,
+    /// Its disk; if nothing is given, the usual one, or as large as the image's.
+    pub disk: Option<DiskSize>,
+    /// What its disk is made of.
+    pub source: Source,
+    /// The image's digest, if it is known.
+    pub expected: Option<Digest>,
+    /// What its user wants of the guest.
+    pub user_data: UserData,
+    /// So long the guest is waited for.
+    pub timeout: Option<Duration>,
+}
+
+/// Where an image comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A file, opened with the rights of whoever wants the instance.
+    File {
+        /// The file.
+        file: File,
+        /// Its address, for the record.
+        origin: String,
+    },
+    /// A server.
+    Url(fetch::Url),
+}
+
+/// What a launch is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The image is copied or downloaded: so many bytes, of so many.
+    Image {
+        /// Bytes that are there.
+        done: u64,
+        /// Bytes that there will be, if that is known.
+        total: Option<u64>,
+    },
+    /// Disk and seed are made.
+    Creating(InstanceName),
+    /// The machine is started.
+    Starting(InstanceName),
+    /// The guest is waited for.
+    Waiting(InstanceName),
+}
+
+/// Told of what a launch is doing: a hundred times for each part of it, at most, or once a MiB. It must not wait.
+pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+
+impl Instances {
+    /// Makes an instance, starts it, and waits until it is up. Dropping the future gives it up: what was made is
+    /// removed then, beside all else.
+    ///
+    /// # Errors
+    /// It cannot be made, or does not start; then nothing is left of it. Or its guest is not up in time
+    /// ([`InstanceError::TimedOut`]), or somebody has stopped it; then it is there.
+    pub async fn launch(
+        &self,
+        launch: Launch,
+        now: SystemTime,
+        report: Report,
+    ) -> Result<InstanceName, InstanceError> {
+        let given_up = CancellationToken::new();
+        let _caller = given_up.clone().drop_guard();
+        let making = Making { inner: Arc::clone(&self.0), given_up, report, now };
+        self.0.to_the_end(async move { making.launch(launch).await }).await
+    }
+}
+
+/// A launch that is under way.
+struct Making {
+    inner: Arc<Inner>,
+    given_up: CancellationToken,
+    report: Report,
+    now: SystemTime,
+}
+
+impl Making {
+    async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
+        let inner = &self.inner;
+        let permit = async { inner.launches.acquire().await.map_err(|_| InstanceError::Cancelled) };
+        let _permit = self.unless_given_up(permit).await?;
+        let id = InstanceId::random();
+        let (name, staging) = self.stage(launch.name, id).await?;
+
+        let origin = match &launch.source {
+            Source::File { origin, .. } => origin.clone(),
+            Source::Url(url) => url.to_string(),
+        };
+        // Kept until the instance is written down: from then on it is used.
+        let image = self.image(launch.source, launch.expected).await?;
+        let disk = disk(launch.disk, &image)?;
+        let spec = InstanceSpec { cpus: launch.cpus, memory: launch.memory, disk };
+
+        (self.report)(Progress::Creating(name.clone()));
+        let (host_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
+        let seed = cloud_init::seed(id, &name, &host_key, &client_key.public, launch.user_data);
+        let machine = Machine {
+            id,
+            name: name.clone(),
+            directory: staging.machine_directory(),
+            spec,
+            image: DiskImage { path: image.path.clone(), format: image.format },
+        };
+        let prepared = self.unless_given_up(async {
+            inner.driver.prepare(&machine, &seed).await.map_err(InstanceError::driver(&name))
+        });
+        if let Err(error) = prepared.await {
+            return Err(self.undo_staging(machine, staging, error).await);
+        }
+
+        // Nobody else begins anything with it before it runs.
+        let turn = inner.entry(id).turn().await;
+        turn.show(InstanceState::Starting);
+        let record = Record {
+            id,
+            created: self.now,
+            spec,
+            image: image.digest,
+            format: image.format,
+            origin,
+            is_deleted: false,
+            host_key: host_key.public,
+        };
+        let committed = {
+            let private = client_key.private;
+            blocking(move || Ok(staging.commit(record, private.0.as_bytes())?)).await
+        };
+        let record = match committed {
+            Ok(record) => record,
+            Err(error) => {
+                // Its directory is gone; this is for what the driver holds outside it.
+                let _ = inner.driver.delete(&machine).await;
+                inner.forget(id);
+                return Err(error);
+            }
+        };
+        drop(image);
+
+        (self.report)(Progress::Starting(name.clone()));
+        let machine = inner.machine(&name, &record);
+        let started = self.unless_given_up(async {
+            inner.driver.start(&machine).await.map_err(InstanceError::driver(&name))
+        });
+        if let Err(error) = started.await {
+            // If that fails, it is there to be seen and deleted.
+            let _ = inner.remove(&turn, &name, &record).await;
+            return Err(error);
+        }
+        turn.wait_for(inner.boot(machine, InstanceState::Starting));
+        drop(turn);
+
+        (self.report)(Progress::Waiting(name.clone()));
+        let waited = self.unless_given_up(async { Ok(inner.up(&record, launch.timeout).await) });
+        let error = match waited.await {
+            Ok(Up::Yes) => return Ok(name),
+            Ok(Up::NotInTime) => return Err(InstanceError::TimedOut(name)),
+            Ok(Up::Stopped) => {
+                return Err(InstanceError::EndedEarly { name, reason: "it was stopped".to_owned() });
+            }
+            Ok(Up::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
+            Err(error) => error,
+        };
+        let turn = inner.entry(id).turn().await;
+        // Somebody may have removed it meanwhile.
+        if inner.registry.get(&name).is_ok_and(|record| record.id == id) {
+            let _ = inner.remove(&turn, &name, &record).await;
+        }
+        Err(error)
+    }
+
+    /// Takes a name.
+    async fn stage(
+        &self,
+        name: Option<InstanceName>,
+        id: InstanceId,
+    ) -> Result<(InstanceName, Staging), InstanceError> {
+        let registry = Arc::clone(&self.inner.registry);
+        blocking(move || {
+            if let Some(name) = name {
+                let staging = registry.stage(&name, id)?;
+                return Ok((name, staging));
+            }
+            let random = || {
+                let mut bytes = [0; 4];
+                // Without random numbers, names are given in order.
+                let _ = getrandom::fill(&mut bytes);
+                u32::from_ne_bytes(bytes)
+            };
+            loop {
+                let is_taken = |name: &InstanceName| registry.is_taken(name);
+                let name = friendly::name(random, is_taken).ok_or(InstanceError::NoName)?;
+                match registry.stage(&name, id) {
+                    // Somebody else was faster.
+                    Err(RegistryError::Exists(_)) => {}
+                    staged => return Ok((name, staged?)),
+                }
+            }
+        })
+        .await
+    }
+
+    async fn image(&self, source: Source, expected: Option<Digest>) -> Result<Image, InstanceError> {
+        let progress = Throttled { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
+        match source {
+            Source::Url(url) => {
+                let told = move |done, total| progress.tell(done, total);
+                let (vault, client) = (&self.inner.vault, &self.inner.client);
+                let download = vault.download(client, &url, expected, &told);
+                self.unless_given_up(async { Ok(download.await?) }).await
+            }
+            Source::File { file, .. } => {
+                let (vault, given_up) = (Arc::clone(&self.inner.vault), self.given_up.clone());
+                // It sees by itself that it is given up, and has then removed what it made.
+                blocking(move || {
+                    let told = |done, total| {
+                        progress.tell(done, Some(total));
+                        if given_up.is_cancelled() {
+                            ControlFlow::Break(())
+                        } else {
+                            ControlFlow::Continue(())
+                        }
+                    };
+                    Ok(vault.import(file, expected, &told)?)
+                })
+                .await
+            }
+        }
+    }
+
+    async fn undo_staging(&self, machine: Machine, staging: Staging, error: InstanceError) -> InstanceError {
+        match self.inner.driver.delete(&machine).await {
+            Ok(()) => {
+                // It is removed when it is dropped.
+                let _ = blocking(move || {
+                    drop(staging);
+                    Ok(())
+                })
+                .await;
+            }
+            // What still uses it must not lose it. It is swept at the next start.
+            Err(_) => staging.leave(),
+        }
+        error
+    }
+
+    async fn unless_given_up<T>(
+        &self,
+        work: impl Future<Output = Result<T, InstanceError>>,
+    ) -> Result<T, InstanceError> {
+        tokio::select! {
+            biased;
+            () = self.given_up.cancelled() => Err(InstanceError::Cancelled),
+            done = work => done,
+        }
+    }
+}
+
+/// How large the disk is to be.
+fn disk(asked: Option<DiskSize>, image: &Image) -> Result<DiskSize, InstanceError> {
+    // An image may be smaller than any disk.
+    let least = DiskSize::from_bytes(image.disk).unwrap_or(DiskSize::LEAST);
+    match asked {
+        None => Ok(DiskSize::DEFAULT.max(least)),
+        Some(asked) if asked < least => Err(InstanceError::DiskTooSmall { asked, least }),
+        Some(asked) => Ok(asked),
+    }
+}
+
+/// Reports what has changed by a hundredth, or by a MiB.
+struct Throttled {
+    report: Report,
+    last: AtomicU64,
+}
+
+impl Throttled {
+    fn tell(&self, done: u64, total: Option<u64>) {
+        let part = match total {
+            Some(total) if total > 0 => u128::from(done) * 100 / u128::from(total),
+            _ => u128::from(done >> 20),
+        };
+        let part = u64::try_from(part).unwrap_or(u64::MAX);
+        if self.last.swap(part, Ordering::Relaxed) != part {
+            (self.report)(Progress::Image { done, total });
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The commands, over registry, vault and driver.
+//!
+//! One command at a time for each instance. A command that changes something runs to its end whether or not its
+//! caller waits for it; only a launch is given up with its caller, and leaves nothing.
+
+mod commands;
+mod entry;
+mod error;
+mod launch;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Semaphore;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use zeroize::Zeroizing;
+
+pub use self::commands::{Purged, SpecChange};
+use self::entry::Entry;
+pub use self::error::InstanceError;
+pub use self::launch::{Launch, Progress, Report, Source};
+use crate::state::Why;
+use crate::{
+    Command, Damaged, Digest, Driver, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine,
+    MachineState, Record, Refused, Registry, Stop, Vault,
+};
+
+/// How long is waited, and how much is done at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For a guest to come up, unless its caller says otherwise.
+    pub boot: Duration,
+    /// For a guest to shut down.
+    pub shutdown: Duration,
+    /// Instances that are made at the same time; more wait.
+    pub launches: usize,
+}
+
+/// All instances, and what can be done with them.
+#[derive(Clone, Debug)]
+pub struct Instances(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Arc<Registry>,
+    vault: Arc<Vault>,
+    driver: Arc<dyn Driver>,
+    client: fetch::Client,
+    limits: Limits,
+    launches: Semaphore,
+    entries: Mutex<HashMap<InstanceId, Arc<Entry>>>,
+    tasks: TaskTracker,
+    listening: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+/// What `list` and `info` tell of an instance without asking its guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// Its name.
+    pub name: InstanceName,
+    /// Which.
+    pub id: InstanceId,
+    /// What it does.
+    pub state: InstanceState,
+    /// How much of the host it gets.
+    pub spec: InstanceSpec,
+    /// When it was made.
+    pub created: SystemTime,
+    /// The image that its disk is based on.
+    pub image: Digest,
+    /// Where that came from.
+    pub origin: String,
+}
+
+/// How an instance's SSH server is reached, and known.
+#[derive(Debug)]
+pub struct SshAccess {
+    /// On this host.
+    pub address: SocketAddr,
+    /// The user to log in as.
+    pub user: &'static str,
+    /// The only key that the server may have, as in a `known_hosts` file.
+    pub host_key: String,
+    /// The key that opens it, in OpenSSH's format.
+    pub client_key: Zeroizing<Vec<u8>>,
+}
+
+impl Default for Limits {
+    /// As the stock service: five minutes for a guest to come up.
+    fn default() -> Self {
+        Self { boot: Duration::from_secs(300), shutdown: Duration::from_secs(120), launches: 4 }
+    }
+}
+
+impl Instances {
+    /// Takes over what is there: machines that an earlier daemon started are found again, and those whose
+    /// instances are in the bin are ended. Told of machines that end by themselves is `report`, until the last
+    /// clone of this is dropped.
+    pub async fn open(
+        registry: Arc<Registry>,
+        vault: Arc<Vault>,
+        driver: Arc<dyn Driver>,
+        client: fetch::Client,
+        limits: Limits,
+        report: impl Fn(&InstanceName, &str) + Send + Sync + 'static,
+    ) -> Self {
+        let mut ended = driver.ended();
+        let this = Self(Arc::new(Inner {
+            registry,
+            vault,
+            driver,
+            client,
+            limits,
+            launches: Semaphore::new(limits.launches),
+            entries: Mutex::default(),
+            tasks: TaskTracker::new(),
+            listening: Mutex::default(),
+        }));
+        for (name, record) in this.0.registry.all() {
+            let machine = this.0.machine(&name, &record);
+            let found = this.0.driver.reattach(&machine).await;
+            if record.is_deleted
+                && found != MachineState::Off
+                && found != MachineState::Suspended
+                && let Err(error) = this.0.driver.stop(&machine, Stop::Force).await
+            {
+                report(&name, &format!("it is deleted and runs, and cannot be ended: {error}"));
+            }
+        }
+        // Not the other way round: this must not be what keeps the instances.
+        let inner = Arc::downgrade(&this.0);
+        let listening = tokio::spawn(async move {
+            loop {
+                let id = match ended.recv().await {
+                    Ok(ended) => {
+                        let Some(inner) = inner.upgrade() else { return };
+                        if let Some((name, _)) = inner.by_id(ended.id) {
+                            report(&name, &ended.reason);
+                        }
+                        ended.id
+                    }
+                    // States are asked of the driver: all that is missed is the report.
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return,
+                };
+                if let Some(inner) = inner.upgrade() {
+                    inner.entry(id).keep_running();
+                }
+            }
+        });
+        *this.0.listening.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(AbortOnDropHandle::new(listening));
+        this
+    }
+
+    /// The driver's name.
+    #[must_use]
+    pub fn driver(&self) -> &'static str {
+        self.0.driver.name()
+    }
+
+    /// What the registry has found that it does not understand.
+    #[must_use]
+    pub fn damaged(&self) -> &[Damaged] {
+        self.0.registry.damaged()
+    }
+
+    /// All instances, by their names, those in the bin too.
+    pub async fn list(&self) -> Vec<Overview> {
+        let mut all = Vec::new();
+        for (name, record) in self.0.registry.all() {
+            all.push(self.0.overview(name, &record).await);
+        }
+        all
+    }
+
+    /// One instance.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn info(&self, name: &InstanceName) -> Result<Overview, InstanceError> {
+        let record = self.0.registry.get(name)?;
+        Ok(self.0.overview(name.clone(), &record).await)
+    }
+
+    /// The images that are there.
+    ///
+    /// # Errors
+    /// The vault cannot be read.
+    pub async fn images(&self) -> Result<Vec<Digest>, InstanceError> {
+        let vault = Arc::clone(&self.0.vault);
+        blocking(move || Ok(vault.all()?)).await
+    }
+
+    /// How an instance's SSH server is reached.
+    ///
+    /// # Errors
+    /// There is no such instance, or it is not up.
+    pub async fn connect(&self, name: &InstanceName) -> Result<SshAccess, InstanceError> {
+        let record = self.0.registry.get(name)?;
+        let state = self.0.state(name, &record).await;
+        state.action(Command::Connect).map_err(|why| Refused::new(name, why))?;
+        let machine = self.0.machine(name, &record);
+        let address = self.0.driver.ssh_address(&machine).await;
+        let address = address.ok_or_else(|| Refused::new(name, Why::NotUp))?;
+        let (registry, key_of) = (Arc::clone(&self.0.registry), name.clone());
+        let client_key = blocking(move || Ok(registry.client_key(&key_of)?)).await?;
+        Ok(SshAccess { address, user: "ubuntu", host_key: record.host_key.clone(), client_key })
+    }
+
+    /// Removes images that no instance uses and that were last used before that moment.
+    ///
+    /// # Errors
+    /// The vault cannot be read or written.
+    pub async fn prune_images(&self, unused_since: SystemTime) -> Result<Vec<Digest>, InstanceError> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || {
+            let is_used = |digest| inner.registry.all().iter().any(|(_, record)| record.image == digest);
+            Ok(inner.vault.prune(&is_used, unused_since)?)
+        })
+        .await
+    }
+
+    /// Waits for the commands that run to their ends. No new ones may be begun meanwhile.
+    pub async fn settle(&self) {
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Inner {
+    fn entry(&self, id: InstanceId) -> Arc<Entry> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(entries.entry(id).or_default())
+    }
+
+    fn forget(&self, id: InstanceId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn by_id(&self, id: InstanceId) -> Option<(InstanceName, Arc<Record>)> {
+        self.registry.all().into_iter().find(|(_, record)| record.id == id)
+    }
+
+    fn image(&self, digest: Digest) -> PathBuf {
+        self.vault.path(digest)
+    }
+
+    fn machine(&self, name: &InstanceName, record: &Record) -> Machine {
+        self.registry.machine(name, record, self.image(record.image))
+    }
+
+    async fn state(&self, name: &InstanceName, record: &Record) -> InstanceState {
+        if record.is_deleted {
+            return InstanceState::Deleted;
+        }
+        let machine = self.driver.state(&self.machine(name, record)).await;
+        self.entry(record.id).state(machine)
+    }
+
+    async fn overview(&self, name: InstanceName, record: &Record) -> Overview {
+        let state = self.state(&name, record).await;
+        let Record { id, spec, created, image, ref origin, .. } = *record;
+        Overview { name, id, state, spec, created, image, origin: origin.clone() }
+    }
+
+    /// Runs to its end what must not be broken off when its caller goes away.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, InstanceError>> + Send + 'static,
+    ) -> Result<T, InstanceError> {
+        self.tasks.spawn(work).await.unwrap_or(Err(InstanceError::Cancelled))
+    }
+}
+
+/// Runs what waits for files where that holds up nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, InstanceError> + Send + 'static,
+) -> Result<T, InstanceError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or(Err(InstanceError::Cancelled))
+}

@@ -1,0 +1,236 @@
+//! Images from servers: what is sent once, what is gone on with, and what is left after each failure.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use fetch::{Client, Limits};
+use instances::{Digest, Image, Vault, VaultError};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::images::{LARGEST, disk, files, vault};
+
+/// A server with one file, as it is at the moment.
+#[derive(Default)]
+struct Content {
+    bytes: Vec<u8>,
+    tag: Option<&'static str>,
+    /// So many bytes of each answer it sends, then it hangs up. It gives up when there are none left.
+    cuts: Vec<usize>,
+    /// Whether it keeps silent instead of hanging up.
+    is_silent: bool,
+    /// Of each request: which part was asked for, and what was answered.
+    seen: Vec<String>,
+}
+
+struct Server {
+    content: Arc<Mutex<Content>>,
+    url: fetch::Url,
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    async fn start(content: Content) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/image", listener.local_addr().unwrap()).parse().unwrap();
+        let content = Arc::new(Mutex::new(content));
+        let shared = Arc::clone(&content);
+        let task = tokio::spawn(async move {
+            let mut tasks = Vec::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tasks.push(AbortOnDropHandle::new(tokio::spawn(serve(stream, Arc::clone(&shared)))));
+            }
+        });
+        Self { content, url, _task: AbortOnDropHandle::new(task) }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Content)) {
+        let mut content = self.content.lock().unwrap();
+        content.seen.clear();
+        change(&mut content);
+    }
+
+    fn seen(&self) -> Vec<String> {
+        self.content.lock().unwrap().seen.clone()
+    }
+}
+
+async fn serve(mut stream: TcpStream, content: Arc<Mutex<Content>>) {
+    let mut request = String::new();
+    while !request.ends_with("\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { return };
+        request.push(byte.into());
+    }
+    let header = |name: &str| {
+        let line = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.map(str::to_owned)
+    };
+    let (answer, is_silent) = {
+        let mut content = content.lock().unwrap();
+        let from =
+            header("range").map(|range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
+        let is_same = |name| content.tag.is_some() && header(name).as_deref() == content.tag;
+        let tag = content.tag.map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
+        let (status, start, end) = match from {
+            Some(from) if is_same("if-range") => ("206 Partial Content", from, content.bytes.len()),
+            _ if is_same("if-none-match") => ("304 Not Modified", 0, 0),
+            _ => ("200 OK", 0, content.bytes.len()),
+        };
+        content.seen.push(format!("{} {start}", &status[..3]));
+        let total = content.bytes.len();
+        let mut answer = match status {
+            "304 Not Modified" => format!("HTTP/1.1 {status}\r\n\r\n"),
+            _ => format!(
+                "HTTP/1.1 {status}\r\n{tag}Content-Range: bytes {start}-{}/{total}\r\nContent-Length: {}\r\n\r\n",
+                end - 1,
+                end - start
+            ),
+        }
+        .into_bytes();
+        let cut = if content.cuts.is_empty() || end == 0 { end } else { start + content.cuts.remove(0) };
+        answer.extend_from_slice(&content.bytes[start..cut.min(end)]);
+        (answer, content.is_silent)
+    };
+    let _ = stream.write_all(&answer).await;
+    if is_silent {
+        std::future::pending::<()>().await;
+    }
+    let _ = stream.shutdown().await;
+}
+
+fn client() -> Client {
+    let limits = Limits { connect: Duration::from_secs(30), stall: Duration::from_secs(30), redirects: 3 };
+    Client::trusting(rustls::RootCertStore::empty(), limits).unwrap()
+}
+
+async fn download(
+    vault: &Arc<Vault>,
+    server: &Server,
+    expected: Option<Digest>,
+) -> Result<Image, VaultError> {
+    vault.download(&client(), &server.url, expected, &|_, _| {}).await
+}
+
+fn serving(bytes: &[u8], tag: Option<&'static str>) -> Content {
+    Content { bytes: bytes.to_vec(), tag, ..Content::default() }
+}
+
+#[tokio::test]
+async fn what_was_downloaded_is_not_sent_again_while_it_is_the_same() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let (first, second) = (disk(1, 1 << 20), disk(2, 1 << 20));
+    let server = Server::start(serving(&first, Some("\"1\""))).await;
+    let progress = Mutex::new(Vec::new());
+    let told = |done, total| progress.lock().unwrap().push((done, total));
+    let image = vault.download(&client(), &server.url, None, &told).await.unwrap();
+    assert_eq!(image.digest, Digest::of(&first));
+    assert_eq!(std::fs::read(&image.path).unwrap(), first);
+    assert_eq!(progress.lock().unwrap().last(), Some(&(1 << 20, Some(1 << 20))));
+    assert!(progress.lock().unwrap().is_sorted());
+
+    assert_eq!(download(&vault, &server, None).await.unwrap().digest, image.digest);
+    assert_eq!(server.seen(), ["200 0", "304 0"]);
+    // Whoever names the digest of what is there needs no server.
+    assert_eq!(download(&vault, &server, Some(image.digest)).await.unwrap().digest, image.digest);
+    assert_eq!(server.seen().len(), 2);
+    let error = download(&vault, &server, Some(Digest::of(b"another"))).await.unwrap_err();
+    assert!(matches!(error, VaultError::WrongChecksum { .. }), "{error:?}");
+
+    server.change(|content| (content.bytes, content.tag) = (second.clone(), Some("\"2\"")));
+    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&second));
+    // An image that was pruned is sent again.
+    drop(image);
+    vault.prune(&|_| false, std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
+    assert_eq!(files(data.path()), ["lock"]);
+    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&second));
+}
+
+#[tokio::test]
+async fn what_breaks_off_is_gone_on_with() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let bytes = disk(1, 1 << 20);
+    let cut = |cuts: &[usize]| Content { cuts: cuts.to_vec(), ..serving(&bytes, Some("\"1\"")) };
+    let server = Server::start(cut(&[300_000, 300_000])).await;
+    let image = download(&vault, &server, None).await.unwrap();
+    assert_eq!(std::fs::read(&image.path).unwrap(), bytes);
+    assert_eq!(server.seen(), ["200 0", "206 300000", "206 600000"]);
+
+    // A later call goes on where an earlier one had to give up.
+    let server = Server::start(cut(&[300_000, 0, 0])).await;
+    let error = download(&vault, &server, None).await.unwrap_err();
+    assert!(matches!(error, VaultError::Fetch(_)), "{error:?}");
+    assert_eq!(server.seen(), ["200 0", "206 300000"]);
+    server.change(|content| content.cuts.clear());
+    download(&vault, &server, None).await.unwrap();
+    assert_eq!(server.seen(), ["206 300000"]);
+
+    // Not with what has changed meanwhile, and not where the server cannot tell.
+    let other = disk(2, 1 << 20);
+    let server = Server::start(cut(&[300_000, 0])).await;
+    download(&vault, &server, None).await.unwrap_err();
+    server.change(|content| (content.bytes, content.tag) = (other.clone(), Some("\"2\"")));
+    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&other));
+    let server = Server::start(Content { cuts: vec![300_000, 300_001], ..serving(&bytes, None) }).await;
+    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&bytes));
+    assert_eq!(server.seen(), ["200 0"; 3]);
+}
+
+/// Dropping is how a caller goes away.
+#[tokio::test]
+async fn a_download_that_is_given_up_can_be_gone_on_with() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let bytes = disk(1, 1 << 20);
+    let server =
+        Server::start(Content { cuts: vec![300_000], is_silent: true, ..serving(&bytes, Some("\"1\"")) })
+            .await;
+    let (client, reached) = (client(), tokio::sync::Notify::new());
+    let told = |done, _| {
+        if done == 300_000 {
+            reached.notify_one()
+        }
+    };
+    tokio::select! {
+        result = vault.download(&client, &server.url, None, &told) => panic!("{result:?}"),
+        () = reached.notified() => {}
+    }
+    server.change(|content| content.is_silent = false);
+    download(&vault, &server, None).await.unwrap();
+    assert_eq!(server.seen(), ["206 300000"]);
+}
+
+#[tokio::test]
+async fn what_is_refused_leaves_nothing() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let too_large = disk(1, usize::try_from(LARGEST).unwrap() + 512);
+    let fine = disk(1, 4096);
+    let wrong = Some(Digest::of(b"another"));
+    for tag in [None, Some("\"1\"")] {
+        for (bytes, expected, why) in [
+            (&too_large, None, "more than"),
+            (&b"<html>".to_vec(), None, "that is no image"),
+            (&fine, wrong, "checksum is"),
+        ] {
+            let server = Server::start(serving(bytes, tag)).await;
+            let error = download(&vault, &server, expected).await.unwrap_err().to_string();
+            assert!(error.contains(why), "{why}: {error}");
+            assert_eq!(files(data.path()), ["lock"], "{why}, {tag:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_who_want_the_same_download_it_once() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let server = Server::start(serving(&disk(1, 1 << 20), Some("\"1\""))).await;
+    let (one, other) = tokio::join!(download(&vault, &server, None), download(&vault, &server, None));
+    assert_eq!(one.unwrap().digest, other.unwrap().digest);
+    assert_eq!(server.seen(), ["200 0", "304 0"]);
+}

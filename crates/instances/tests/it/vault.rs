@@ -1,0 +1,155 @@
+//! Images from files: what is taken, what is refused, and what is left in each case.
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use instances::{Digest, ImageFormat, Vault, VaultError};
+use tempfile::TempDir;
+
+use crate::images::{LARGEST, disk, files, vault};
+
+fn import(vault: &Vault, bytes: &[u8], expected: Option<Digest>) -> Result<instances::Image, VaultError> {
+    vault.import(given(bytes), expected, &|_, _| ControlFlow::Continue(()))
+}
+
+fn given(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file.seek(SeekFrom::Start(0)).unwrap();
+    file
+}
+
+#[test]
+fn the_same_image_is_there_once_by_its_digest() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let bytes = disk(1, 4096);
+    let image = import(&vault, &bytes, None).unwrap();
+    assert_eq!((image.digest, image.format, image.disk), (Digest::of(&bytes), ImageFormat::Raw, 4096));
+    assert_eq!(fs::read(&image.path).unwrap(), bytes);
+    assert_eq!(image.path, vault.path(image.digest));
+    let again = import(&vault, &bytes, Some(image.digest)).unwrap();
+    assert_eq!(again.path, image.path);
+    let other = import(&vault, &disk(2, 4096), None).unwrap();
+    assert_ne!(other.digest, image.digest);
+    let mut names = vec![image.digest.to_string(), "lock".to_owned(), other.digest.to_string()];
+    names.sort();
+    assert_eq!(files(data.path()), names, "nothing else is left");
+    let found = vault.find(image.digest).unwrap();
+    assert_eq!((found.format, found.disk), (ImageFormat::Raw, 4096));
+    assert!(matches!(vault.find(Digest::of(b"none")), Err(VaultError::Missing(_))));
+    assert_eq!(vault.all().unwrap().len(), 2);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_image_is_read_only_and_the_owners_alone() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    // Mostly empty, as raw disks are.
+    let image = import(&vault, &disk(1, 4 << 20), None).unwrap();
+    let metadata = fs::metadata(&image.path).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o400);
+    assert_eq!(metadata.len(), 4 << 20);
+    assert!(metadata.blocks() * 512 < 1 << 20, "{} blocks", metadata.blocks());
+}
+
+#[test]
+fn what_is_refused_leaves_nothing() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let bytes = disk(1, 4096);
+    let too_large = disk(1, usize::try_from(LARGEST).unwrap() + 512);
+    let wrong = Some(Digest::of(b"another"));
+    for (bytes, expected, why) in [
+        (&bytes, wrong, "checksum is"),
+        (&too_large, None, "more than"),
+        (&b"no image".to_vec(), None, "that is no image: it is neither"),
+        (&bytes[..1000].to_vec(), None, "that is no image: it is cut off"),
+        (&Vec::new(), None, "that is no image: it is neither"),
+    ] {
+        let error = import(&vault, bytes, expected).unwrap_err().to_string();
+        assert!(error.contains(why), "{why}: {error}");
+        assert_eq!(files(data.path()), ["lock"], "{why}");
+    }
+    let directory = File::open(data.path()).unwrap();
+    let error = vault.import(directory, None, &|_, _| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, VaultError::NotAFile), "{error:?}");
+    let device = File::open("/dev/zero").unwrap();
+    let error = vault.import(device, None, &|_, _| ControlFlow::Continue(())).unwrap_err();
+    assert!(matches!(error, VaultError::NotAFile), "{error:?}");
+
+    let seen = std::cell::RefCell::new(Vec::new());
+    let progress = |done, total| {
+        seen.borrow_mut().push((done, total));
+        if done > 300_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let error = vault.import(given(&disk(1, 1 << 20)), None, &progress).unwrap_err();
+    assert!(matches!(error, VaultError::Cancelled), "{error:?}");
+    assert_eq!(files(data.path()), ["lock"]);
+    assert_eq!(*seen.borrow(), [(256 << 10, 1 << 20), (512 << 10, 1 << 20)]);
+}
+
+fn used_at(path: &Path, moment: SystemTime) {
+    File::open(path).unwrap().set_modified(moment).unwrap();
+}
+
+#[test]
+fn what_nobody_uses_is_pruned_after_a_while() {
+    let data = TempDir::new().unwrap();
+    let vault = vault(data.path());
+    let now = SystemTime::now();
+    let old = now - Duration::from_secs(1000);
+    let images = [1, 2, 3, 4].map(|kind| import(&vault, &disk(kind, 4096), None).unwrap());
+    let digests = images.each_ref().map(|image| image.digest);
+    let [used, leased, recent, unused] = images;
+    for image in [&used, &leased, &unused] {
+        used_at(&image.path, old);
+    }
+    let url = Digest::of(b"http://example.org/");
+    for (name, moment) in [
+        (format!("{url}.partial"), old),
+        (format!("{url}.known.json"), old),
+        (format!("{}.partial", digests[0]), now),
+        ("something else".to_owned(), old),
+    ] {
+        fs::write(data.path().join(&name), "").unwrap();
+        used_at(&data.path().join(&name), moment);
+    }
+    let used_digest = used.digest;
+    drop((used, recent, unused));
+    let prune = || vault.prune(&|digest| digest == used_digest, now - Duration::from_secs(500)).unwrap();
+    assert_eq!(prune(), [digests[3]]);
+    let mut left = vec![
+        digests[0].to_string(),
+        digests[1].to_string(),
+        digests[2].to_string(),
+        format!("{}.partial", digests[0]),
+        "lock".to_owned(),
+        "something else".to_owned(),
+    ];
+    left.sort();
+    assert_eq!(files(data.path()), left);
+    drop(leased);
+    assert_eq!(prune(), [digests[1]]);
+    // To be found is to be used.
+    used_at(&vault.path(digests[2]), old);
+    drop(vault.find(digests[2]).unwrap());
+    assert_eq!(prune(), []);
+}
+
+#[test]
+fn one_process_has_it_at_a_time_and_leftovers_are_swept() {
+    let data = TempDir::new().unwrap();
+    fs::write(data.path().join(".new-1"), "half").unwrap();
+    let first = vault(data.path());
+    assert_eq!(files(data.path()), ["lock"]);
+    assert!(matches!(Vault::open(data.path(), LARGEST), Err(VaultError::InUse(_))));
+    drop(first);
+    vault(data.path());
+}
