@@ -49,6 +49,8 @@ pub(crate) enum Group {
     Client,
     /// Being let in by the passphrase
     Authenticate,
+    /// Many bytes through one stream
+    Bulk,
 }
 
 /// How much is measured.

@@ -1,5 +1,7 @@
 //! The measurements: who runs, who calls whom, and in which turns.
 
+mod bulk;
+
 use std::cell::OnceCell;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -66,6 +68,7 @@ impl Stage {
             Group::Memory => self.memory(pace),
             Group::Client => self.client(pace),
             Group::Authenticate => self.authenticate(pace),
+            Group::Bulk => self.bulk(pace),
         }
     }
 
