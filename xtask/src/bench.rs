@@ -65,6 +65,8 @@ pub(crate) enum Group {
     Authenticate,
     /// A trusted client's calls while strangers guess
     Attack,
+    /// Many bytes through one stream
+    Bulk,
 }
 
 /// How much is measured.

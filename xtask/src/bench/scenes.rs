@@ -1,6 +1,7 @@
 //! The measurements: who runs, who calls whom, and in which turns.
 
 mod attack;
+mod bulk;
 
 use std::cell::OnceCell;
 use std::fs::DirBuilder;
@@ -69,6 +70,7 @@ impl Stage {
             Group::Client => self.client(pace),
             Group::Authenticate => self.authenticate(pace),
             Group::Attack => self.attack(pace),
+            Group::Bulk => self.bulk(pace),
         }
     }
 
