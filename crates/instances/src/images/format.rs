@@ -89,7 +89,7 @@ fn look_at_raw(start: &[u8], length: u64) -> Result<Found, NotAnImage> {
     if !has_table {
         return Err(NotAnImage::Neither(None));
     }
-    if length % SECTOR != 0 {
+    if !length.is_multiple_of(SECTOR) {
         return Err(NotAnImage::CutOff);
     }
     Ok(Found { format: ImageFormat::Raw, disk: length })
@@ -195,7 +195,7 @@ impl Header<'_> {
             return Err(NotAnImage::CutOff);
         }
         let entry = if features & EXTENDED_L2 == 0 { 8 } else { 16 };
-        let each = (cluster / entry).checked_mul(cluster).unwrap_or(u64::MAX);
+        let each = (cluster / entry).saturating_mul(cluster);
         if disk == 0 || disk.div_ceil(each) > entries {
             return Err(NotAnImage::Damaged("its tables do not cover its disk"));
         }

@@ -145,13 +145,14 @@ async fn a_download_that_is_given_up_leaves_no_instance() {
 async fn a_copy_that_is_given_up_leaves_nothing() {
     let world = World::new().await;
     let reached = Arc::new(tokio::sync::Notify::new());
-    let (told, held) = (Arc::clone(&reached), std::sync::Mutex::new(()));
-    let held: &'static std::sync::Mutex<()> = Box::leak(Box::new(held));
-    let hold = held.lock().unwrap();
+    let told = Arc::clone(&reached);
+    // The copy waits until the sender is dropped.
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Mutex::new(held);
     let report = Arc::new(move |progress| {
         if matches!(progress, Progress::Image { .. }) {
             told.notify_one();
-            drop(held.lock().unwrap());
+            held.lock().unwrap().recv().unwrap_err();
         }
     });
     let wanted = Launch { source: source(&disk(1, 1 << 20)), ..launch("web") };

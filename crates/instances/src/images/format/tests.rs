@@ -148,7 +148,7 @@ proptest! {
         }
         if let Ok(found) = found(&bytes[..length]) {
             prop_assert!(found.disk > 0);
-            prop_assert!(&bytes[8..20] == [0; 12], "a backing file");
+            prop_assert!(bytes[8..20] == [0; 12], "a backing file");
         }
     }
 }
