@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
 use crate::workspace::Workspace;
-use crate::{instructions, layers, tools};
+use crate::{guest_image, instructions, layers, tools};
 
 /// One check. They run in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -106,6 +106,10 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
 fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let file = workspace.target("skips.txt");
     skips::start(&file)?;
+    // Where it cannot be built, the tests that need it are skipped, and counted as such.
+    if let Err(error) = guest_image::build(workspace) {
+        eprintln!("there is no guest image: {error:#}");
+    }
     let mut nextest = cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace"]);
     if long_tests {
         nextest.args(["--run-ignored", "all"]);
