@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
 use crate::workspace::Workspace;
-use crate::{instructions, layers, test_matrix, tools};
+use crate::{guest_image, instructions, layers, test_matrix, tools};
 
 /// One check. They run in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -109,6 +109,10 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
 fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let file = workspace.target("skips.txt");
     skips::start(&file)?;
+    // Where it cannot be built, the tests that need it are skipped, and counted as such.
+    if let Err(error) = guest_image::build(workspace) {
+        eprintln!("there is no guest image: {error:#}");
+    }
     let mut nextest =
         cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]);
     if long_tests {

@@ -29,7 +29,7 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 15] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule { name: "auth-core", may: &["durable"], tests_may: &["faulty-disk"], never_links: NONE },
     Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
@@ -44,6 +44,15 @@ const RULES: [Rule; 13] = [
         tests_may: &["faulty-disk", "instances"],
         never_links: NONE,
     },
+    // It is given machines to run, and knows no instances.
+    Rule {
+        name: "driver-qemu",
+        may: &["durable", "instances"],
+        tests_may: &["e2e", "ssh"],
+        never_links: NONE,
+    },
+    // It is given streams, and does not know where they lead.
+    Rule { name: "ssh", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
@@ -229,6 +238,8 @@ mod tests {
             member("transport-unix", "transport", "transport"),
             member("transport-quic", "transport", "transport"),
             member("transport-tcp", "transport", "transport"),
+            member("driver-qemu", "durable instances", "e2e ssh"),
+            member("ssh", "", ""),
             member("rpc", "", ""),
             member(
                 "daemon",
@@ -273,6 +284,8 @@ mod tests {
             (member("durable", "auth-core", ""), vec![knows("durable", "auth-core", Crate)]),
             (member("fetch", "durable", ""), vec![knows("fetch", "durable", Crate)]),
             (member("instances", "rpc", ""), vec![knows("instances", "rpc", Crate)]),
+            (member("driver-qemu", "auth-core", ""), vec![knows("driver-qemu", "auth-core", Crate)]),
+            (member("ssh", "instances", ""), vec![knows("ssh", "instances", Crate)]),
             (member("instances", "", "auth-core"), vec![knows("instances", "auth-core", Tests)]),
             (member("transport", "rpc", ""), vec![knows("transport", "rpc", Crate)]),
             (member("transport", "", "rpc"), vec![knows("transport", "rpc", Tests)]),

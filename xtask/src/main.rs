@@ -9,8 +9,10 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod guest_image;
 mod instructions;
 mod layers;
+mod packages;
 mod skips;
 mod test_matrix;
 mod tools;
@@ -43,6 +45,11 @@ enum Task {
     Ci(ci::Options),
     /// Tell the story of `multipass authenticate` with the real binaries. Needs no root.
     Demo,
+    /// Build the small virtual machine image that the tests start; its path is the last line.
+    ///
+    /// It is made of the distribution's packages (Debian, Ubuntu), and made anew when these or the recipe have
+    /// changed.
+    GuestImage,
     /// Count the instructions of the hot paths, and compare with bench/instructions.toml.
     ///
     /// It needs valgrind, and fails where a figure is a tenth more or less than written down.
@@ -73,6 +80,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
+        Task::GuestImage => guest_image::run(&workspace),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
         Task::TestMatrix(options) => test_matrix::run(&workspace, &options),

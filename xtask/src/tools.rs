@@ -1,17 +1,17 @@
 //! What `ci` needs beside the Rust toolchain, installed where it is missing: cargo's subcommands, programs
 //! from Debian packages, a Python with the packages that the tests use.
 //!
-//! What is there is left alone. Only root on a machine with apt-get gets packages installed; everyone else is
-//! told what is missing.
+//! What is there is left alone, and what may not be installed here is named.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::command::{answer, cargo, run};
 use crate::workspace::Workspace;
+use crate::{guest_image, packages};
 
 /// A subcommand of cargo that comes from crates.io.
 struct CargoTool {
@@ -60,6 +60,8 @@ const PROGRAMS: [Program; 5] = [
 pub(crate) fn install(workspace: &Workspace) -> anyhow::Result<()> {
     let mut outcomes = vec![
         debian_packages(),
+        qemu(),
+        guest_image::install_packages(),
         // `cargo deny --offline` reads the sources of every dependency, those of other platforms too.
         run(&mut cargo(workspace, ["fetch", "--locked"])),
         python_environment(workspace),
@@ -92,31 +94,30 @@ fn cargo_tool(workspace: &Workspace, tool: &CargoTool) -> anyhow::Result<()> {
 }
 
 fn debian_packages() -> anyhow::Result<()> {
-    let missing: Vec<&str> = PROGRAMS
+    let missing: Vec<String> = PROGRAMS
         .iter()
         .filter(|program| answer(Command::new(program.name).args(program.arguments)).is_none())
-        .map(|program| program.package)
+        .map(|program| program.package.to_owned())
         .collect();
-    if missing.is_empty() {
+    packages::install(&missing)
+}
+
+/// QEMU and its tools, which have to be of one version.
+fn qemu() -> anyhow::Result<()> {
+    let there = |program: &str| answer(Command::new(program).arg("--version")).is_some();
+    if there("qemu-system-x86_64") && there("qemu-img") {
         return Ok(());
     }
-    let root = answer(Command::new("id").arg("-u")).is_some_and(|uid| uid == "0");
-    let apt = answer(Command::new("apt-get").arg("--version")).is_some();
-    if !(root && apt) {
-        bail!("install what these Debian packages hold: {}", missing.join(" "));
-    }
-    let install = || {
-        let mut install = Command::new("apt-get");
-        install
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(&missing)
-            .env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut install)
-    };
-    // The lists of packages are missing or old on most fresh machines, but fetching them is not always needed.
-    install().or_else(|_| {
-        run(Command::new("apt-get").arg("update"))?;
-        install()
+    let both = ["qemu-system-x86", "qemu-utils"];
+    packages::install(&both.map(str::to_owned)).or_else(|error| {
+        // Some machines have newer tools than the QEMU that they can get, and apt takes no older ones unasked.
+        let version = packages::candidate("qemu-system-x86");
+        match (version, packages::installed("qemu-utils")) {
+            (Some(version), Some(other)) if version != other => {
+                packages::install(&both.map(|package| format!("{package}={version}")))
+            }
+            _ => Err(error),
+        }
     })
 }
 

@@ -22,8 +22,9 @@ pub fn start(logger: Logger, verbosity: Verbosity) {
     };
     let filter = Targets::new()
         .with_target("daemon", level)
-        // It warns of frames that any peer can send, as many as they like.
+        // They warn of frames and datagrams that any peer can send, as many as they like.
         .with_target("h2", level.min(LevelFilter::ERROR))
+        .with_target("quinn_proto", level.min(LevelFilter::ERROR))
         .with_default(level.min(LevelFilter::WARN));
     let platform = match logger {
         Logger::Platform => system_log(),

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use transport::{AcceptError, Connection, Incoming, Listener, Stream};
 
 use crate::logging::with_causes;
@@ -200,14 +201,16 @@ async fn serve_connection(
     visit: Arc<Visit>,
     stop: CancellationToken,
 ) {
-    let mut streams = JoinSet::new();
+    // A connection may live for long and have many streams, of which few at a time: nothing is kept of the others.
+    let streams = TaskTracker::new();
     while let Some(stream) = tokio::select! {
         () = stop.cancelled() => None,
         stream = connection.next_stream() => stream,
     } {
         streams.spawn(serve_stream(stream, Arc::clone(&service), Arc::clone(&visit), stop.clone()));
     }
-    streams.join_all().await;
+    streams.close();
+    streams.wait().await;
 }
 
 async fn serve_stream(stream: Stream, service: Arc<Service>, visit: Arc<Visit>, stop: CancellationToken) {

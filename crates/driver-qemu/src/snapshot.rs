@@ -1,0 +1,53 @@
+//! A machine's state, kept in its disk.
+
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::time::sleep;
+
+use crate::arguments::DISK;
+use crate::qmp::commands::{DeleteSnapshot, DismissJob, QueryJobs, SaveSnapshot};
+use crate::qmp::{Qmp, QmpError};
+use crate::suspended::TAG;
+
+const SAVE: &str = "save";
+const DELETE: &str = "delete";
+/// Between two looks at a job. QEMU does not answer while it is at it, so there is seldom a second.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// Keeps the state of a machine whose processors are halted, in place of one that was kept before.
+///
+/// # Errors
+/// QEMU could not do it.
+pub(crate) async fn save(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
+    // One is there if we were killed the last time, between the last two steps of suspending or resuming.
+    delete(qmp).await?;
+    qmp.run(SaveSnapshot { job_id: SAVE, tag: TAG, vmstate: DISK, devices: [DISK] }).await?;
+    conclude(qmp, SAVE).await
+}
+
+/// Forgets the state that is kept, if there is one.
+///
+/// # Errors
+/// QEMU could not do it.
+pub(crate) async fn delete(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
+    qmp.run(DeleteSnapshot { job_id: DELETE, tag: TAG, devices: [DISK] }).await?;
+    conclude(qmp, DELETE).await
+}
+
+/// Waits for a job's end, as long as QEMU answers.
+async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpError> {
+    let failed = loop {
+        let jobs = qmp.run(QueryJobs {}).await?;
+        match jobs.into_iter().find(|found| found.id == job) {
+            Some(found) if found.status == "concluded" => break found.error,
+            Some(_) => sleep(LOOK).await,
+            None => break Some("the job is gone".to_owned()),
+        }
+    };
+    qmp.run(DismissJob { id: job }).await?;
+    match failed {
+        None => Ok(()),
+        Some(why) => Err(QmpError::Refused { command: job, why: crate::qmp::printable(&why) }),
+    }
+}

@@ -1,0 +1,131 @@
+//! A session with a guest: the host proves itself first, then we do, then commands are run.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use russh::client::{self, Handle};
+use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{ChannelMsg, Disconnect, Preferred};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::keys::{HostKey, KeyPair};
+
+/// A session with a guest. Dropping it ends the connection.
+pub struct Session(Handle<Verifier>);
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<u32>,
+    /// What it wrote to its standard output.
+    pub stdout: Vec<u8>,
+    /// What it wrote to its standard error.
+    pub stderr: Vec<u8>,
+}
+
+/// Why there is no session, or a command was not run to its end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// Somebody else answered, or the guest has other keys than it was given.
+    #[error(
+        "the guest does not have the SSH host key that it was given: somebody else may be answering for it"
+    )]
+    WrongHost,
+    /// The guest does not let us in.
+    #[error("the guest does not let '{user}' in with the service's SSH key")]
+    NotLetIn {
+        /// As whom.
+        user: String,
+    },
+    /// A command has written more than it may.
+    #[error("the command has written more than {limit} bytes")]
+    TooMuch {
+        /// So much it may.
+        limit: usize,
+    },
+    /// The connection broke, or the guest does not speak SSH as it should.
+    #[error("the SSH connection to the guest failed")]
+    Failed(#[from] russh::Error),
+}
+
+impl Session {
+    /// Opens a session over a stream that leads to a guest's SSH server.
+    ///
+    /// # Errors
+    /// [`SessionError::WrongHost`] before anything of ours was sent, and the others.
+    pub async fn open<S>(stream: S, host: &HostKey, user: &str, key: &KeyPair) -> Result<Self, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // A guest has keys of other kinds too, which nobody has told us.
+        let preferred = Preferred { key: Cow::Owned(vec![host.algorithm()]), ..Preferred::default() };
+        let config = client::Config { preferred, ..client::Config::default() };
+        let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.clone())).await;
+        let mut session = match connected {
+            Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
+            connected => connected?,
+        };
+        // The hash is chosen for RSA keys alone.
+        let key = PrivateKeyWithHashAlg::new(key.private(), None);
+        if session.authenticate_publickey(user, key).await?.success() {
+            return Ok(Self(session));
+        }
+        Err(SessionError::NotLetIn { user: user.to_owned() })
+    }
+
+    /// Runs a command with nothing on its standard input, and takes in what it writes, `limit` bytes at most.
+    ///
+    /// # Errors
+    /// It cannot be run, writes more, or the connection breaks.
+    pub async fn run(&self, command: &str, limit: usize) -> Result<Finished, SessionError> {
+        let mut channel = self.0.channel_open_session().await?;
+        channel.exec(true, command).await?;
+        channel.eof().await?;
+        let mut finished = Finished { code: None, stdout: Vec::new(), stderr: Vec::new() };
+        while let Some(message) = channel.wait().await {
+            match message {
+                ChannelMsg::Data { data } => finished.stdout.extend_from_slice(&data),
+                ChannelMsg::ExtendedData { data, .. } => finished.stderr.extend_from_slice(&data),
+                ChannelMsg::ExitStatus { exit_status } => finished.code = Some(exit_status),
+                ChannelMsg::Failure => return Err(russh::Error::RequestDenied.into()),
+                _ => {}
+            }
+            if finished.stdout.len() + finished.stderr.len() > limit {
+                return Err(SessionError::TooMuch { limit });
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Says goodbye.
+    ///
+    /// # Errors
+    /// The connection is gone already.
+    pub async fn close(self) -> Result<(), SessionError> {
+        Ok(self.0.disconnect(Disconnect::ByApplication, "", "").await?)
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// Knows the one key that the host may have.
+struct Verifier(HostKey);
+
+impl client::Handler for Verifier {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.0.is(key),
+            // Nobody has certified guests.
+            PublicKeyOrCertificate::Certificate(_) => false,
+        })
+    }
+}
