@@ -153,3 +153,58 @@ fn one_process_has_it_at_a_time_and_leftovers_are_swept() {
     drop(first);
     vault(data.path());
 }
+
+/// Whether QEMU's tool is there. Where it is not, it says so, and in the file that `MULTIPASS_TEST_SKIPS` names.
+fn has_qemu_img(test: &str) -> bool {
+    let is_there = std::process::Command::new("qemu-img").arg("--version").output().is_ok();
+    if !is_there {
+        let line = format!("SKIPPED: {test}: needs qemu-img\n");
+        print!("{line}");
+        if let Some(path) = std::env::var_os("MULTIPASS_TEST_SKIPS") {
+            // One write: tests of other processes append to the same file.
+            let mut list = File::options().append(true).create(true).open(path).unwrap();
+            list.write_all(line.as_bytes()).unwrap();
+        }
+    }
+    is_there
+}
+
+#[test]
+fn what_qemu_makes_is_judged_by_what_it_names() {
+    if !has_qemu_img("vault: what QEMU makes") {
+        return;
+    }
+    let data = TempDir::new().unwrap();
+    let make = TempDir::new().unwrap();
+    fs::write(make.path().join("base"), disk(1, 1 << 20)).unwrap();
+    let vault = vault(data.path());
+    for (options, expected) in [
+        ("-f qcow2 image 64M", Ok(64 << 20)),
+        ("-f qcow2 -o compat=0.10 image 64M", Ok(64 << 20)),
+        ("-f qcow2 -o compression_type=zstd,cluster_size=2M image 64M", Ok(64 << 20)),
+        ("-f qcow2 -o extended_l2=on image 64M", Ok(64 << 20)),
+        ("-f qcow2 -b base -F raw image", Err("is based on another file")),
+        ("-f qcow2 -o compat=0.10 -b base -F raw image", Err("is based on another file")),
+        ("-f qcow2 -o data_file=data image 64M", Err("keeps its data in another file")),
+        ("-f qcow2 -o data_file=data,data_file_raw=on image 64M", Err("keeps its data in another file")),
+        ("-f vmdk image 64M", Err("a VMDK image")),
+        ("-f qed image 64M", Err("a QED image")),
+    ] {
+        let made = std::process::Command::new("qemu-img")
+            .args(["create", "-q"])
+            .args(options.split(' '))
+            .current_dir(make.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{options}: {made:?}");
+        let bytes = fs::read(make.path().join("image")).unwrap();
+        match (import(&vault, &bytes, None), expected) {
+            (Ok(image), Ok(disk)) => assert_eq!((image.format, image.disk), (ImageFormat::Qcow2, disk)),
+            (Err(error), Err(why)) => assert!(error.to_string().contains(why), "{options}: {error}"),
+            (found, _) => panic!("{options}: {found:?}"),
+        }
+        for name in ["image", "data"] {
+            let _ = fs::remove_file(make.path().join(name));
+        }
+    }
+}
