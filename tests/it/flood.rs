@@ -134,8 +134,7 @@ impl Flood {
     fn start(python: &Python, service: &Service, first_user: u32, kind: &str) -> Self {
         let mut command = python.script("flood.py");
         command
-            .arg("--socket")
-            .arg(&service.daemon.socket)
+            .args(["--address", service.daemon.address()])
             .arg("--root")
             .arg(&service.daemon.root_certificate)
             .args(["--first-user", &first_user.to_string(), "--kind", kind])

@@ -317,8 +317,7 @@ fn with_identity(user: Client) -> Client {
 fn attack(python: &Python, service: &Service, user: &Client, passphrase: &str) -> Command {
     let mut command = python.script("guesses.py");
     command
-        .arg("--socket")
-        .arg(&service.daemon.socket)
+        .args(["--address", service.daemon.address()])
         .arg("--root")
         .arg(&service.daemon.root_certificate)
         .arg("--certificate")
