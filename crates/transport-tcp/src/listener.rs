@@ -9,11 +9,10 @@ use async_trait::async_trait;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
-use transport::network::{Bound, ListenScope, Refused, bind_on_one_port};
+use transport::network::{Bound, ListenScope, Refused, bind_on_one_port, origin};
 use transport::tls::ServerTls;
 use transport::{
     AcceptError, ByteStreamIncoming, Endpoint, HostPort, Incoming, ListenError, Listener, LiveConnections,
-    Origin,
 };
 
 use crate::occupant::Occupant;
@@ -71,11 +70,9 @@ impl Listener for TcpListener {
                 Err(error) if is_of_the_peer(&error) => continue,
                 Err(error) => return Err(AcceptError::Transient(error)),
             };
-            // Some systems refuse this of a connection whose peer has gone.
-            if options::set(&stream).is_err() {
-                continue;
-            }
-            let origin = Origin::Remote(address);
+            // Some systems refuse these of a connection whose peer has gone.
+            let (Ok(()), Ok(at)) = (options::set(&stream), stream.local_addr()) else { continue };
+            let origin = origin(at.ip(), address);
             return Ok(Box::new(ByteStreamIncoming::new(
                 stream,
                 origin,
