@@ -19,6 +19,7 @@ mod clients_of_users;
 mod command_line;
 mod crash;
 mod daemon_command_line;
+mod dialling;
 mod first_client;
 #[cfg(target_os = "linux")]
 mod flood;
