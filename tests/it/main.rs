@@ -14,6 +14,8 @@
 mod access;
 mod accounts;
 mod audit;
+#[cfg(target_os = "linux")] // Where a full queue keeps silent.
+mod bad_networks;
 mod clients;
 mod clients_of_users;
 mod command_line;
