@@ -18,9 +18,10 @@ use transport::{
 use crate::occupant::Occupant;
 use crate::options;
 
-/// Connections that the kernel completes before the daemon accepts them: as many as Linux allows by default
-/// (`net.core.somaxconn`), so that a burst of strangers does not turn others away.
-const BACKLOG: u32 = 4096;
+/// Connections that the kernel completes before the daemon accepts them: a burst of strangers does not turn others
+/// away. As many are accepted within seconds, also where each has to wait for its turn: whoever waits in a longer
+/// queue would give up at its end.
+const BACKLOG: u32 = 1024;
 
 /// Ports that listen: one for each address that the host's name stands for.
 #[derive(Debug)]
