@@ -1,6 +1,8 @@
 //! Thousands of strangers at once, and a daemon without a descriptor left: it stays small, serves those whom it
 //! knows, and is as before when they have gone.
 
+mod quic;
+
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
