@@ -21,7 +21,7 @@ use crate::options;
 /// Connections that the kernel completes before the daemon accepts them: a burst of strangers does not turn others
 /// away. As many are accepted within seconds, also where each has to wait for its turn: whoever waits in a longer
 /// queue would give up at its end.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 512;
 
 /// Ports that listen: one for each address that the host's name stands for.
 #[derive(Debug)]

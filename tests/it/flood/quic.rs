@@ -23,6 +23,8 @@ const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const STREAMS: usize = 8;
 /// As many strangers as one source may have.
 const MOST: usize = 64;
+/// Connections that are begun again and again, and never gone on with.
+const BEGINNINGS: usize = 100;
 /// How long a client tries to connect.
 const SERVED: Duration = Duration::from_secs(10);
 
@@ -34,8 +36,8 @@ fn strangers_over_quic_keep_no_trusted_client_from_its_work() {
 mod long {
     #[test]
     #[ignore = "takes a minute"]
-    fn thousands_of_strangers_over_quic_keep_no_trusted_client_from_its_work() {
-        super::flood(1000);
+    fn a_thousand_strangers_over_quic_keep_no_trusted_client_from_its_work() {
+        super::flood(300);
     }
 }
 
@@ -143,7 +145,7 @@ fn flood(of_each: usize) {
     let mut crowd = JoinSet::new();
     {
         let _in_runtime = runtime.enter();
-        crowd.spawn(strangers.clone().begin_and_never_go_on(of_each));
+        crowd.spawn(strangers.clone().begin_and_never_go_on(BEGINNINGS));
         for _ in 0..of_each {
             for kind in [Kind::Silent, Kind::Streams, Kind::Resetting] {
                 crowd.spawn(strangers.clone().come(kind));

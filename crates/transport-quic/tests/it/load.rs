@@ -88,7 +88,6 @@ fn under_load_addresses_are_to_be_proven_and_otherwise_not() {
 #[test]
 fn an_address_without_a_proof_is_sent_little() {
     run(async {
-        let mut service = Service::start().await;
         let [first, second] = first_flight().await;
         let long = |length: usize, version: u8| [&[0xc0, 0, 0, 0, version, 8][..], &vec![7; length]].concat();
         let cases: [(&str, Vec<Vec<u8>>, usize); 6] = [
@@ -100,6 +99,7 @@ fn an_address_without_a_proof_is_sent_little() {
             ("all of the first words, and nothing after", vec![first, second], 3),
         ];
         for (what, datagrams, times) in cases {
+            let mut service = Service::start().await;
             let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
             peer.connect(address(&service.at)).await.unwrap();
             let mut sent = 0;
