@@ -167,6 +167,14 @@ pub struct Guess {
     attempt: Option<Attempt>,
 }
 
+impl Guess {
+    /// Whether a trusted client gave it, who need not guess and is not slowed down.
+    #[must_use]
+    pub fn is_a_trusted_clients(&self) -> bool {
+        self.attempt.is_none()
+    }
+}
+
 impl Authority {
     /// A judge over `store`, who opens `gate` with the first enrolment and writes grants and changes into
     /// `audit`.

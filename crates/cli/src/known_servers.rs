@@ -51,6 +51,16 @@ pub(crate) enum KnownServersFault {
     /// Somebody else may have written there.
     #[error("other users can change the list of known servers, {}", .0.display())]
     OpenToOthers(PathBuf),
+    /// Another program of the user's has written another fingerprint while the user was asked about this one.
+    #[error("meanwhile {endpoint} became known by another fingerprint, in line {line} of {path}", path = path.display())]
+    Contradicted {
+        /// The server.
+        endpoint: Endpoint,
+        /// The file.
+        path: PathBuf,
+        /// Which line; the first is 1.
+        line: usize,
+    },
     /// A line says nothing, or something other than the lines before it.
     #[error("line {line} of the list of known servers, {path}, {what}", path = path.display())]
     Damaged {
@@ -61,6 +71,15 @@ pub(crate) enum KnownServersFault {
         /// What is wrong with it.
         what: &'static str,
     },
+}
+
+/// What another fingerprint means that a server is known by already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// That it is replaced: the user has named the new one on purpose.
+    IsReplaced,
+    /// That something is wrong: the user was asked about a server that was not known.
+    Contradicts,
 }
 
 impl KnownServersFault {
@@ -77,6 +96,9 @@ impl KnownServersFault {
             Self::OpenToOthers(path) => {
                 format!("See that its lines are yours, then run `chmod 600 {}`.", path.display())
             }
+            Self::Contradicted { .. } => "Run the command again, and compare what the line says with what \
+                `multipassd fingerprint` prints on the service's machine."
+                .to_owned(),
             Self::Damaged { .. } => {
                 "Mend the line, or delete it: the server that it is about is then unknown again.".to_owned()
             }
@@ -134,11 +156,12 @@ impl KnownServers {
     /// whether that is new.
     ///
     /// # Errors
-    /// The list cannot be relied upon, or cannot be written; it is as it was then.
+    /// The list cannot be relied upon, contradicts, or cannot be written; it is as it was then.
     pub(crate) fn remember(
         &self,
         endpoint: &Endpoint,
         fingerprint: RootFingerprint,
+        earlier: Earlier,
     ) -> Result<bool, KnownServersFault> {
         if self.find(endpoint)?.is_some_and(|known| known.fingerprint == fingerprint) {
             return Ok(false);
@@ -151,6 +174,12 @@ impl KnownServers {
             .ok_or(KnownServersFault::Locked(lock))?;
         let before = self.read()?;
         let known = self.find_in(&before, endpoint)?;
+        if let (Earlier::Contradicts, Some(known)) = (earlier, &known)
+            && known.fingerprint != fingerprint
+        {
+            let (endpoint, path, line) = (endpoint.clone(), self.file(), known.line);
+            return Err(KnownServersFault::Contradicted { endpoint, path, line });
+        }
         let entry = format!("{} {fingerprint}", normalized(endpoint));
         let mut lines: Vec<&str> =
             if before.is_empty() { HEADER.lines().collect() } else { before.lines().collect() };
@@ -287,7 +316,10 @@ mod tests {
         for (address, fingerprint) in
             [("a.example:1", ONE), ("quic:a.example:1", TWO), ("[2001:DB8::1]:5", TWO)]
         {
-            fixture.known.remember(&at(address), self::fingerprint(fingerprint)).expect("written");
+            fixture
+                .known
+                .remember(&at(address), self::fingerprint(fingerprint), Earlier::IsReplaced)
+                .expect("written");
         }
         assert_eq!(
             fixture.text(),
@@ -305,12 +337,24 @@ mod tests {
         let fixture = list(Some(&text));
         assert_eq!(fixture.find("b:2"), Some((ONE.to_owned(), 3)));
         assert_eq!(fixture.find("c:3"), None);
-        fixture.known.remember(&at("B:2"), self::fingerprint(TWO)).expect("written");
+        fixture.known.remember(&at("B:2"), self::fingerprint(TWO), Earlier::IsReplaced).expect("written");
         assert_eq!(fixture.text(), format!("# mine\n\nb:2 {TWO}\n\n #c:3 is gone\n"));
         // Without a last newline.
         let fixture = list(Some(&format!("b:2 {ONE}")));
-        fixture.known.remember(&at("c:3"), self::fingerprint(TWO)).expect("written");
+        fixture.known.remember(&at("c:3"), self::fingerprint(TWO), Earlier::IsReplaced).expect("written");
         assert_eq!(fixture.text(), format!("b:2 {ONE}\nc:3 {TWO}\n"));
+    }
+
+    #[test]
+    fn what_became_known_while_the_user_was_asked_stays() {
+        let fixture = list(Some(&format!("b:2 {ONE}\n")));
+        let remember = |fingerprint: &str| {
+            fixture.known.remember(&at("b:2"), self::fingerprint(fingerprint), Earlier::Contradicts)
+        };
+        assert!(!remember(ONE).expect("the same"));
+        let fault = remember(TWO).expect_err("another one");
+        assert!(matches!(fault, KnownServersFault::Contradicted { line: 1, .. }), "{fault:?}");
+        assert_eq!(fixture.text(), format!("b:2 {ONE}\n"));
     }
 
     #[test]
@@ -332,7 +376,10 @@ mod tests {
             let before = fixture.text();
             for fault in [
                 fixture.known.find(&at("good:1")).expect_err(damage),
-                fixture.known.remember(&at("good:1"), fingerprint(TWO)).expect_err(damage),
+                fixture
+                    .known
+                    .remember(&at("good:1"), fingerprint(TWO), Earlier::IsReplaced)
+                    .expect_err(damage),
             ] {
                 let text = fault.to_string();
                 assert!(text.contains(&format!("line {line} of")) && text.contains(what), "{damage}: {text}");
@@ -359,7 +406,7 @@ mod tests {
     fn the_list_is_its_owner_s() {
         use std::os::unix::fs::{PermissionsExt, chown};
         let fixture = list(None);
-        fixture.known.remember(&at("b:2"), fingerprint(ONE)).expect("written");
+        fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect("written");
         let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
         assert_eq!(mode(&fixture.known.directory), 0o700);
         for name in [FILE, LOCK_FILE] {
@@ -379,7 +426,10 @@ mod tests {
             if let Err(fault) = found {
                 assert!(matches!(fault, KnownServersFault::OpenToOthers(_)), "{fault}");
                 assert!(fault.next_step().contains("chmod 600"), "{}", fault.next_step());
-                assert!(fixture.known.remember(&at("b:2"), fingerprint(TWO)).is_err(), "{mode:o}");
+                assert!(
+                    fixture.known.remember(&at("b:2"), fingerprint(TWO), Earlier::IsReplaced).is_err(),
+                    "{mode:o}"
+                );
             }
         }
         if platform::is_root() {
@@ -396,7 +446,9 @@ mod tests {
         thread::scope(|scope| {
             for port in 1..=16 {
                 scope.spawn(move || {
-                    known.remember(&at(&format!("b:{port}")), fingerprint(ONE)).expect("written")
+                    known
+                        .remember(&at(&format!("b:{port}")), fingerprint(ONE), Earlier::Contradicts)
+                        .expect("written")
                 });
             }
         });
@@ -411,12 +463,14 @@ mod tests {
         let file = home.path().join("file");
         fs::write(&file, "").expect("written");
         let known = KnownServers { directory: file.join("below") };
-        let fault = known.remember(&at("b:2"), fingerprint(ONE)).expect_err("no directory");
+        let fault =
+            known.remember(&at("b:2"), fingerprint(ONE), Earlier::Contradicts).expect_err("no directory");
         assert!(matches!(fault, KnownServersFault::Io { .. }), "{fault}");
         // A directory in the place of the list cannot be replaced.
         let fixture = list(None);
         fs::create_dir_all(fixture.known.file()).expect("made");
-        let fault = fixture.known.remember(&at("b:2"), fingerprint(ONE)).expect_err("no file");
+        let fault =
+            fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect_err("no file");
         assert!(fault.to_string().contains(FILE), "{fault}");
     }
 }

@@ -13,7 +13,7 @@ use transport::{ConnectError, Endpoint, Transport};
 
 use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
 use crate::error::Error;
-use crate::known_servers::{Known, KnownServers, KnownServersFault};
+use crate::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
 use crate::{output, prompt, service};
 
 /// Larger files hold no root certificate.
@@ -188,7 +188,7 @@ impl ServerTrust {
             }
             None if unknown == Unknown::Ask && prompt::somebody_sees_and_answers() => {
                 let fingerprint = meet(endpoint, transport).await?;
-                remember(&servers, endpoint, fingerprint);
+                remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
                 (fingerprint, Source::Named { fingerprint, on_command_line: false })
             }
             None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
@@ -203,7 +203,8 @@ impl ServerTrust {
             && !endpoint.is_on_this_machine()
             && let Ok(servers) = KnownServers::of_user()
         {
-            remember(&servers, endpoint, fingerprint);
+            // It is proven, and what it replaces was replaced on purpose.
+            let _ = remember(&servers, endpoint, fingerprint, Earlier::IsReplaced);
         }
     }
 
@@ -242,15 +243,27 @@ async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<RootFing
 }
 
 /// Knows the service from now on, or tells why not, which keeps nobody from using it now.
-fn remember(servers: &KnownServers, endpoint: &Endpoint, fingerprint: RootFingerprint) {
-    match servers.remember(endpoint, fingerprint) {
+///
+/// # Errors
+/// It is known by another fingerprint, which is not to be replaced.
+fn remember(
+    servers: &KnownServers,
+    endpoint: &Endpoint,
+    fingerprint: RootFingerprint,
+    earlier: Earlier,
+) -> Result<(), Error> {
+    match servers.remember(endpoint, fingerprint, earlier) {
         Ok(false) => {}
         Ok(true) => output::tell(&format!(
             "note: {endpoint} is known by that fingerprint from now on, in {}",
             servers.file().display()
         )),
+        Err(fault @ KnownServersFault::Contradicted { .. }) => {
+            return Err(ServerTrustFault::from(fault).into());
+        }
         Err(fault) => output::tell(&format!("warning: {endpoint} is not remembered: {fault}")),
     }
+    Ok(())
 }
 
 fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) -> Error {

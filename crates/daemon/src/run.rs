@@ -135,7 +135,10 @@ pub fn run(settings: &Settings) -> Result<(), RunError> {
 }
 
 async fn start(settings: &Settings) -> Result<(), RunError> {
+    // Before anything is there that a signal, unhandled, would leave behind.
     let mut stop_requests = platform::StopRequests::new().map_err(RunError::Runtime)?;
+    let hangup = || platform::Hangups::new().map_err(RunError::Runtime);
+    let (root_hangups, store_hangups) = (hangup()?, hangup()?);
     let (limit, needed) = (platform::raise_descriptor_limit(), serve::FEWEST_DESCRIPTORS);
     if limit < needed {
         return Err(RunError::Descriptors { limit, needed });
@@ -197,10 +200,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         published.clone(),
         CERTIFICATE_CHECK,
         SystemTime::now,
-        platform::Hangups::new().map_err(RunError::Runtime)?,
+        root_hangups,
     ));
-    let hangups = platform::Hangups::new().map_err(RunError::Runtime)?;
-    tokio::spawn(follow(store, gate, departures, hangups));
+    tokio::spawn(follow(store, gate, departures, store_hangups));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
     let mut serving = tokio::spawn(serve(listeners, service, stop.clone()));

@@ -27,10 +27,14 @@ pub fn is_own_directory(path: &Path) -> bool {
 /// a power cut; one that exists is left as it is. *Blocking*.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be made; or there is another user who could put something else where it is to be.
 pub fn create_all(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+    if let Some(highest) = missing.last() {
+        let there = highest.parent().filter(|path| !path.as_os_str().is_empty());
+        beyond_other_users(there.unwrap_or(Path::new(".")))?;
+    }
     for path in missing.into_iter().rev() {
         let above = path.parent().map_or(Ok(None), crate::open_directory)?;
         match system::create_readable(path) {
@@ -201,7 +205,8 @@ mod system {
         if owner != 0 && owner != me {
             return Err(refused(format!("{} belongs to user {owner}, who could replace it", path.display())));
         }
-        let sticky = mode & 0o1000 != 0;
+        // Of a file it says nothing.
+        let sticky = metadata.is_dir() && mode & 0o1000 != 0;
         // A link's mode says nothing.
         if metadata.is_symlink() || sticky {
             return Ok(By::Nobody);

@@ -41,7 +41,8 @@ fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
     };
     let closed = |writes: u32| found.mode() & writes == 0;
     let closed = closed(OTHERS_WRITE) && (closed(GROUP_WRITES) || found.gid() == 0);
-    let sticky = sticky_suffices && found.mode() & STICKY != 0;
+    // Of a file it says nothing.
+    let sticky = sticky_suffices && found.is_dir() && found.mode() & STICKY != 0;
     found.uid() == 0 && (closed || sticky || found.is_symlink())
 }
 

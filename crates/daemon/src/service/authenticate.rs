@@ -44,9 +44,11 @@ pub(super) async fn authenticate(
         .authority
         .begin_guess(&visit.caller, passphrase, Instant::now())
         .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
+    // A trusted client neither queues behind strangers, nor do they queue behind it.
+    let places = if guess.is_a_trusted_clients() { &service.clients_hash } else { &service.guesses };
     let (refusals, guesser) = (service.refusals.clone(), Arc::clone(&visit));
     service
-        .hashing(&service.guesses, move |authority| {
+        .hashing(places, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {

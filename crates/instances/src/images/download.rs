@@ -172,7 +172,8 @@ impl Source<'_> {
         mut body: Body,
         progress: Progress<'_>,
     ) -> Result<Partial, VaultError> {
-        let total = body.length().map(|length| partial.length() + length);
+        // A server may say anything.
+        let total = body.length().map(|length| partial.length().saturating_add(length));
         let key = self.key;
         while let Some(bytes) = body.chunk().await? {
             partial = self
