@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs, thread};
 
-use e2e::{Daemon, DaemonOptions, Sandbox, is_root, skip};
+use e2e::{Daemon, DaemonOptions, Sandbox, Via, is_root, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::runtime::Runtime;
@@ -26,19 +26,41 @@ const KILLS_OF_ONE: u32 = 5;
 
 #[test]
 fn twenty_five_times() {
-    kill_often(25);
+    kill_often(25, Via::Unix);
+}
+
+#[test]
+fn ten_times_over_tcp() {
+    kill_often(10, Via::Tcp);
+}
+
+#[test]
+fn ten_times_over_quic() {
+    kill_often(10, Via::Quic);
 }
 
 mod long {
     #[test]
     #[ignore = "takes minutes"]
     fn five_hundred_times() {
-        super::kill_often(500);
+        super::kill_often(500, super::Via::Unix);
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn five_hundred_times_over_tcp() {
+        super::kill_often(500, super::Via::Tcp);
+    }
+
+    #[test]
+    #[ignore = "takes minutes"]
+    fn five_hundred_times_over_quic() {
+        super::kill_often(500, super::Via::Quic);
     }
 }
 
 #[allow(clippy::print_stderr, reason = "the test runner shows it")]
-fn kill_often(times: u32) {
+fn kill_often(times: u32, via: Via) {
     if !is_root() {
         return skip("needs root, to administer a service that trusts nobody");
     }
@@ -53,7 +75,7 @@ fn kill_often(times: u32) {
         if number >= histories && done.some_of_each() {
             break;
         }
-        let mut history = History::new();
+        let mut history = History::new(via);
         for _ in 0..KILLS_OF_ONE {
             history.kill_once(&mut random);
             history.check();
@@ -84,8 +106,23 @@ impl Done {
     }
 }
 
+/// Where a daemon is found: by its clients, and by root and who would be the first client, over the Unix socket.
+#[derive(Clone, Debug)]
+struct Places {
+    clients: Place,
+    local: Place,
+}
+
+impl Places {
+    fn of(daemon: &Daemon) -> Self {
+        let local = daemon.address_over(Via::Unix).expect("a Unix socket");
+        Self { clients: Place::of(daemon), local: Place::at(daemon, local) }
+    }
+}
+
 /// One data directory and the daemons that follow each other on it.
 struct History {
+    options: DaemonOptions,
     runtime: Runtime,
     sandbox: Sandbox,
     daemon: Option<Daemon>,
@@ -97,9 +134,11 @@ struct History {
 }
 
 impl History {
-    fn new() -> Self {
+    fn new(via: Via) -> Self {
+        let also = if via == Via::Unix { vec![] } else { vec![Via::Unix] };
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         Self {
+            options: DaemonOptions { via, also, ..DaemonOptions::default() },
             runtime: runtime.expect("a runtime"),
             sandbox: Sandbox::of_this_build().expect("a sandbox"),
             daemon: None,
@@ -111,26 +150,25 @@ impl History {
 
     /// Has clients work and kills the daemon meanwhile: as it starts, or as it runs.
     fn kill_once(&mut self, random: &mut Random) {
-        let options = DaemonOptions::default();
         let while_starting = random.below(4) == 0;
         if while_starting {
             self.daemon = None;
         }
         let daemon = match self.daemon.take() {
             Some(running) => running,
-            None if while_starting => Daemon::spawn(&self.sandbox, DAEMON, &options).expect("a program"),
-            None => Daemon::start(&self.sandbox, DAEMON, &options).expect("a daemon that listens"),
+            None if while_starting => Daemon::spawn(&self.sandbox, DAEMON, &self.options).expect("a program"),
+            None => Daemon::start(&self.sandbox, DAEMON, &self.options).expect("a daemon that listens"),
         };
         let work = {
             let _in_runtime = self.runtime.enter();
-            Work::begin(&Place::of(&daemon), &self.ledger, random)
+            Work::begin(&Places::of(&daemon), &self.ledger, random)
         };
         if !while_starting && random.below(5) == 0 {
             self.try_a_second_daemon();
         }
         thread::sleep(Duration::from_millis(random.below(if while_starting { 150 } else { 300 })));
         daemon.stop_with(Signal::SIGKILL).expect("an end");
-        self.runtime.block_on(work.end());
+        self.runtime.block_on(work.end(self.options.via));
     }
 
     /// It is refused, whatever the first one is doing.
@@ -144,10 +182,10 @@ impl History {
     /// Starts a daemon on what the last one left, and compares what it knows with what clients know.
     fn check(&mut self) {
         self.check_audit();
-        let daemon = Daemon::start(&self.sandbox, DAEMON, &DaemonOptions::default()).expect("a new start");
+        let daemon = Daemon::start(&self.sandbox, DAEMON, &self.options).expect("a new start");
         let root = fs::read(&daemon.root_certificate).expect("a root certificate");
         assert_eq!(*self.root.get_or_insert_with(|| root.clone()), root, "another root certificate");
-        self.runtime.block_on(check_trust(&Place::of(&daemon), &self.ledger));
+        self.runtime.block_on(check_trust(&Places::of(&daemon), &self.ledger));
         let log = daemon.logged();
         for line in log.lines().filter(|line| line.contains("ERROR") || line.contains("panicked")) {
             assert!(line.contains("another multipassd uses"), "{line}\n{log}");
@@ -195,9 +233,10 @@ impl History {
 }
 
 /// Compares who is trusted, and the passphrase.
-async fn check_trust(place: &Place, ledger: &Ledger) {
+async fn check_trust(places: &Places, ledger: &Ledger) {
+    let place = &places.clients;
     let uncertain = ledger.all(Standing::Uncertain);
-    let mut administrator = Peer::connect(place, None).await.expect("a daemon");
+    let mut administrator = Peer::connect(&places.local, None).await.expect("a daemon");
     let trusted = administrator.trusted().await.expect("a list");
     assert_eq!(ledger.settle(&trusted), [""; 0]);
     let known = ledger.all(Standing::Trusted);

@@ -1,20 +1,20 @@
 //! Thousands of strangers at once, and a daemon without a descriptor left: it stays small, serves those whom it
 //! knows, and is as before when they have gone.
 
+mod quic;
+
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::{Daemon, DaemonOptions, Sandbox, is_root, skip, wait_until};
+use e2e::{Daemon, DaemonOptions, Sandbox, Via, is_root, skip, wait_until};
 use nix::sys::signal::Signal;
 
 use crate::python::Python;
 use crate::support::{DAEMON, Expected, NO_INSTANCES, Service, outsider, run};
 
-/// 5,000 strangers in all.
 const KINDS: [&str; 5] = ["idle", "half-handshaken", "slow-reading", "resetting", "pinging"];
-const OF_EACH: u32 = 1000;
 /// What they may make the daemon grow by, in KiB: 256 of them are borne at once.
 const GROWTH: u64 = 40 * 1024;
 /// How soon a trusted client must be served meanwhile, by a machine that has much to do.
@@ -24,11 +24,30 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[test]
 fn five_thousand_strangers_keep_no_trusted_client_from_its_work() {
+    flood(Via::Unix, 1000);
+}
+
+/// They and the trusted client are one source there.
+#[test]
+fn strangers_over_tcp_keep_no_trusted_client_from_its_work() {
+    flood(Via::Tcp, 200);
+}
+
+mod long {
+    #[test]
+    #[ignore = "takes a minute"]
+    fn five_thousand_strangers_over_tcp_keep_no_trusted_client_from_its_work() {
+        super::flood(super::Via::Tcp, 1000);
+    }
+}
+
+/// So many strangers of each kind.
+fn flood(via: Via, of_each: u32) {
     if !is_root() {
         return skip("needs root, to act as several users");
     }
     let Some(python) = Python::find() else { return };
-    let service = Service::start();
+    let service = Service::start_with(DaemonOptions { via, ..DaemonOptions::default() });
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let trusted = service.user_as("trusted", outsider());
     run(&trusted, &["authenticate", "open sesame"]).prints("");
@@ -38,7 +57,7 @@ fn five_thousand_strangers_keep_no_trusted_client_from_its_work() {
     let mut floods: Vec<Flood> = (3000..)
         .step_by(10)
         .zip(KINDS)
-        .map(|(first_user, kind)| Flood::start(&python, &service, first_user, kind))
+        .map(|(first_user, kind)| Flood::start(&python, &service, first_user, kind, of_each))
         .collect();
     let (mut most, mut rounds, mut slowest) = (0, 0, Duration::ZERO);
     let began = Instant::now();
@@ -52,7 +71,8 @@ fn five_thousand_strangers_keep_no_trusted_client_from_its_work() {
     }
     run(&service.user_as("newcomer", outsider()), &["authenticate", "open sesame"]).prints("");
     // They are there, as many as are borne: without them all of this would say nothing.
-    assert!(service.descriptors() > descriptors + 128, "{} descriptors", service.descriptors());
+    let many = if via == Via::Unix { 128 } else { 32 };
+    assert!(service.descriptors() > descriptors + many, "{} descriptors", service.descriptors());
     most = most.max(service.resident_kib());
     floods.into_iter().for_each(Flood::go);
     wait_until("their room is given back", SOON, || service.descriptors() <= descriptors).unwrap();
@@ -131,15 +151,14 @@ struct Flood {
 }
 
 impl Flood {
-    fn start(python: &Python, service: &Service, first_user: u32, kind: &str) -> Self {
+    fn start(python: &Python, service: &Service, first_user: u32, kind: &str, count: u32) -> Self {
         let mut command = python.script("flood.py");
         command
-            .arg("--socket")
-            .arg(&service.daemon.socket)
+            .args(["--address", service.daemon.address()])
             .arg("--root")
             .arg(&service.daemon.root_certificate)
             .args(["--first-user", &first_user.to_string(), "--kind", kind])
-            .args(["--count", &OF_EACH.to_string()])
+            .args(["--count", &count.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut process = command.spawn().expect("the script");

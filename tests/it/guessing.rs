@@ -1,5 +1,8 @@
 //! Guessing the passphrase: who fails has to wait, and nobody else has.
 
+#[cfg(target_os = "linux")] // All of 127/8 is loopback's there.
+mod over_networks;
+
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -336,8 +339,7 @@ fn with_identity(user: Client) -> Client {
 fn attack(python: &Python, service: &Service, user: &Client, passphrase: &str) -> Command {
     let mut command = python.script("guesses.py");
     command
-        .arg("--socket")
-        .arg(&service.daemon.socket)
+        .args(["--address", service.daemon.address()])
         .arg("--root")
         .arg(&service.daemon.root_certificate)
         .arg("--certificate")

@@ -5,9 +5,10 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::{Account, Client, Outcome, wait_until};
+use e2e::{Account, Client, DaemonOptions, Outcome, Via, wait_until};
 
 use crate::accounts::NamedAccount;
+use crate::network::turns_strangers_away;
 use crate::support::{
     Expected, NO_INSTANCES, NOT_AUTHENTICATED, Service, administrators, at_once, below, mode, outsider, run,
 };
@@ -83,6 +84,27 @@ fn the_installing_user_is_let_in_while_the_daemon_runs() {
     says(&by_sudo(&service, &alice), &format!("{ALREADY}{fingerprint}."));
     assert_eq!(fs::read(alice.client.key()).unwrap(), key);
     assert_eq!(service.trusted(), 1);
+}
+
+/// Where nobody is the first for having called first.
+#[test]
+fn over_tcp_the_installing_user_alone_is_let_in() {
+    if administrators().is_none() {
+        return;
+    }
+    let service = Service::start_with(DaemonOptions { via: Via::Tcp, ..DaemonOptions::default() });
+    let Some(alice) = NamedAccount::new(&service) else { return };
+    turns_strangers_away(&service);
+    says(&by_sudo(&service, &alice), FIRST);
+    // With no input, and so without a prompt.
+    is_let_in(&alice.client);
+    run(&alice.client, &["list"]).prints(NO_INSTANCES);
+    for (name, account) in [("other", Some(outsider())), ("root", None)] {
+        let other = account.map_or_else(|| service.user(name), |account| service.user_as(name, account));
+        run(&other, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+    }
+    assert_eq!(service.trusted(), 1);
+    assert!(service.trusts(&alice.client));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The daemon with clients that share no code with it: certificates made by OpenSSL, messages encoded by
 //! hand, and two gRPC stacks under them. grpcio is what the stock client is built on; Python's ssl with
 //! hyper-h2 can be told which TLS to speak. What is expected of the daemon stands in the scripts in
-//! `tests/python`.
+//! `tests/python`. All of it goes over the Unix socket and over TCP.
 //!
 //! A certificate with another's key is not tried here: these stacks refuse to load such a pair.
 
@@ -10,7 +10,7 @@ mod identities;
 use std::fs;
 use std::path::PathBuf;
 
-use e2e::{Daemon, DaemonOptions, Outcome, Sandbox};
+use e2e::{Daemon, DaemonOptions, Outcome, Sandbox, Via};
 
 use self::identities::Kind;
 use crate::python::Python;
@@ -18,6 +18,8 @@ use crate::python::Python;
 /// The two stacks, as the scripts name them.
 const GRPCIO: &str = "grpcio";
 const H2: &str = "h2";
+/// What the stacks speak.
+const VIAS: [Via; 2] = [Via::Unix, Via::Tcp];
 
 #[test]
 fn the_whole_flow_with_v3_certificates() {
@@ -58,8 +60,8 @@ fn the_whole_flow_with_ed25519_certificates() {
 fn without_a_certificate() {
     let Some(python) = Python::find() else { return };
     let clients = Clients::new(Kind::V3, &["first"]);
-    for stack in [GRPCIO, H2] {
-        assert_eq!(judged_by(&python, "no_certificate.py", stack, &clients), 1, "{stack}");
+    for (stack, via) in each_stack_and_via() {
+        assert_eq!(judged_by(&python, "no_certificate.py", stack, via, &clients), 1, "{stack} {via:?}");
     }
 }
 
@@ -87,15 +89,21 @@ fn tls_versions_and_groups_with_p384_certificates() {
 fn whole_flow(kind: Kind) {
     let Some(python) = Python::find() else { return };
     let clients = Clients::new(kind, &["first", "second"]);
-    for stack in [GRPCIO, H2] {
-        assert_eq!(judged_by(&python, "flow.py", stack, &clients), 2, "{stack}");
+    for (stack, via) in each_stack_and_via() {
+        assert_eq!(judged_by(&python, "flow.py", stack, via, &clients), 2, "{stack} {via:?}");
     }
 }
 
 fn tls(kind: Kind) {
     let Some(python) = Python::find() else { return };
     let clients = Clients::new(kind, &["first", "tls12", "tls12-p256", "tls13", "tls13-p256"]);
-    assert_eq!(judged_by(&python, "tls.py", H2, &clients), 5);
+    for via in VIAS {
+        assert_eq!(judged_by(&python, "tls.py", H2, via, &clients), 5, "{via:?}");
+    }
+}
+
+fn each_stack_and_via() -> impl Iterator<Item = (&'static str, Via)> {
+    [GRPCIO, H2].into_iter().flat_map(|stack| VIAS.map(|via| (stack, via)))
 }
 
 /// A sandbox in which some clients have their certificates.
@@ -121,14 +129,17 @@ impl Clients {
 ///
 /// # Panics
 /// The script found something that is not as it expects.
-fn judged_by(python: &Python, script: &str, stack: &str, clients: &Clients) -> usize {
-    let options = DaemonOptions { verbosity: Some("debug"), ..Default::default() };
-    let daemon = Daemon::start(&clients.sandbox, stack, &options).unwrap();
+fn judged_by(python: &Python, script: &str, stack: &str, via: Via, clients: &Clients) -> usize {
+    // The Unix socket is for the first client, where it is not for all of them.
+    let also = if via == Via::Unix { vec![] } else { vec![Via::Unix] };
+    let options = DaemonOptions { verbosity: Some("debug"), via, also, ..Default::default() };
+    let daemon = Daemon::start(&clients.sandbox, &format!("{stack}-{via:?}"), &options).unwrap();
     let trusted = daemon.data.join("authenticated-certs/multipass_client_certs.pem");
 
     let mut command = python.script(script);
     command
         .args(["--stack", stack])
+        .args(["--address", daemon.address()])
         .arg("--socket")
         .arg(&daemon.socket)
         .arg("--root")
@@ -140,7 +151,7 @@ fn judged_by(python: &Python, script: &str, stack: &str, clients: &Clients) -> u
     let outcome = Outcome::of(&mut command, "").unwrap();
     assert!(
         outcome.code == 0,
-        "{script} over {stack}: exit code {}\n{}\n{}\nThe daemon's log:\n{}",
+        "{script} with {stack} over {via:?}: exit code {}\n{}\n{}\nThe daemon's log:\n{}",
         outcome.code,
         outcome.stdout,
         outcome.stderr,

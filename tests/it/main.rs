@@ -14,11 +14,14 @@
 mod access;
 mod accounts;
 mod audit;
+#[cfg(target_os = "linux")] // Where a full queue keeps silent.
+mod bad_networks;
 mod clients;
 mod clients_of_users;
 mod command_line;
 mod crash;
 mod daemon_command_line;
+mod dialling;
 mod first_client;
 #[cfg(target_os = "linux")]
 mod flood;

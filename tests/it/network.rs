@@ -20,20 +20,26 @@ fn over(via: Via) -> DaemonOptions {
 fn over_a_network_nobody_is_the_first_client() {
     for via in [Via::Tcp, Via::Quic] {
         let service = Service::start_with(over(via));
-        let place = Place::of(&service.daemon);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            for _ in 0..STRANGERS {
-                let mut peer = Peer::connect(&place, Some(&Identity::new())).await.expect("a connection");
-                let refused = peer.list().await.expect_err("nobody is trusted");
-                assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
-            }
-        });
-        assert_eq!(service.trusted(), 0, "{via:?}");
+        turns_strangers_away(&service);
         // The place is still free: the daemon awaits its first client as before.
         let awaited = service.daemon.data.join("authenticated-certs/first-client-awaited");
         assert!(awaited.exists(), "{via:?}");
     }
+}
+
+/// A hundred come over the network, and none is enrolled.
+#[track_caller]
+pub(crate) fn turns_strangers_away(service: &Service) {
+    let place = Place::of(&service.daemon);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        for _ in 0..STRANGERS {
+            let mut peer = Peer::connect(&place, Some(&Identity::new())).await.expect("a connection");
+            let refused = peer.list().await.expect_err("nobody is trusted");
+            assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+        }
+    });
+    assert_eq!(service.trusted(), 0, "over {}", service.daemon.address());
 }
 
 #[test]

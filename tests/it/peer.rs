@@ -1,11 +1,12 @@
 //! A client in this process: as many identities as a test wants, and the calls that no command makes.
 
 use std::fmt::Write as _;
-use std::fs;
 use std::future::Future;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::{fs, io};
 
 use e2e::Daemon;
 use hyper::client::conn::http2::{self, SendRequest};
@@ -16,7 +17,9 @@ use sha2::{Digest, Sha256};
 use tonic::Status;
 use tonic::body::Body;
 use transport::tls::{ClientTls, Dates, RootCertificate};
-use transport::{Endpoint, Transport};
+use transport::{ConnectError, Endpoint, Stream, Transport};
+
+use crate::dialling;
 
 /// A certificate and its key.
 #[derive(Debug)]
@@ -41,17 +44,57 @@ impl Identity {
     }
 }
 
-/// Where a daemon is found.
+/// Where a daemon is found, and from where.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     endpoint: Endpoint,
     root: PathBuf,
+    from: Option<IpAddr>,
 }
 
 impl Place {
     pub(crate) fn of(daemon: &Daemon) -> Self {
-        let endpoint = daemon.address().parse().expect("an address");
-        Self { endpoint, root: daemon.root_certificate.clone() }
+        Self::at(daemon, daemon.address())
+    }
+
+    /// The daemon is reached at this address.
+    pub(crate) fn at(daemon: &Daemon, address: &str) -> Self {
+        let endpoint = address.parse().expect("an address");
+        Self { endpoint, root: daemon.root_certificate.clone(), from: None }
+    }
+
+    /// The same, from an address of this machine's: over a network only.
+    pub(crate) fn from(&self, local: IpAddr) -> Self {
+        Self { from: Some(local), ..self.clone() }
+    }
+
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// What a client trusts there, and who it is.
+    ///
+    /// # Errors
+    /// The daemon has not published its root certificate yet.
+    pub(crate) fn tls(&self, identity: Option<&Identity>) -> io::Result<ClientTls> {
+        let root = RootCertificate::from_pem(&fs::read(&self.root)?).expect("a root certificate");
+        let identity = identity.map(|identity| {
+            let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
+            transport::tls::Identity::from_pem(certificate, key).expect("an identity")
+        });
+        Ok(ClientTls::new(root, Dates::Count, identity).expect("TLS"))
+    }
+
+    async fn dial(&self, tls: ClientTls) -> Result<Stream, ConnectError> {
+        if let Some(local) = self.from {
+            return dialling::stream_from(local, &self.endpoint, &tls).await;
+        }
+        let transport: Box<dyn Transport> = match &self.endpoint {
+            Endpoint::Unix(_) => Box::new(transport_unix::UnixTransport::default()),
+            Endpoint::Tcp(_) => Box::new(transport_tcp::TcpTransport::default()),
+            _ => Box::new(transport_quic::QuicTransport::default()),
+        };
+        transport.dial(&self.endpoint, tls).await?.open_stream().await
     }
 }
 
@@ -66,22 +109,15 @@ impl Peer {
     /// Connects. Where that fails, there is no daemon, or none any more.
     pub(crate) async fn connect(place: &Place, identity: Option<&Identity>) -> Result<Self, Status> {
         let gone = |error: &dyn std::fmt::Display| Status::unavailable(error.to_string());
-        let root = fs::read(&place.root).map_err(|error| gone(&error))?;
-        let root = RootCertificate::from_pem(&root).expect("a root certificate");
-        let identity = identity.map(|identity| {
-            let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
-            transport::tls::Identity::from_pem(certificate, key).expect("an identity")
-        });
-        let tls = ClientTls::new(root, Dates::Count, identity).expect("TLS");
-        let transport: Box<dyn Transport> = match &place.endpoint {
-            Endpoint::Unix(_) => Box::new(transport_unix::UnixTransport::default()),
-            Endpoint::Tcp(_) => Box::new(transport_tcp::TcpTransport::default()),
-            _ => Box::new(transport_quic::QuicTransport::default()),
-        };
-        let dialed = transport.dial(&place.endpoint, tls).await;
-        let stream = dialed.map_err(|error| gone(&error))?.open_stream().await;
-        let stream = TokioIo::new(stream.map_err(|error| gone(&error))?);
-        let made = http2::handshake(TokioExecutor::new(), stream).await;
+        let tls = place.tls(identity).map_err(|error| gone(&error))?;
+        let stream = place.dial(tls).await.map_err(|error| gone(&error))?;
+        Self::over(stream).await
+    }
+
+    /// Over a connection that is there.
+    pub(crate) async fn over(stream: Stream) -> Result<Self, Status> {
+        let gone = |error: &dyn std::fmt::Display| Status::unavailable(error.to_string());
+        let made = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
         let (sender, driver) = made.map_err(|error| gone(&error))?;
         // It ends with the last sender; a failure reaches the calls that it fails.
         tokio::spawn(driver);

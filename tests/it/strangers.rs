@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::{Client, DaemonOptions, is_root, skip, wait_until};
+use e2e::{Client, DaemonOptions, Via, is_root, skip, wait_until};
 use tokio::runtime::Runtime;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
 use transport::{Connection, Endpoint, Transport};
@@ -132,10 +133,34 @@ fn a_stream_of_strangers_keeps_nobody_else_out() {
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let other = service.user_as("other", outsider());
     let before = service.descriptors();
-    let came = while_strangers_come(&service, || {
-        run(&other, &["authenticate", "open sesame"]).prints("");
-        for _ in 0..10 {
-            run(&other, &["list"]).prints(NO_INSTANCES);
+    let came = while_strangers_come(
+        || connect(&service),
+        || {
+            run(&other, &["authenticate", "open sesame"]).prints("");
+            for _ in 0..10 {
+                run(&other, &["list"]).prints(NO_INSTANCES);
+            }
+        },
+    );
+    assert!(came > 1000, "{came} strangers came");
+    wait_until("their room is given back", SOON, || service.descriptors() <= before).unwrap();
+}
+
+/// The same over TCP, where they are the trusted client's own source.
+#[test]
+fn a_stream_of_strangers_over_tcp_keeps_no_trusted_client_out() {
+    if !is_root() {
+        return skip("needs root, to count the descriptors of a process that lets nobody look at it");
+    }
+    let service = Service::start_with(DaemonOptions { via: Via::Tcp, ..DaemonOptions::default() });
+    let first = service.first_client();
+    let before = service.descriptors();
+    let (_, port) = service.daemon.address().rsplit_once(':').expect("a port");
+    let at = format!("127.0.0.1:{port}");
+    let connect = || TcpStream::connect(&at).expect("a queue that goes on");
+    let came = while_strangers_come(connect, || {
+        for _ in 0..3 {
+            run(&first, &["list"]).prints(NO_INSTANCES);
         }
     });
     assert!(came > 1000, "{came} strangers came");
@@ -157,12 +182,15 @@ fn strangers_leave_descriptors_for_the_daemons_files() {
     // As many trusted clients as fit, but for a few that are yet to come.
     let mut crowd = Crowd::new(&service);
     (0..44).for_each(|_| crowd.without_a_call(Some(&first)));
-    let came = while_strangers_come(&service, || {
-        for round in 0..5 {
-            run(&other, &["set", &format!("local.passphrase=round {round}")]).prints("");
-            run(&other, &["list"]).prints(NO_INSTANCES);
-        }
-    });
+    let came = while_strangers_come(
+        || connect(&service),
+        || {
+            for round in 0..5 {
+                run(&other, &["set", &format!("local.passphrase=round {round}")]).prints("");
+                run(&other, &["list"]).prints(NO_INSTANCES);
+            }
+        },
+    );
     assert!(came > 1000, "{came} strangers came");
     assert!(!service.daemon.logged().contains("Too many open files"), "{}", service.daemon.logged());
     // The changes were made: they are what a new daemon finds.
@@ -226,15 +254,16 @@ fn reset(service: &Service) {
 }
 
 /// Does `work` while silent strangers come and, once there are many, go. Returns how many came.
-fn while_strangers_come(service: &Service, work: impl FnOnce()) -> usize {
+fn while_strangers_come<S: Send>(connect: impl Fn() -> S + Sync, work: impl FnOnce()) -> usize {
     let (over, came) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
         // It ends also where the work fails, or the test would not.
         let _until = SetWhenDropped(&over);
-        scope.spawn(|| {
+        let (over, came, connect) = (&over, &came, &connect);
+        scope.spawn(move || {
             let mut held = std::collections::VecDeque::new();
             while !over.load(Ordering::Relaxed) {
-                held.push_back(connect(service));
+                held.push_back(connect());
                 if held.len() > 300 {
                     held.pop_front();
                 }

@@ -15,6 +15,7 @@ STACKS = {"grpcio": GrpcioClient, "h2": H2Client}
 @dataclass(frozen=True)
 class Arguments:
     service: Service
+    local: Service  # The same one by its Unix socket, where alone there is a first client.
     stack: Callable
     trust_file: Path
     identities: Path
@@ -26,15 +27,20 @@ class Arguments:
         """A client on the chosen stack."""
         return self.stack(self.service, identity)
 
+    def connect_as_first(self, identity):
+        """A client that becomes the first one by its first call."""
+        return self.stack(self.local, identity)
+
 
 def parse(description):
     verbatim = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=description, formatter_class=verbatim)
-    parser.add_argument("--socket", required=True, help="the service's Unix socket")
+    parser.add_argument("--address", required=True, help="the service's address, as its clients are told it")
+    parser.add_argument("--socket", required=True, help="its Unix socket, which may be that address too")
     parser.add_argument("--root", required=True, help="the root certificate that clients pin")
     parser.add_argument("--trust-file", required=True, type=Path, help="the file of the trusted clients")
     parser.add_argument("--identities", required=True, type=Path, help="the folder of client certificates")
     parser.add_argument("--stack", choices=STACKS, default="h2")
     given = parser.parse_args()
-    service = Service(given.socket, given.root)
-    return Arguments(service, STACKS[given.stack], given.trust_file, given.identities)
+    service, local = Service(given.address, given.root), Service(f"unix:{given.socket}", given.root)
+    return Arguments(service, local, STACKS[given.stack], given.trust_file, given.identities)

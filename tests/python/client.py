@@ -1,5 +1,6 @@
 """What the two stacks have in common: a call, and the judgement of its outcome."""
 
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -15,8 +16,23 @@ DEADLINE = 10
 class Service:
     """A running service, as its clients find it."""
 
-    socket: str
+    address: str  # As its clients are told it: `unix:/path`, or `host:port` for TCP.
     root: str  # The file of the root certificate that clients pin.
+
+    def connect(self, patience=DEADLINE):
+        """A plain socket that is connected to it, and waits no longer than that for anything."""
+        scheme, path = self.address.split(":", 1)
+        if scheme != "unix":
+            host, port = self.address.rsplit(":", 1)
+            return socket.create_connection((host, int(port)), patience)
+        plain = socket.socket(socket.AF_UNIX)
+        plain.settimeout(patience)
+        try:
+            plain.connect(path)
+        except BaseException:
+            plain.close()
+            raise
+        return plain
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A thousand strangers of one kind, of four users, who stay as long as they are let. Needs root, to be them.
 
-    flood.py --socket S --root R --first-user 3000 --kind pinging --count 1000
+    flood.py --address A --root R --first-user 3000 --kind pinging --count 1000
 
 Whatever the service does to them is no error. When all have come it prints `here`, and goes when its input ends.
 """
@@ -9,9 +9,10 @@ import argparse
 import encodings.idna  # noqa: F401 - loaded at need otherwise, by a user who may not be able to read it.
 import os
 import resource
-import socket
 import ssl
 import sys
+
+from client import Service
 
 USERS = 4
 # How long a stranger waits for a service that does not read, in seconds.
@@ -75,10 +76,9 @@ KINDS = {
 
 
 def come(given, context, speaks_tls, words):
-    plain = socket.socket(socket.AF_UNIX)
-    plain.settimeout(PATIENCE)
+    plain = None
     try:
-        plain.connect(given.socket)
+        plain = Service(given.address, given.root).connect(PATIENCE)
         stream = context.wrap_socket(plain, server_hostname="localhost") if speaks_tls else plain
         stream.sendall(words)
         return stream
@@ -89,7 +89,7 @@ def come(given, context, speaks_tls, words):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--socket", required=True)
+    parser.add_argument("--address", required=True)
     parser.add_argument("--root", required=True)
     parser.add_argument("--first-user", required=True, type=int)
     parser.add_argument("--kind", required=True, choices=KINDS)

@@ -1,6 +1,6 @@
 """The whole flow with a service, from the first client to the second, over one of the two stacks.
 
-    flow.py --stack grpcio --socket S --root R --trust-file T --identities DIR
+    flow.py --stack grpcio --address A --socket S --root R --trust-file T --identities DIR
 
 The service must be fresh. DIR holds `first.pem`, `first_key.pem`, `second.pem` and `second_key.pem`. What is
 expected stands here in plain; the first thing that differs ends the script with exit code 1.
@@ -46,8 +46,13 @@ def main():
         first.call("ping").refused("UNAUTHENTICATED", message="")
         first.call("authenticate", passphrase="anything").refused("FAILED_PRECONDITION", says=NO_PASSPHRASE)
         trust_file.expect(trusted)
+        if given.service != given.local:
+            # Over a network no call makes anybody the first client.
+            first.call("version").refused("UNAUTHENTICATED", says=NOT_AUTHENTICATED)
+            trust_file.expect(trusted)
 
-        # Any other call makes its caller the first client.
+    # Over the Unix socket any other call does.
+    with given.connect_as_first(first_identity) as first:
         first.call("version").ok(version=lambda text: re.fullmatch(r"\d+\.\d+\.\d+.*", text))
         trust_file.expect(trusted, first_identity)
         first.call("ping").ok()

@@ -26,7 +26,7 @@ class GrpcioClient(Client):
             ("grpc.use_local_subchannel_pool", 1),
             ("grpc.enable_http_proxy", 0),
         ]
-        self.channel = grpc.secure_channel(f"unix:{service.socket}", credentials, options)
+        self.channel = grpc.secure_channel(service.address, credentials, options)
 
     def exchange(self, method, request):
         # Without serializers, messages are bytes.

@@ -1,7 +1,7 @@
 """Somebody who guesses the passphrase as fast as the service answers, or does not even wait for its answer.
 
-    guesses.py --socket S --root R --certificate C --key K --passphrase P --seconds 10
-    guesses.py --socket S --root R --certificate C --key K --passphrase P --hang-up
+    guesses.py --address A --root R --certificate C --key K --passphrase P --seconds 10
+    guesses.py --address A --root R --certificate C --key K --passphrase P --hang-up
 
 With `--seconds` it prints how often each status was the answer, as `CODE number`.
 """
@@ -44,7 +44,7 @@ def hang_up(connect, passphrase):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name in ["socket", "root", "certificate", "key", "passphrase"]:
+    for name in ["address", "root", "certificate", "key", "passphrase"]:
         parser.add_argument(f"--{name}", required=True)
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--seconds", type=float)
@@ -52,7 +52,7 @@ def main():
     given = parser.parse_args()
 
     def connect():
-        return H2Client(Service(given.socket, given.root), Identity(given.certificate, given.key))
+        return H2Client(Service(given.address, given.root), Identity(given.certificate, given.key))
 
     if given.hang_up:
         return hang_up(connect, given.passphrase)

@@ -1,6 +1,5 @@
 """Stack 2: Python's ssl (OpenSSL), hyper-h2, and gRPC's framing by hand, so that TLS can be chosen."""
 
-import socket
 import ssl
 import struct
 import urllib.parse
@@ -11,7 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from client import DEADLINE, Client
+from client import Client
 
 # gRPC's status codes, in the order of their numbers.
 CODES = (
@@ -65,10 +64,8 @@ class H2Client(Client):
 
     def __init__(self, service, identity=None, tls=Tls()):
         context = tls.context(service.root, identity)
-        plain = socket.socket(socket.AF_UNIX)
-        plain.settimeout(DEADLINE)
+        plain = service.connect()
         try:
-            plain.connect(service.socket)
             self.socket = context.wrap_socket(plain, server_hostname="localhost")
         except BaseException:
             plain.close()

@@ -1,6 +1,6 @@
 """A client that presents no certificate: it may connect and ask, and gets nothing.
 
-    no_certificate.py --stack grpcio --socket S --root R --trust-file T --identities DIR
+    no_certificate.py --stack grpcio --address A --socket S --root R --trust-file T --identities DIR
 
 The service must be fresh. DIR holds `first.pem` and `first_key.pem`.
 """
@@ -22,7 +22,7 @@ def main():
         nobody.call("version").refused("UNAUTHENTICATED")
         trust_file.expect(trusted)
 
-    with connect(given.identity("first")) as first:
+    with given.connect_as_first(given.identity("first")) as first:
         first.call("set", key="local.passphrase", val=PASSPHRASE).ok()
     trust_file.expect(trusted, given.identity("first"))
 

@@ -1,6 +1,6 @@
 """TLS as different clients speak it: each version, and P-256 as the only group.
 
-    tls.py --socket S --root R --trust-file T --identities DIR
+    tls.py --address A --socket S --root R --trust-file T --identities DIR
 
 The service must be fresh. DIR holds an identity `first` and one for each name in OFFERS.
 """
@@ -25,7 +25,7 @@ OFFERS = {
 def main():
     given = arguments.parse(__doc__)
     service, trusted = given.service, [given.identity("first")]
-    with H2Client(service, trusted[0]) as first:
+    with given.connect_as_first(trusted[0]) as first:
         first.call("set", key="local.passphrase", val=PASSPHRASE).ok()
 
     for name, tls in OFFERS.items():

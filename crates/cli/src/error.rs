@@ -250,9 +250,14 @@ impl Error {
             Self::Connect { .. } | Self::Protocol { .. } => Some(format!(
                 "Check that the Multipass service is what listens there; {ADDRESS_VARIABLE} names another address."
             )),
-            Self::ConnectTimeout { .. } => {
+            Self::ConnectTimeout { endpoint: Endpoint::Unix(_), .. } => {
                 Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
             }
+            Self::ConnectTimeout { .. } => Some(
+                "The service may be overloaded or stopped, or a firewall on the way may drop what is sent to it. \
+                 Try again, restart the service, or open the firewall for this port."
+                    .to_owned(),
+            ),
             Self::RootCertificateMissing { .. } => Some(format!(
                 "The service writes this file when it starts, and again on SIGHUP. Start it, or send it that \
                  signal; if it is not the system's, name its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."

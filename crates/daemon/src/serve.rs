@@ -117,7 +117,11 @@ async fn accept(mut listener: Box<dyn Listener>, room: Room, service: Arc<Servic
                     incoming.refuse();
                     continue;
                 };
-                let slot = room.strangers.enter(Source::of(&channel));
+                // A peer that has to wait keeps those behind it waiting, in the listener's queue, in their order.
+                let slot = tokio::select! {
+                    () = stop.cancelled() => break,
+                    slot = room.strangers.enter(Source::of(&channel)) => slot,
+                };
                 let serving = serve_peer(incoming, slot, room.clone(), Arc::clone(&service), stop.clone());
                 tokio::spawn(async move {
                     serving.await;
@@ -147,9 +151,11 @@ async fn serve_peer(
 ) {
     let origin = incoming.origin().clone();
     let handshake = tokio::select! {
+        // Who is through in time is not turned away.
+        biased;
         () = stop.cancelled() => return,
-        () = slot.sent_away() => return tracing::debug!("{origin}: made room for another peer"),
         handshake = timeout(HANDSHAKE_DEADLINE, incoming.handshake()) => handshake,
+        () = slot.sent_away() => return tracing::debug!("{origin}: made room for another peer"),
     };
     let connection = match handshake {
         Ok(Ok(connection)) => connection,
@@ -167,6 +173,7 @@ async fn serve_peer(
     let mut serving = std::pin::pin!(serving);
     // As long as the peer is not admitted it keeps its slot, and with it may have to go.
     tokio::select! {
+        biased;
         () = serving.as_mut() => return,
         () = visit.admitted() => {}
         () = slot.sent_away() => {

@@ -3,18 +3,37 @@
 //! A peer holds a slot from the moment it is accepted until it is admitted or gone. No source holds more
 //! than a quarter of the slots; when they are all taken, the oldest peer of the source that holds most has
 //! to go. So a crowd from one source takes room from itself.
+//!
+//! Loopback is one source of many users, who cannot be told apart: there a crowd would take the room of everyone
+//! else's handshakes too. So nobody is sent away from there at once, and newcomers wait where it is full.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use auth_core::Source;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+
+/// How long a peer on loopback has its slot for certain: time for a handshake on a busy machine. With it, a trusted
+/// client needs none any more. The longer it is, the longer is the wait behind a crowd: a quarter of the slots is
+/// taken anew in this time.
+const LEAST_STAY: Duration = Duration::from_millis(500);
 
 /// The slots of one daemon.
 #[derive(Clone, Debug)]
 pub(crate) struct Strangers {
     limit: usize,
     state: Arc<Mutex<State>>,
+    /// Told each time that a slot is given back.
+    given_back: Arc<Notify>,
+}
+
+#[derive(Debug)]
+struct Peer {
+    came: Instant,
+    sent_away: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -22,7 +41,7 @@ struct State {
     /// Counts up: a lower number is an older peer.
     next: u64,
     taken: usize,
-    sources: HashMap<Source, BTreeMap<u64, CancellationToken>>,
+    sources: HashMap<Source, BTreeMap<u64, Peer>>,
 }
 
 /// A peer's slot. Given back when it is dropped.
@@ -37,14 +56,38 @@ pub(crate) struct Slot {
 impl Strangers {
     /// Slots for `limit` peers.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, state: Arc::default() }
+        Self { limit, state: Arc::default(), given_back: Arc::default() }
     }
 
-    /// Takes a slot for a peer from `source`, sending an older peer away if there is none left.
-    pub(crate) fn enter(&self, source: Source) -> Slot {
+    /// Takes a slot for a peer from `source`, sending an older peer away if there is none left. From loopback this
+    /// may take a while.
+    pub(crate) async fn enter(&self, source: Source) -> Slot {
+        loop {
+            // Whoever leaves from now on is heard of.
+            let given_back = self.given_back.notified();
+            match self.try_enter(source) {
+                Ok(slot) => return slot,
+                // Either way it is tried again.
+                Err(at) => drop(timeout_at(at, given_back).await),
+            }
+        }
+    }
+
+    /// As [`Self::enter`].
+    ///
+    /// # Errors
+    /// When there will be a slot, if none is given back before.
+    fn try_enter(&self, source: Source) -> Result<Slot, Instant> {
         let mut state = self.lock();
-        let own = state.sources.get(&source).map_or(0, BTreeMap::len);
-        if own >= (self.limit / 4).max(1) {
+        let own = state.sources.get(&source);
+        if own.map_or(0, BTreeMap::len) >= (self.limit / 4).max(1) {
+            let oldest = own.and_then(|peers| peers.values().next());
+            if source == Source::Loopback
+                && let Some(stays_until) = oldest.map(|peer| peer.came + LEAST_STAY)
+                && stays_until > Instant::now()
+            {
+                return Err(stays_until);
+            }
             state.send_oldest_away(source);
         } else if state.taken >= self.limit
             && let Some(largest) = state.largest()
@@ -55,8 +98,9 @@ impl Strangers {
         state.next += 1;
         state.taken += 1;
         let sent_away = CancellationToken::new();
-        state.sources.entry(source).or_default().insert(number, sent_away.clone());
-        Slot { strangers: self.clone(), source, number, sent_away }
+        let peer = Peer { came: Instant::now(), sent_away: sent_away.clone() };
+        state.sources.entry(source).or_default().insert(number, peer);
+        Ok(Slot { strangers: self.clone(), source, number, sent_away })
     }
 
     // A panic cannot leave the counts wrong: nothing between two of their changes can panic.
@@ -75,11 +119,11 @@ impl State {
     fn send_oldest_away(&mut self, source: Source) {
         let oldest = self.sources.get(&source).and_then(|peers| peers.keys().next().copied());
         if let Some(peer) = oldest.and_then(|number| self.remove(source, number)) {
-            peer.cancel();
+            peer.sent_away.cancel();
         }
     }
 
-    fn remove(&mut self, source: Source, number: u64) -> Option<CancellationToken> {
+    fn remove(&mut self, source: Source, number: u64) -> Option<Peer> {
         let peers = self.sources.get_mut(&source)?;
         let peer = peers.remove(&number)?;
         if peers.is_empty() {
@@ -99,7 +143,9 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.strangers.lock().remove(self.source, self.number);
+        if self.strangers.lock().remove(self.source, self.number).is_some() {
+            self.strangers.given_back.notify_waiters();
+        }
     }
 }
 
@@ -111,6 +157,10 @@ mod tests {
         Source::User(uid)
     }
 
+    fn enter(strangers: &Strangers, source: Source) -> Slot {
+        strangers.try_enter(source).expect("a slot at once")
+    }
+
     fn gone(slots: &[Slot]) -> Vec<usize> {
         (0..slots.len()).filter(|index| slots[*index].sent_away.is_cancelled()).collect()
     }
@@ -118,26 +168,53 @@ mod tests {
     #[test]
     fn one_source_takes_room_from_itself() {
         let strangers = Strangers::new(16);
-        let slots: Vec<Slot> = (0..6).map(|_| strangers.enter(user(1))).collect();
+        let slots: Vec<Slot> = (0..6).map(|_| enter(&strangers, user(1))).collect();
         assert_eq!(gone(&slots), [0, 1]);
     }
 
     #[test]
     fn when_all_is_taken_the_largest_source_loses_its_oldest() {
         let strangers = Strangers::new(8);
-        let mut slots: Vec<Slot> = [1, 2, 2, 3, 4, 5, 6, 7].map(|uid| strangers.enter(user(uid))).into();
-        slots.push(strangers.enter(user(8)));
+        let mut slots: Vec<Slot> = [1, 2, 2, 3, 4, 5, 6, 7].map(|uid| enter(&strangers, user(uid))).into();
+        slots.push(enter(&strangers, user(8)));
         assert_eq!(gone(&slots), [1]);
         // All sources have one peer now: the oldest of all goes.
-        slots.push(strangers.enter(user(9)));
+        slots.push(enter(&strangers, user(9)));
         assert_eq!(gone(&slots), [0, 1]);
+    }
+
+    /// Or the users of loopback would end each other's handshakes.
+    #[tokio::test(start_paused = true)]
+    async fn on_loopback_newcomers_wait_until_the_oldest_has_had_its_time() {
+        let strangers = Strangers::new(16);
+        let began = Instant::now();
+        let mut slots = Vec::new();
+        for _ in 0..4 {
+            slots.push(strangers.enter(Source::Loopback).await);
+        }
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        slots.push(strangers.enter(Source::Loopback).await);
+        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0]));
+        // Those who came with it have had theirs too.
+        for _ in 0..3 {
+            slots.push(strangers.enter(Source::Loopback).await);
+        }
+        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0, 1, 2, 3]));
+
+        // Sooner where one leaves; and nobody else waits.
+        let mut waiting = std::pin::pin!(strangers.enter(Source::Loopback));
+        assert!(timeout_at(Instant::now(), waiting.as_mut()).await.is_err(), "there is no slot yet");
+        enter(&strangers, user(1));
+        drop(slots.pop());
+        waiting.await;
+        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0, 1, 2, 3]));
     }
 
     #[test]
     fn a_slot_given_back_is_free() {
         let strangers = Strangers::new(4);
         for round in 0..100 {
-            let slot = strangers.enter(user(round));
+            let slot = enter(&strangers, user(round));
             assert!(!slot.sent_away.is_cancelled());
         }
         let state = strangers.lock();
@@ -147,7 +224,7 @@ mod tests {
     #[test]
     fn the_number_of_peers_never_exceeds_the_limit() {
         let strangers = Strangers::new(8);
-        let slots: Vec<Slot> = (0..1000).map(|number| strangers.enter(user(number % 7))).collect();
+        let slots: Vec<Slot> = (0..1000).map(|number| enter(&strangers, user(number % 7))).collect();
         assert_eq!(slots.len() - gone(&slots).len(), 8);
         assert!(strangers.lock().sources.values().all(|peers| peers.len() <= 2));
     }

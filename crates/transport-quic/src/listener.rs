@@ -14,9 +14,9 @@ use socket2::SockRef;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
-use transport::network::{Bound, ListenScope, bind_on_one_port};
+use transport::network::{Bound, ListenScope, bind_on_one_port, origin};
 use transport::tls::ServerTls;
-use transport::{AcceptError, Endpoint, HostPort, Incoming, ListenError, Listener, LiveConnections, Origin};
+use transport::{AcceptError, Endpoint, HostPort, Incoming, ListenError, Listener, LiveConnections};
 
 use crate::config;
 use crate::connection::CUT;
@@ -148,7 +148,9 @@ impl Listener for QuicListener {
                     }
                 },
             };
-            let origin = Origin::Remote(incoming.remote_address());
+            let from = incoming.remote_address();
+            // Not every system tells at which address a datagram has arrived.
+            let origin = origin(incoming.local_ip().unwrap_or(from.ip()), from);
             return Ok(Box::new(QuicIncoming { incoming, unproven, origin, live: self.connections.enter() }));
         }
     }

@@ -9,19 +9,19 @@ use async_trait::async_trait;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
-use transport::network::{Bound, ListenScope, Refused, bind_on_one_port};
+use transport::network::{Bound, ListenScope, Refused, bind_on_one_port, origin};
 use transport::tls::ServerTls;
 use transport::{
     AcceptError, ByteStreamIncoming, Endpoint, HostPort, Incoming, ListenError, Listener, LiveConnections,
-    Origin,
 };
 
 use crate::occupant::Occupant;
 use crate::options;
 
-/// Connections that the kernel completes before the daemon accepts them: as many as Linux allows by default
-/// (`net.core.somaxconn`), so that a burst of strangers does not turn others away.
-const BACKLOG: u32 = 4096;
+/// Connections that the kernel completes before the daemon accepts them: a burst of strangers does not turn others
+/// away. As many are accepted within seconds, also where each has to wait for its turn: whoever waits in a longer
+/// queue would give up at its end.
+const BACKLOG: u32 = 512;
 
 /// Ports that listen: one for each address that the host's name stands for.
 #[derive(Debug)]
@@ -71,11 +71,9 @@ impl Listener for TcpListener {
                 Err(error) if is_of_the_peer(&error) => continue,
                 Err(error) => return Err(AcceptError::Transient(error)),
             };
-            // Some systems refuse this of a connection whose peer has gone.
-            if options::set(&stream).is_err() {
-                continue;
-            }
-            let origin = Origin::Remote(address);
+            // Some systems refuse these of a connection whose peer has gone.
+            let (Ok(()), Ok(at)) = (options::set(&stream), stream.local_addr()) else { continue };
+            let origin = origin(at.ip(), address);
             return Ok(Box::new(ByteStreamIncoming::new(
                 stream,
                 origin,

@@ -1,5 +1,7 @@
 //! Many handshakes at once, from addresses that may be forged.
 
+use std::time::Duration;
+
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use transport::testkit::contract::QUIET;
@@ -9,6 +11,8 @@ use crate::support::{Service, address, first_flight, open, round_trip};
 
 /// As many handshakes as may be under way with peers whose addresses may be forged.
 const MAX_UNPROVEN: usize = 32;
+/// How long a peer that acknowledges nothing is watched.
+const SENT_AGAIN: Duration = Duration::from_millis(1500);
 
 /// Sends a client's first datagrams and returns the first byte of what the service answers, from the same address.
 async fn answer(service: &mut Service) -> Option<u8> {
@@ -77,6 +81,46 @@ fn under_load_addresses_are_to_be_proven_and_otherwise_not() {
         assert_eq!(answer(&mut service).await, None);
         drop(taken.pop());
         assert_eq!(answer(&mut service).await, None);
+    });
+}
+
+/// Nobody makes the service send much to an address by writing that address on a few datagrams (RFC 9000, 8.1).
+#[test]
+fn an_address_without_a_proof_is_sent_little() {
+    run(async {
+        let [first, second] = first_flight().await;
+        let long = |length: usize, version: u8| [&[0xc0, 0, 0, 0, version, 8][..], &vec![7; length]].concat();
+        let cases: [(&str, Vec<Vec<u8>>, usize); 6] = [
+            ("a connection that is not there", vec![vec![0x40; 1200]], 1),
+            ("the same, small", vec![vec![0x40; 60]], 1),
+            ("a version that nobody speaks, small", vec![long(60, 99)], 0),
+            ("a version that nobody speaks", vec![long(1200, 99)], 1),
+            ("half of the first words", vec![first.clone()], 3),
+            ("all of the first words, and nothing after", vec![first, second], 3),
+        ];
+        for (what, datagrams, times) in cases {
+            let mut service = Service::start().await;
+            let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            peer.connect(address(&service.at)).await.unwrap();
+            let mut sent = 0;
+            for datagram in &datagrams {
+                sent += peer.send(datagram).await.unwrap();
+            }
+            let mut received = 0;
+            let counting = async {
+                loop {
+                    received += peer.recv(&mut [0; 2048]).await.unwrap();
+                }
+            };
+            let serving = async {
+                let incoming = service.listener.accept().await.unwrap();
+                incoming.handshake().await.map(drop)
+            };
+            // Long enough for what the service sends again, as nobody acknowledges it.
+            let _ = timeout(SENT_AGAIN, async { tokio::join!(counting, serving) }).await;
+            assert!(received <= times * sent, "{what}: {received} bytes for {sent}");
+            assert!(datagrams.len() < 2 || received > sent / 2, "{what}: it was answered {received} bytes");
+        }
     });
 }
 

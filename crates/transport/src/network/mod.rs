@@ -1,12 +1,13 @@
 //! Addresses on a network, as far as TCP and QUIC have them in common: which may be listened on, by one port on
-//! each of a host's addresses, and how a name becomes addresses. What a socket is, each transport knows itself.
+//! each of a host's addresses, how a name becomes addresses, and where a peer is. What a socket is, each transport
+//! knows itself.
 
 mod resolve;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::{Endpoint, HostPort, ListenError};
+use crate::{Endpoint, HostPort, ListenError, Origin};
 
 pub use resolve::resolve;
 
@@ -52,6 +53,20 @@ pub type Bound<S> = (S, SocketAddr);
 
 /// An address that cannot be listened on, and the system's reason.
 pub type Refused = (SocketAddr, io::Error);
+
+/// Where a peer is that has reached the address `at` from the address `from`.
+///
+/// What reaches an address of loopback has not left this machine, whatever it says that it comes from: any user may
+/// take any address that the machine has. It is known by the address reached then, so that what counts by addresses
+/// counts all of loopback as one.
+#[must_use]
+pub fn origin(at: IpAddr, from: SocketAddr) -> Origin {
+    let is_loopback = |ip: IpAddr| ip.to_canonical().is_loopback();
+    if is_loopback(at) && !is_loopback(from.ip()) {
+        return Origin::Remote(SocketAddr::new(at, from.port()));
+    }
+    Origin::Remote(from)
+}
 
 /// Binds a socket on each of `addresses`, and where the port is 0, on one that is free on all of them.
 ///
@@ -108,4 +123,26 @@ fn lacks_ipv6(ip: IpAddr, error: &io::Error) -> bool {
     let is_loopback = ip.is_ipv6() && ip.is_loopback();
     (is_loopback && error.kind() == io::ErrorKind::AddrNotAvailable)
         || (ip.is_ipv6() && error.raw_os_error() == Some(NO_SUCH_FAMILY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_reaches_loopback_is_on_loopback() {
+        for (at, from, expected) in [
+            ("127.0.0.1", "127.0.0.1:9", "127.0.0.1:9"),
+            ("127.0.0.1", "127.3.2.1:9", "127.3.2.1:9"),
+            ("127.0.0.1", "192.0.2.1:9", "127.0.0.1:9"),
+            ("::1", "[::1]:9", "[::1]:9"),
+            ("::1", "[2001:db8::1]:9", "[::1]:9"),
+            ("::ffff:127.0.0.1", "[::ffff:192.0.2.1]:9", "[::ffff:127.0.0.1]:9"),
+            ("192.0.2.2", "192.0.2.1:9", "192.0.2.1:9"),
+            ("192.0.2.2", "127.0.0.1:9", "127.0.0.1:9"),
+        ] {
+            let origin = origin(at.parse().unwrap(), from.parse().unwrap());
+            assert_eq!(origin, Origin::Remote(expected.parse().unwrap()), "{from} at {at}");
+        }
+    }
 }
