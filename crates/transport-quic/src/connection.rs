@@ -11,6 +11,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 use transport::{Closer, ConnectError, Connection, Cuttable, Live, Origin, Peer, ProvenCertificate, Stream};
 
+use crate::lingering::InUse;
 use crate::stream::QuicStream;
 
 /// Tells the peer that the connection was cut on purpose; 0 is that of one that is no longer used.
@@ -23,6 +24,8 @@ const GOODBYE: Duration = Duration::from_millis(100);
 pub(crate) struct Handle {
     connection: quinn::Connection,
     live: Live,
+    /// That of a connection that was accepted.
+    _in_use: Option<InUse>,
 }
 
 impl Handle {
@@ -38,12 +41,18 @@ pub(crate) struct QuicConnection {
 
 impl QuicConnection {
     /// `connection` after its handshake, with a peer that was at `origin` then.
-    pub(crate) fn new(connection: quinn::Connection, origin: Origin, live: Live) -> Self {
+    pub(crate) fn new(
+        connection: quinn::Connection,
+        origin: Origin,
+        live: Live,
+        in_use: Option<InUse>,
+    ) -> Self {
         let certificate = connection
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
             .and_then(|chain| ProvenCertificate::of_completed_handshake(&chain));
-        Self { handle: Arc::new(Handle { connection, live }), peer: Peer { origin, certificate } }
+        let handle = Handle { connection, live, _in_use: in_use };
+        Self { handle: Arc::new(handle), peer: Peer { origin, certificate } }
     }
 
     fn stream(&self, halves: (quinn::SendStream, quinn::RecvStream)) -> Stream {

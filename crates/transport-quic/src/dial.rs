@@ -75,7 +75,7 @@ async fn connect(
     let connection = connecting.await.map_err(|error| refusal::explain(error, verdict, endpoint))?;
     // A client counts its connections for nobody.
     let live = LiveConnections::default().enter();
-    Ok(Box::new(QuicConnection::new(connection, Origin::Remote(address), live)))
+    Ok(Box::new(QuicConnection::new(connection, Origin::Remote(address), live, None)))
 }
 
 /// Ends once the system says that `address` cannot be reached, or that nothing listens there: the other machine

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod dial;
 mod incoming;
+mod lingering;
 mod listener;
 mod refusal;
 mod socket;

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quinn::{ServerConfig, TokioRuntime};
+use quinn::ServerConfig;
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
@@ -21,6 +21,7 @@ use transport::{AcceptError, Endpoint, HostPort, Incoming, ListenError, Listener
 use crate::config;
 use crate::connection::CUT;
 use crate::incoming::QuicIncoming;
+use crate::lingering::{Bounding, Places};
 use crate::socket::{self, Releasable};
 
 /// Handshakes under way with peers whose addresses may be forged. Beyond that a peer has to prove its address
@@ -37,6 +38,7 @@ pub(crate) struct QuicListener {
     ports: Vec<Port>,
     endpoints: Vec<Endpoint>,
     connections: LiveConnections,
+    places: Places,
     unproven: Arc<Semaphore>,
 }
 
@@ -69,6 +71,7 @@ impl QuicListener {
             ports: ports.into_iter().map(|(port, _)| port).collect(),
             endpoints,
             connections: LiveConnections::default(),
+            places: Places::default(),
             unproven: Arc::new(Semaphore::new(MAX_UNPROVEN)),
         })
     }
@@ -80,12 +83,11 @@ impl Port {
         warn_of_small_buffers(&socket);
         let bound = socket.local_addr()?;
         let socket = Releasable::new(socket)?;
-        let runtime = Arc::new(TokioRuntime);
         let quinn = quinn::Endpoint::new_with_abstract_socket(
             config::endpoint(),
             Some(config),
             Arc::clone(&socket) as _,
-            runtime,
+            Arc::new(Bounding),
         )?;
         Ok((Self { quinn, socket }, bound))
     }
@@ -133,6 +135,8 @@ async fn next(ports: &mut [Port]) -> Option<quinn::Incoming> {
 #[async_trait]
 impl Listener for QuicListener {
     async fn accept(&mut self) -> Result<Box<dyn Incoming>, AcceptError> {
+        // Something is left of a connection for a second, and then there is room again.
+        let place = self.places.enter().await.ok_or(AcceptError::Closed)?;
         loop {
             let incoming = next(&mut self.ports).await.ok_or(AcceptError::Closed)?;
             let unproven = match incoming.remote_address_validated() {
@@ -151,7 +155,8 @@ impl Listener for QuicListener {
             let from = incoming.remote_address();
             // Not every system tells at which address a datagram has arrived.
             let origin = origin(incoming.local_ip().unwrap_or(from.ip()), from);
-            return Ok(Box::new(QuicIncoming { incoming, unproven, origin, live: self.connections.enter() }));
+            let live = self.connections.enter();
+            return Ok(Box::new(QuicIncoming { incoming, place, unproven, origin, live }));
         }
     }
 

@@ -2,18 +2,19 @@
 //! table is refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth_core::{Administrator, Authenticated};
 use http::Request;
 use hyper::body::Incoming;
 
-use super::reply::{BoxFuture, Response, reply};
+use super::reply::{Bounds, BoxFuture, Response, reply};
 use super::{Service, Visit, about, authenticate, instances, settings, trust};
 
-/// The largest request that a trusted client may send, in bytes (gRPC's usual limit).
-const LARGEST_REQUEST: usize = 4 * 1024 * 1024;
-/// The largest request that is read of a stranger, in bytes.
-const LARGEST_OPEN_REQUEST: usize = 4 * 1024;
+/// Of a trusted client. The size is gRPC's usual limit.
+const REQUEST: Bounds = Bounds { largest: 4 * 1024 * 1024, deadline: Duration::from_secs(30) };
+/// Of anyone.
+const OPEN_REQUEST: Bounds = Bounds { largest: 4 * 1024, deadline: Duration::from_secs(5) };
 
 /// Who may call a method, in the type of its handler.
 #[derive(Clone, Copy)]
@@ -31,7 +32,7 @@ pub(super) enum Route {
 macro_rules! open {
     ($handler:path) => {
         Route::Open(|service, visit, request| {
-            Box::pin(reply(request, LARGEST_OPEN_REQUEST, move |message| {
+            Box::pin(reply(request, OPEN_REQUEST, move |message| {
                 Box::pin(async move { $handler(&service, visit, message).await })
             }))
         })
@@ -42,7 +43,7 @@ macro_rules! open {
 macro_rules! admitted {
     ($kind:ident $handler:path) => {
         Route::$kind(|service, by, request| {
-            Box::pin(reply(request, LARGEST_REQUEST, move |message| {
+            Box::pin(reply(request, REQUEST, move |message| {
                 Box::pin(async move { $handler(&service, &by, message).await })
             }))
         })

@@ -30,6 +30,9 @@ use crate::audit::Refusals;
 use methods::Route;
 use reply::Response;
 
+/// Calls that a stranger may have in progress. Each can hold memory, or wait for its turn.
+const MAX_CALLS_OF_STRANGERS: usize = 4;
+
 /// What all connections share.
 #[derive(Debug)]
 pub struct Service {
@@ -93,6 +96,13 @@ impl Service {
             return Status::unimplemented("The service has no such method.").into_http();
         };
         tracing::debug!("{name} from {}", visit.caller.channel);
+        let _place = match visit.is_admitted() {
+            true => None,
+            false => match Arc::clone(&visit.calls).try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => return status::too_many_calls().into_http(),
+            },
+        };
         let admitted = match route {
             Route::Open(handler) => return handler(self, visit, request).await,
             Route::Administrator(handler) => match self.authority.administrator(&visit.caller) {
@@ -175,11 +185,18 @@ pub(crate) struct Visit {
     admitted: CancellationToken,
     /// It was admitted for its certificate.
     is_client: CancellationToken,
+    /// Room for calls that begin before it is admitted.
+    calls: Arc<Semaphore>,
 }
 
 impl Visit {
     pub(crate) fn new(caller: Caller) -> Self {
-        Self { caller, admitted: CancellationToken::new(), is_client: CancellationToken::new() }
+        Self {
+            caller,
+            admitted: CancellationToken::new(),
+            is_client: CancellationToken::new(),
+            calls: Arc::new(Semaphore::new(MAX_CALLS_OF_STRANGERS)),
+        }
     }
 
     pub(crate) fn caller(&self) -> &Caller {
@@ -195,6 +212,10 @@ impl Visit {
     /// The peer may stay.
     fn admit(&self) {
         self.admitted.cancel();
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted.is_cancelled()
     }
 
     /// Completes when the peer is admitted.

@@ -16,25 +16,33 @@ use tonic_prost::ProstCodec;
 
 pub(super) type Response = http::Response<tonic::body::Body>;
 
-/// How long a client may take to send its request.
-const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+/// What a caller may send as a request, and how long it may take for it.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    /// In bytes.
+    pub(super) largest: usize,
+    pub(super) deadline: Duration,
+}
 
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Decodes the request, runs the handler and frames its reply.
-pub(super) async fn reply<Req, Rep, F>(request: Request<Incoming>, largest: usize, handler: F) -> Response
+pub(super) async fn reply<Req, Rep, F>(request: Request<Incoming>, bounds: Bounds, handler: F) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
     F: FnOnce(Req) -> BoxFuture<Result<Rep, Status>> + Send + 'static,
 {
     Grpc::new(ProstCodec::<Rep, Req>::default())
-        .max_decoding_message_size(largest)
-        .streaming(OneReply(Some(handler)), request)
+        .max_decoding_message_size(bounds.largest)
+        .streaming(OneReply { handler: Some(handler), deadline: bounds.deadline }, request)
         .await
 }
 
-struct OneReply<F>(Option<F>);
+struct OneReply<F> {
+    handler: Option<F>,
+    deadline: Duration,
+}
 
 impl<Req, Rep, F> StreamingService<Req> for OneReply<F>
 where
@@ -47,11 +55,12 @@ where
     type Future = BoxFuture<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
-        let handler = self.0.take();
+        let handler = self.handler.take();
+        let deadline = self.deadline;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
             let mut messages = request.into_inner();
-            let Ok(message) = timeout(REQUEST_DEADLINE, messages.message()).await else {
+            let Ok(message) = timeout(deadline, messages.message()).await else {
                 return Err(Status::new(Code::DeadlineExceeded, "The request did not arrive in time."));
             };
             let Some(message) = message? else {

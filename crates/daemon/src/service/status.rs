@@ -53,6 +53,14 @@ pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
     ))
 }
 
+/// To one call more than a stranger may have in progress.
+pub(super) fn too_many_calls() -> Status {
+    Status::resource_exhausted(
+        "Too many calls at once for a client that is not authenticated. Wait for one to be answered, or authenticate \
+         first.",
+    )
+}
+
 /// To a method that this daemon cannot serve.
 pub(super) fn not_yet(method: &str) -> Status {
     Status::unimplemented(format!(
