@@ -3,10 +3,13 @@
     guesses.py --address A --root R --certificate C --key K --passphrase P --seconds 10
     guesses.py --address A --root R --certificate C --key K --passphrase P --hang-up
 
-With `--seconds` it prints how often each status was the answer, as `CODE number`.
+With `--seconds` it prints how often each status was the answer, as `CODE number`: after that time, or once its
+standard input is closed.
 """
 
 import argparse
+import select
+import sys
 import time
 from collections import Counter
 
@@ -19,16 +22,20 @@ GUESSES_A_CONNECTION = 40
 
 
 def guess_for(seconds, connect, passphrase):
-    """Guesses all the time; returns the answers."""
+    """Guesses all the time, as long as standard input is open; returns the answers."""
     answers = Counter()
     request = wire.encode("authenticate", passphrase=passphrase)
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+
+    def is_over():
+        return time.monotonic() >= end or select.select([sys.stdin], [], [], 0)[0]
+
+    while not is_over():
         with connect() as client:
             for _ in range(GUESSES_A_CONNECTION):
                 code, _, _ = client.exchange("authenticate", request)
                 answers[code] += 1
-                if time.monotonic() >= end:
+                if is_over():
                     break
     return answers
 

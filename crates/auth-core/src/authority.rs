@@ -254,9 +254,10 @@ impl Authority {
     ) -> Result<Guess, Denied> {
         let certificate = caller.certificate.clone().ok_or(Denied::NoCertificate)?;
         let hash = self.store.passphrase().ok_or(Denied::NoPassphraseSet)?;
-        let attempt = match self.store.contains(&certificate.fingerprint()) {
+        let client = certificate.fingerprint();
+        let attempt = match self.store.contains(&client) {
             true => None,
-            false => Some(self.guessing.begin(&caller.channel, now).map_err(Denied::too_soon)?),
+            false => Some(self.guessing.begin(&caller.channel, client, now).map_err(Denied::too_soon)?),
         };
         Ok(Guess { certificate, channel: caller.channel.clone(), passphrase, hash, attempt })
     }
