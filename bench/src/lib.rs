@@ -6,9 +6,10 @@
 mod clients;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
@@ -18,6 +19,8 @@ use prost::Message;
 use tonic::Status;
 use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
 use transport::{Endpoint, Transport};
+use transport_quic::QuicTransport;
+use transport_tcp::TcpTransport;
 use transport_unix::UnixTransport;
 
 pub use clients::{block, clients};
@@ -28,9 +31,9 @@ const FRAME: usize = 5;
 /// Where a service is, and what a client needs to reach it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Place {
-    /// The service's socket
+    /// The service's address: unix:/path, host:port or quic:host:port
     #[arg(long)]
-    pub socket: PathBuf,
+    pub address: Endpoint,
     /// The root certificate that the service proves itself with
     #[arg(long)]
     pub root: PathBuf,
@@ -45,8 +48,22 @@ pub struct Place {
 /// Somebody who connects, with everything loaded that it takes.
 #[derive(Clone, Debug)]
 pub struct Visitor {
+    transport: Arc<dyn Transport>,
     endpoint: Endpoint,
     tls: ClientTls,
+}
+
+/// The transport that reaches `endpoint`, or serves it.
+///
+/// # Errors
+/// There is none here.
+pub fn transport_of(endpoint: &Endpoint) -> anyhow::Result<Arc<dyn Transport>> {
+    Ok(match endpoint {
+        Endpoint::Unix(_) => Arc::new(UnixTransport::default()),
+        Endpoint::Tcp(_) => Arc::new(TcpTransport::default()),
+        Endpoint::Quic(_) => Arc::new(QuicTransport::default()),
+        other => bail!("no transport for {other}"),
+    })
 }
 
 impl Visitor {
@@ -55,8 +72,16 @@ impl Visitor {
     /// # Errors
     /// A file cannot be read, or does not hold what it should.
     pub fn of(place: &Place) -> anyhow::Result<Self> {
+        Self::over(transport_of(&place.address)?, place)
+    }
+
+    /// As [`Self::of`], over the one transport that the program then links: each makes its start slower.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn over(transport: Arc<dyn Transport>, place: &Place) -> anyhow::Result<Self> {
         let identity = Identity::from_pem(&read(&place.certificate)?, &read(&place.key)?)?;
-        Self::with(place, identity)
+        Self::new(transport, place, identity)
     }
 
     /// As [`Self::of`], with another identity.
@@ -64,9 +89,13 @@ impl Visitor {
     /// # Errors
     /// The root certificate cannot be read, or is none.
     pub fn with(place: &Place, identity: Identity) -> anyhow::Result<Self> {
+        Self::new(transport_of(&place.address)?, place, identity)
+    }
+
+    fn new(transport: Arc<dyn Transport>, place: &Place, identity: Identity) -> anyhow::Result<Self> {
         let root = RootCertificate::from_pem(&read(&place.root)?)?;
         let tls = ClientTls::new(root, Dates::DoNotCount, Some(identity))?;
-        Ok(Self { endpoint: Endpoint::Unix(place.socket.clone()), tls })
+        Ok(Self { transport, endpoint: place.address.clone(), tls })
     }
 
     /// Connects and completes the handshakes, of TLS and HTTP/2. It belongs into a runtime.
@@ -74,7 +103,7 @@ impl Visitor {
     /// # Errors
     /// The service cannot be reached or trusted.
     pub async fn connect(&self) -> anyhow::Result<Line> {
-        let mut connection = UnixTransport::default().dial(&self.endpoint, self.tls.clone()).await?;
+        let mut connection = self.transport.dial(&self.endpoint, self.tls.clone()).await?;
         let stream = connection.open_stream().await?;
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         // It ends with the last sender; a failure reaches the calls that it fails.

@@ -22,7 +22,7 @@ use crate::command::{cargo, run as run_command};
 use crate::workspace::Workspace;
 
 /// What is measured, and what it is measured with.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
     "multipass",
     "multipassd",
     "admit",
@@ -31,6 +31,7 @@ const PROGRAMS: [&str; 9] = [
     "bare-service",
     "empty",
     "load",
+    "stream",
     "trust-file",
 ];
 
@@ -51,8 +52,14 @@ pub(crate) struct Options {
 /// Figures that are measured together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Group {
-    /// Calls and connections
+    /// Calls and connections over the Unix socket
     Service,
+    /// Calls and connections over TCP
+    Tcp,
+    /// Calls and connections over QUIC, beside those over TCP
+    Quic,
+    /// Bytes through one stream of QUIC, beside quinn's
+    Stream,
     /// The judgement of a call
     Admit,
     /// From the start to the first answer, and to the end
@@ -65,8 +72,22 @@ pub(crate) enum Group {
     Authenticate,
     /// A trusted client's calls while strangers guess
     Attack,
-    /// Many bytes through one stream
-    Bulk,
+}
+
+/// How the daemon is built: as it is by default, or with QUIC too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    Default,
+    Quic,
+}
+
+impl Group {
+    fn variant(self) -> Variant {
+        match self {
+            Self::Quic => Variant::Quic,
+            _ => Variant::Default,
+        }
+    }
 }
 
 /// How much is measured.
@@ -118,16 +139,19 @@ const QUICK: Pace = Pace {
 /// # Errors
 /// A measurement could not be made, or a figure is beyond what it must keep.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let build = ["build", "--release", "--package", "bench", "--package", "cli", "--package", "daemon"];
-    run_command(&mut cargo(workspace, build))?;
     let pace = if options.quick { QUICK } else { FULL };
-    let binaries = install(&workspace.target("release"), &workspace.target("bench"))?;
     let mut report = Report::begin(options.quick);
-    let stage = Stage::set(&binaries)?;
-    for group in Group::value_variants() {
-        if options.groups.is_empty() || options.groups.contains(group) {
-            eprintln!("measuring: {}", name(*group));
-            let figures = stage.measure(*group, pace).with_context(|| name(*group))?;
+    for variant in [Variant::Default, Variant::Quic] {
+        let chosen = |group: &&Group| options.groups.is_empty() || options.groups.contains(group);
+        let groups: Vec<_> = Group::value_variants().iter().filter(chosen).copied().collect();
+        let groups: Vec<_> = groups.into_iter().filter(|group| group.variant() == variant).collect();
+        if groups.is_empty() {
+            continue;
+        }
+        let stage = Stage::set(&build(workspace, variant)?)?;
+        for group in groups {
+            eprintln!("measuring: {}", name(group));
+            let figures = stage.measure(group, pace).with_context(|| name(group))?;
             report.figures.extend(figures);
         }
     }
@@ -140,6 +164,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         0 => Ok(()),
         failed => bail!("{failed} of {} figures are beyond what they must keep", report.figures.len()),
     }
+}
+
+/// Builds the programs and puts them where they are measured.
+fn build(workspace: &Workspace, variant: Variant) -> anyhow::Result<PathBuf> {
+    let mut build = cargo(
+        workspace,
+        ["build", "--release", "--package", "bench", "--package", "cli", "--package", "daemon"],
+    );
+    if variant == Variant::Quic {
+        build.args(["--features", "daemon/quic"]);
+    }
+    run_command(&mut build)?;
+    install(&workspace.target("release"), &workspace.target("bench"))
 }
 
 /// Copies the programs to where they are measured, as an installation does: what the linker has written lies in

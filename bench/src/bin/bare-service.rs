@@ -1,14 +1,17 @@
-//! The least that a gRPC service over TLS on a Unix socket can do: it answers `list` and
-//! refuses `authenticate`, whoever calls. The transport, the codec and the settings of HTTP/2 are the daemon's;
-//! accounts of peers, deadlines, admission and an orderly end are what it does without.
+//! The least that a gRPC service over TLS can do: it answers `list` and refuses `authenticate`, whoever calls. The
+//! transport, the codec and the settings of HTTP/2 are the daemon's; accounts of peers, deadlines, admission and an
+//! orderly end are what it does without.
+//!
+//! It tells its address as a line of JSON once it listens.
 
 use std::convert::Infallible;
+use std::io::Write;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
-use anyhow::bail;
-use bench::read;
+use anyhow::{Context, bail};
+use bench::{read, transport_of};
 use http::Request;
 use hyper::body::Incoming as Body;
 use hyper::server::conn::http2;
@@ -21,25 +24,27 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Response, Status};
 use tonic_prost::ProstCodec;
 use transport::tls::{Identity, ServerTls};
-use transport::{Endpoint, Incoming, Transport};
-use transport_unix::UnixTransport;
+use transport::{Endpoint, Incoming};
 
 /// As many as the daemon has at most.
 const MAX_WORKERS: usize = 4;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [socket, certificate, key] = arguments.as_slice() else {
-        bail!("usage: bare-service SOCKET CERTIFICATE KEY");
+    let [address, certificate, key] = arguments.as_slice() else {
+        bail!("usage: bare-service ADDRESS CERTIFICATE KEY");
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let identity = Identity::from_pem(&read(Path::new(certificate))?, &read(Path::new(key))?)?;
-    runtime.block_on(serve(&Endpoint::Unix(socket.into()), ServerTls::new(identity)?))
+    let address = address.to_str().context("the address is not UTF-8")?.parse()?;
+    runtime.block_on(serve(&address, ServerTls::new(identity)?))
 }
 
 async fn serve(endpoint: &Endpoint, tls: ServerTls) -> anyhow::Result<()> {
-    let mut listener = UnixTransport::default().listen(endpoint, tls).await?;
+    let mut listener = transport_of(endpoint)?.listen(endpoint, tls).await?;
+    let [address, ..] = listener.endpoints() else { bail!("it listens nowhere") };
+    writeln!(std::io::stdout(), "{}", serde_json::json!({ "address": address.to_string() }))?;
     loop {
         tokio::spawn(serve_peer(listener.accept().await?));
     }

@@ -24,6 +24,7 @@ pub(super) enum Unit {
     Seconds,
     Bytes,
     PerSecond,
+    BytesPerSecond,
     Count,
 }
 
@@ -98,6 +99,7 @@ impl Unit {
             Self::Seconds => &[(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")],
             Self::Bytes => &[(1024.0 * 1024.0, "MiB"), (1024.0, "KiB"), (1.0, "B")],
             Self::PerSecond => &[(1e3, "k/s"), (1.0, "/s")],
+            Self::BytesPerSecond => &[(1e6, "MB/s"), (1e3, "kB/s"), (1.0, "B/s")],
             Self::Count => return format!("{value:.0}"),
         };
         let fits = steps.iter().find(|(step, _)| value >= *step).or(steps.last());
@@ -112,6 +114,7 @@ impl Unit {
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
             Self::PerSecond => "calls per second",
+            Self::BytesPerSecond => "bytes per second",
             Self::Count => "count",
         }
     }
@@ -291,6 +294,7 @@ mod tests {
             (Unit::Bytes, 98_304.0, "96.0 KiB"),
             (Unit::Bytes, 0.0, "0.00 B"),
             (Unit::PerSecond, 23_456.0, "23.5 k/s"),
+            (Unit::BytesPerSecond, 612_345_678.0, "612 MB/s"),
             (Unit::Count, 1234.0, "1234"),
         ] {
             assert_eq!(unit.shown(value), shown);

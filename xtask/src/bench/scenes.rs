@@ -1,18 +1,17 @@
 //! The measurements: who runs, who calls whom, and in which turns.
 
 mod attack;
-mod bulk;
+mod network;
 
 use std::cell::OnceCell;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use e2e::{Client, Daemon, DaemonOptions, Sandbox, wait_until};
+use e2e::{Client, Daemon, DaemonOptions, Sandbox};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -64,18 +63,34 @@ impl Stage {
     pub(super) fn measure(&self, group: Group, pace: Pace) -> anyhow::Result<Vec<Figure>> {
         match group {
             Group::Service => self.service(pace),
+            Group::Tcp => self.tcp(pace),
+            Group::Quic => self.quic(pace),
+            Group::Stream => self.stream(pace),
             Group::Admit => self.admit(pace),
             Group::Lifetime => self.lifetime(pace),
             Group::Memory => self.memory(pace),
             Group::Client => self.client(pace),
             Group::Authenticate => self.authenticate(pace),
             Group::Attack => self.attack(pace),
-            Group::Bulk => self.bulk(pace),
         }
     }
 
     fn service(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
         let (bare, daemon) = (self.start_bare(&mut self.bare_service())?, self.start(HOME)?);
+        let calls = self.calls(&bare.address, daemon.address(), pace)?;
+        let latency = Limits::RatioAtMost { must: 1.15, aim: 1.05 };
+        let rate = Limits::RatioAtLeast { must: 0.90, aim: 0.97 };
+        let seconds = Unit::Seconds;
+        Ok(vec![
+            calls.one.figure("warm list, 1 connection", seconds, latency),
+            calls.many.figure("warm list, 64 connections", seconds, latency),
+            calls.rate.figure("calls, 64 connections", Unit::PerSecond, rate),
+            calls.new.figure("new connection to first reply", seconds, latency),
+        ])
+    }
+
+    /// Calls to the service at `ours`, and to that at `floor` in turns.
+    fn calls(&self, floor: &str, ours: &str, pace: Pace) -> anyhow::Result<Calls> {
         let (seconds, connects) = (pace.seconds.to_string(), pace.connects.to_string());
         let warm = |connections| ["warm", "--connections", connections, "--seconds", &seconds];
         let (mut one, mut many, mut new) = (Turns::default(), Turns::default(), Turns::default());
@@ -85,19 +100,16 @@ impl Stage {
                 (&mut many, &warm("64")),
                 (&mut new, &["connect", "--count", &connects]),
             ] {
-                turns.floor.push(ask(&mut self.load(&bare.socket, HOME, arguments))?);
-                turns.ours.push(ask(&mut self.load(&daemon.socket, HOME, arguments))?);
+                turns.floor.push(ask(&mut self.load(floor, HOME, arguments))?);
+                turns.ours.push(ask(&mut self.load(ours, HOME, arguments))?);
             }
         }
-        let latency = Limits::RatioAtMost { must: 1.15, aim: 1.05 };
-        let rate = Limits::RatioAtLeast { must: 0.90, aim: 0.97 };
-        let seconds = Unit::Seconds;
-        Ok(vec![
-            one.numbers("p50")?.figure("warm list, 1 connection", seconds, latency),
-            many.numbers("p50")?.figure("warm list, 64 connections", seconds, latency),
-            many.numbers("per_second")?.figure("calls, 64 connections", Unit::PerSecond, rate),
-            new.numbers("p50")?.figure("new connection to first reply", seconds, latency),
-        ])
+        Ok(Calls {
+            one: one.numbers("p50")?,
+            many: many.numbers("p50")?,
+            rate: many.numbers("per_second")?,
+            new: new.numbers("p50")?,
+        })
     }
 
     fn admit(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
@@ -116,12 +128,12 @@ impl Stage {
         let (mut empty, mut crowded, mut end) = (Turns::default(), Turns::default(), Turns::default());
         for _ in 0..pace.rounds {
             empty.floor.push(
-                self.first_answer(&self.bare_socket(), HOME, || Process::start(&mut self.bare_service()))?.1,
+                self.first_answer(&self.bare_address(), HOME, || Process::start(&mut self.bare_service()))?.1,
             );
             std::fs::remove_dir_all(self.sandbox.path(HOME).join("data/authenticated-certs"))?;
             for (turns, home) in [(&mut empty, HOME), (&mut crowded, CROWDED)] {
-                let socket = self.sandbox.path(home).join("socket");
-                let (mut daemon, took) = self.first_answer(&socket, home, || self.spawn(home))?;
+                let address = format!("unix:{}", self.sandbox.path(home).join("socket").display());
+                let (mut daemon, took) = self.first_answer(&address, home, || self.spawn(home))?;
                 turns.ours.push(took);
                 settled_memory(daemon.pid())?;
                 let asked = Instant::now();
@@ -146,13 +158,13 @@ impl Stage {
         let (mut idle, mut connection) = (Turns::default(), Turns::default());
         for _ in 0..pace.rounds {
             let bare = self.start_bare(&mut self.bare_service())?;
-            let (before, each) = self.memory_of(bare.process.pid(), &bare.socket)?;
+            let (before, each) = self.memory_of(bare.process.pid(), &bare.address)?;
             idle.floor.push(before);
             connection.floor.push(each);
             drop(bare);
 
             let daemon = self.start(HOME)?;
-            let (before, each) = self.memory_of(daemon.pid(), &daemon.socket)?;
+            let (before, each) = self.memory_of(daemon.pid(), daemon.address())?;
             idle.ours.push(before);
             connection.ours.push(each);
             daemon.stop()?;
@@ -193,7 +205,7 @@ impl Stage {
             let hash = |_| number(&ask(&mut self.program("bare-hash"))?, "seconds");
             let hashes = (0..pace.passphrases).map(hash).collect::<anyhow::Result<Vec<_>>>()?;
             turns.floor.push(middle(&hashes)?);
-            let found = ask(&mut self.load(&daemon.socket, HOME, &arguments))?;
+            let found = ask(&mut self.load(daemon.address(), HOME, &arguments))?;
             turns.ours.push(middle(&numbers(&found, "seconds")?)?);
         }
         let limits = Limits::RatioAtMost { must: 1.2, aim: 1.05 };
@@ -210,11 +222,11 @@ impl Stage {
     /// The seconds from before `spawn` to the first answer.
     fn first_answer<T>(
         &self,
-        socket: &Path,
+        address: &str,
         home: &str,
         spawn: impl FnOnce() -> anyhow::Result<T>,
     ) -> anyhow::Result<(T, f64)> {
-        let waiting = Process::start(&mut self.load(socket, home, &["first"]))?;
+        let waiting = Process::start(&mut self.load(address, home, &["first"]))?;
         waiting.line()?;
         let start = Instant::now();
         let spawned = spawn()?;
@@ -224,11 +236,11 @@ impl Stage {
     }
 
     /// The memory of an idle service that has answered once, and what each idle connection adds.
-    fn memory_of(&self, pid: u32, socket: &Path) -> anyhow::Result<(f64, f64)> {
-        ask(&mut self.load(socket, HOME, &["connect", "--count", "1"]))?;
+    fn memory_of(&self, pid: u32, address: &str) -> anyhow::Result<(f64, f64)> {
+        ask(&mut self.load(address, HOME, &["connect", "--count", "1"]))?;
         let before = settled_memory(pid)?;
         let connections = IDLE.to_string();
-        let held = Process::start(&mut self.load(socket, HOME, &["hold", "--connections", &connections]))?;
+        let held = Process::start(&mut self.load(address, HOME, &["hold", "--connections", &connections]))?;
         held.line()?;
         let with = settled_memory(pid)?;
         held.end()?;
@@ -259,30 +271,39 @@ impl Stage {
         Ok(())
     }
 
-    fn bare_socket(&self) -> PathBuf {
-        self.sandbox.path("bare-socket")
+    fn bare_address(&self) -> String {
+        format!("unix:{}", self.sandbox.path("bare-socket").display())
     }
 
     fn bare_service(&self) -> Command {
-        let certificates = self.sandbox.path(HOME).join("data/certificates");
+        self.bare_service_at(&self.bare_address())
+    }
+
+    fn bare_service_at(&self, address: &str) -> Command {
         let mut command = self.program("bare-service");
-        command.arg(self.bare_socket());
-        command.args(["localhost.pem", "localhost_key.pem"].map(|name| certificates.join(name)));
+        command.arg(address).args(self.server_identity());
         command
+    }
+
+    /// The daemon's certificate and key.
+    fn server_identity(&self) -> [PathBuf; 2] {
+        let certificates = self.sandbox.path(HOME).join("data/certificates");
+        ["localhost.pem", "localhost_key.pem"].map(|name| certificates.join(name))
     }
 
     /// Starts the bare service by that command, and waits until it listens.
     fn start_bare(&self, command: &mut Command) -> anyhow::Result<Bare> {
-        let (process, socket) = (Process::start(command)?, self.bare_socket());
-        let listens = || UnixStream::connect(&socket).is_ok();
-        wait_until("the bare service listens", Duration::from_secs(20), listens)?;
-        Ok(Bare { process, socket })
+        let process = Process::start(command)?;
+        let (_, told) = process.line()?;
+        let address = told.get("address").and_then(Value::as_str);
+        let address = address.with_context(|| format!("no address in {told}"))?.to_owned();
+        Ok(Bare { process, address })
     }
 
-    /// The driver as the trusted client, for the service at `socket`, which has the certificates of `home`.
-    fn load(&self, socket: &Path, home: &str, arguments: &[&str]) -> Command {
+    /// The driver as the trusted client, for the service at `address`, which has the certificates of `home`.
+    fn load(&self, address: &str, home: &str, arguments: &[&str]) -> Command {
         let mut command = self.program("load");
-        command.arg("--socket").arg(socket);
+        command.arg("--address").arg(address);
         command.arg("--root").arg(self.sandbox.path(home).join("root.pem"));
         command.arg("--certificate").arg(self.client.certificate()).arg("--key").arg(self.client.key());
         command.args(arguments);
@@ -303,7 +324,15 @@ const PASSPHRASE: &str = "tulips-in-june";
 /// A bare service that listens.
 struct Bare {
     process: Process,
-    socket: PathBuf,
+    address: String,
+}
+
+/// How calls were served, in seconds; and how many in a second.
+struct Calls {
+    one: Turns<f64>,
+    many: Turns<f64>,
+    rate: Turns<f64>,
+    new: Turns<f64>,
 }
 
 /// What was found of us and of a floor, by turns.

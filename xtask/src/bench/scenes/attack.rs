@@ -1,7 +1,6 @@
 //! A trusted client's calls while strangers guess the passphrase, beside those to a bare service that refuses
 //! the same strangers.
 
-use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::ensure;
@@ -45,7 +44,7 @@ impl Stage {
         let (bare, daemon) = (self.start_served_bare()?, self.start_served()?);
         for _ in 0..pace.rounds {
             let (floor, ours) =
-                (self.besiege(&bare.socket, pace.attacked)?, self.besiege(&daemon.socket, pace.attacked)?);
+                (self.besiege(&bare.address, pace.attacked)?, self.besiege(daemon.address(), pace.attacked)?);
             list.floor.push(floor.p99);
             list.ours.push(ours.p99);
             refused.floor.push(floor.refused);
@@ -57,10 +56,10 @@ impl Stage {
         // The first guesses take most memory: those that cost no wait come together.
         for _ in 0..pace.outbreaks {
             let bare = self.start_served_bare()?;
-            memory.floor.push(self.growth(bare.process.pid(), &bare.socket, pace.seconds)?);
+            memory.floor.push(self.growth(bare.process.pid(), &bare.address, pace.seconds)?);
             drop(bare);
             let daemon = self.start_served()?;
-            memory.ours.push(self.growth(daemon.pid(), &daemon.socket, pace.seconds)?);
+            memory.ours.push(self.growth(daemon.pid(), daemon.address(), pace.seconds)?);
             daemon.stop()?;
         }
         let p99 = Limits::RatioAtMost { must: 2.0, aim: 1.3 };
@@ -79,14 +78,14 @@ impl Stage {
         ])
     }
 
-    /// How the trusted client fares at `socket` while strangers guess there.
-    fn besiege(&self, socket: &Path, seconds: f64) -> anyhow::Result<Siege> {
-        let start = |_| Process::start(&mut on_processor(ATTACKING, &self.load(socket, HOME, &["attack"])));
+    /// How the trusted client fares at `address` while strangers guess there.
+    fn besiege(&self, address: &str, seconds: f64) -> anyhow::Result<Siege> {
+        let start = |_| Process::start(&mut on_processor(ATTACKING, &self.load(address, HOME, &["attack"])));
         let mut attackers = (0..ATTACKERS).map(start).collect::<anyhow::Result<Vec<_>>>()?;
         // When all have been refused the attack has begun, and the guesses that cost no wait are over.
         attackers.iter().try_for_each(|attacker| attacker.line().map(drop))?;
         let seconds = seconds.to_string();
-        let warm = self.load(socket, HOME, &["warm", "--connections", "1", "--seconds", &seconds]);
+        let warm = self.load(address, HOME, &["warm", "--connections", "1", "--seconds", &seconds]);
         let found = ask(&mut on_processor(SERVED, &warm))?;
         attackers.iter_mut().for_each(Process::stop);
         let mut siege = Siege { p99: number(&found, "p99")?, refused: 0.0, evaluated: 0.0 };
@@ -100,9 +99,9 @@ impl Stage {
     }
 
     /// By how much an attack makes the memory of a service grow that has just started, at its peak.
-    fn growth(&self, pid: u32, socket: &Path, seconds: f64) -> anyhow::Result<f64> {
+    fn growth(&self, pid: u32, address: &str, seconds: f64) -> anyhow::Result<f64> {
         let before = settled_memory(pid)?;
-        self.besiege(socket, seconds)?;
+        self.besiege(address, seconds)?;
         Ok(peak_memory(pid)? - before)
     }
 
