@@ -188,7 +188,9 @@ fn flood(kinds: &[Kind], of_each: usize) {
     while rounds < 5 || strangers.here.load(Ordering::Relaxed) < kinds.len() * of_each {
         assert!(began.elapsed() < 6 * SOON, "they have not come");
         let called = Instant::now();
-        run(&trusted, &["list"]).prints(NO_INSTANCES);
+        // All datagrams come by one socket: on a machine that has much else to do a handshake may take longer than it
+        // is sure of its place, and who is cut then tries again.
+        wait_until("it is served", SERVED, || run(&trusted, &["list"]).code == 0).unwrap();
         slowest = slowest.max(called.elapsed());
         most = most.max(service.resident_kib());
         rounds += 1;
