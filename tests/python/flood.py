@@ -23,7 +23,7 @@ HALF_A_HELLO = bytes([0x16, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3])
 
 # HTTP/2 (RFC 9113): the preface, settings that allow the service to send much, and frames.
 SETTINGS, HEADERS, RST_STREAM, PING, WINDOW_UPDATE = 4, 1, 3, 6, 8
-END_STREAM_AND_HEADERS = 5
+END_HEADERS, END_STREAM_AND_HEADERS = 4, 5
 LARGE = 0x7FFF0000
 
 
@@ -36,18 +36,17 @@ PREFACE = (
     + frame(SETTINGS, 0, 0, (4).to_bytes(2, "big") + LARGE.to_bytes(4, "big"))
     + frame(WINDOW_UPDATE, 0, 0, LARGE.to_bytes(4, "big"))
 )
-PATH = b"/multipass.Rpc/list"
-# POST, https, and then names of the static table (RFC 7541, appendix A) with plain values.
-CALL = (
-    b"\x83\x87\x04"
-    + bytes([len(PATH)])
-    + PATH
-    + b"\x01\x09localhost\x0f\x10\x10application/grpc\0\x02te\x08trailers"
-)
 
 
-def calls(number):
-    return [frame(HEADERS, END_STREAM_AND_HEADERS, 2 * index + 1, CALL) for index in range(number)]
+def calls(number, path=b"/multipass.Rpc/list", flags=END_STREAM_AND_HEADERS):
+    # POST, https, and then names of the static table (RFC 7541, appendix A) with plain values.
+    call = (
+        b"\x83\x87\x04"
+        + bytes([len(path)])
+        + path
+        + b"\x01\x09localhost\x0f\x10\x10application/grpc\0\x02te\x08trailers"
+    )
+    return [frame(HEADERS, flags, 2 * index + 1, call) for index in range(number)]
 
 
 def slow_reading():
@@ -62,6 +61,11 @@ def resetting():
     return PREFACE + b"".join(pairs)
 
 
+def pending():
+    """Begins calls that anyone may make, and never finishes one."""
+    return PREFACE + b"".join(calls(128, b"/multipass.Rpc/authenticate", END_HEADERS))
+
+
 def pinging():
     return PREFACE + frame(PING, 0, 0, b"nothing.") * 2000
 
@@ -71,6 +75,7 @@ KINDS = {
     "half-handshaken": (False, lambda: HALF_A_HELLO),
     "slow-reading": (True, slow_reading),
     "resetting": (True, resetting),
+    "pending": (True, pending),
     "pinging": (True, pinging),
 }
 

@@ -45,8 +45,6 @@ const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Calls that one connection may have in progress. Clients make a few; each can hold a reply in memory.
 const MAX_CALLS: u32 = 128;
-/// The same where the peer was a stranger when it began.
-const MAX_CALLS_OF_STRANGERS: u32 = 16;
 /// The most that the headers of one call may take, in bytes.
 const MAX_HEADERS: u32 = 16 * 1024;
 /// What a peer may send before it is read, in bytes: a connection and a call.
@@ -235,7 +233,7 @@ async fn serve_stream(stream: Stream, service: Arc<Service>, visit: Arc<Visit>, 
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        .max_concurrent_streams(if visit.is_admitted() { MAX_CALLS } else { MAX_CALLS_OF_STRANGERS })
+        .max_concurrent_streams(MAX_CALLS)
         .max_header_list_size(MAX_HEADERS)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .initial_stream_window_size(CALL_WINDOW)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use transport::testkit::contract::QUIET;
 use transport::testkit::run;
 
@@ -121,6 +121,38 @@ fn an_address_without_a_proof_is_sent_little() {
             assert!(received <= times * sent, "{what}: {received} bytes for {sent}");
             assert!(datagrams.len() < 2 || received > sent / 2, "{what}: it was answered {received} bytes");
         }
+    });
+}
+
+/// And not for as long as the peer would have it, by what it says of itself: up to 49 s.
+#[test]
+fn nothing_is_left_of_a_handshake_that_was_cut_a_while_ago() {
+    run(async {
+        let mut service = Service::start().await;
+        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        peer.connect(address(&service.at)).await.unwrap();
+        let flight = first_flight().await;
+        let send = async || {
+            for datagram in &flight {
+                peer.send(datagram).await.unwrap();
+            }
+        };
+        send().await;
+        let mut buffer = [0; 2048];
+        let handshake = service.accept().await.handshake();
+        tokio::select! {
+            _ = handshake => panic!("nobody goes on with it"),
+            received = peer.recv(&mut buffer) => drop(received.unwrap()),
+        }
+        // It is the same connection, and none to be accepted, as long as it is remembered. quinn itself would
+        // remember it for three seconds, as nobody has said anything else.
+        let cut = Instant::now();
+        while timeout(Duration::from_millis(50), service.listener.accept()).await.is_err() {
+            send().await;
+        }
+        let remembered = cut.elapsed();
+        assert!(remembered > Duration::from_millis(500), "the peer is told nothing after {remembered:?}");
+        assert!(remembered < Duration::from_millis(2500), "it was remembered for {remembered:?}");
     });
 }
 
