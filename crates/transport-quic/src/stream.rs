@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use quinn::{RecvStream, SendStream, StoppedError, VarInt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::yield_now;
 
 use crate::connection::Handle;
 
@@ -15,6 +16,8 @@ use crate::connection::Handle;
 /// lives; an error in its place would overtake what is on its way. HTTP/2 knows by itself what is incomplete.
 pub(crate) struct QuicStream {
     receive: RecvStream,
+    /// There was nothing to read when last asked.
+    waiting: bool,
     send: SendStream,
     end: End,
     /// The connection lives as long as one of its streams.
@@ -34,17 +37,29 @@ enum End {
 
 impl QuicStream {
     pub(crate) fn new((send, receive): (SendStream, RecvStream), connection: Arc<Handle>) -> Self {
-        Self { receive, send, end: End::Open, _connection: connection }
+        Self { receive, waiting: false, send, end: End::Open, _connection: connection }
     }
 }
 
 impl AsyncRead for QuicStream {
+    /// Who was woken reads at its task's next turn. tokio lets three tasks wake one another in a row before it calls
+    /// another thread for the next. Two of quinn's and two of HTTP/2's are more, and each call would be handed from
+    /// thread to thread, which takes longer than the call. A turn begins a new row.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        AsyncRead::poll_read(Pin::new(&mut self.receive), cx, buffer)
+        let this = &mut *self;
+        if this.waiting {
+            this.waiting = false;
+            if pin!(yield_now()).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        let read = AsyncRead::poll_read(Pin::new(&mut this.receive), cx, buffer);
+        this.waiting = read.is_pending();
+        read
     }
 }
 

@@ -1,7 +1,7 @@
 //! Over the network's transports, on loopback: TCP beside a bare service, QUIC beside our own TCP, and one stream
 //! of QUIC beside quinn's.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use e2e::{Daemon, DaemonOptions, Via};
 
 use super::{HOME, KIB, Stage, Turns, number};
@@ -46,7 +46,7 @@ impl Stage {
         let latency = Limits::RatioAtMost { must: 1.5, aim: 1.2 };
         let connect = Limits::RatioAtMost { must: 3.0, aim: 2.0 };
         let rate = Limits::RatioAtLeast { must: 0.5, aim: 0.8 };
-        let memory = Limits::AtMost { must: 192.0 * KIB, aim: 96.0 * KIB };
+        let memory = Limits::AtMost { must: 96.0 * KIB, aim: 72.0 * KIB };
         Ok(vec![
             calls.one.figure("QUIC: warm list, 1 connection", seconds, latency),
             calls.many.figure("QUIC: warm list, 64 connections", seconds, latency),
@@ -77,7 +77,7 @@ impl Stage {
     }
 
     fn start_on_ports(&self, vias: &[Via]) -> anyhow::Result<Daemon> {
-        let [via, also @ ..] = vias else { anyhow::bail!("a daemon without an address") };
+        let [via, also @ ..] = vias else { bail!("a daemon without an address") };
         let options = DaemonOptions { via: *via, also: also.to_vec(), ..DaemonOptions::default() };
         Ok(Daemon::start(&self.sandbox, HOME, &options)?)
     }
