@@ -55,5 +55,6 @@ mod terminal;
 mod trust_file;
 mod unreachable;
 mod version;
+mod virtual_machines;
 mod wait_ready;
 mod wrong_server;

@@ -56,7 +56,16 @@ const RULES: [Rule; 15] = [
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
-        may: &["auth-core", "durable", "rpc", "transport", "transport-*"],
+        may: &[
+            "auth-core",
+            "driver-qemu",
+            "durable",
+            "fetch",
+            "instances",
+            "rpc",
+            "transport",
+            "transport-*",
+        ],
         tests_may: ANY,
         never_links: NONE,
     },

@@ -64,6 +64,12 @@ impl Authenticated {
     pub fn client(&self) -> Fingerprint {
         self.client
     }
+
+    /// How it has reached the service.
+    #[must_use]
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
 }
 
 /// How a call may proceed.

@@ -67,6 +67,11 @@ pub enum Command {
     /// none, with their rights. If anybody was ever enrolled, nothing is done, which is no failure: an installer
     /// may run this on each upgrade. A running service takes notice within seconds.
     EnrollInstaller(EnrollInstaller),
+
+    /// Opens a file for the service, with the rights of who wants it
+    #[cfg(unix)]
+    #[command(hide = true)]
+    OpenFile,
 }
 
 /// Whom to enrol at installation.

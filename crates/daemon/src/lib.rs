@@ -6,13 +6,18 @@
 
 pub mod audit;
 pub mod config;
+#[cfg_attr(not(all(unix, feature = "qemu")), path = "no_driver.rs")]
+mod driver;
 pub mod fingerprint;
 // Without Unix sockets there is nothing to guard.
 #[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
 pub mod installer;
 pub mod logging;
+pub mod machines;
 mod notices;
+#[cfg(unix)]
+pub mod open_file;
 pub mod platform;
 pub mod recover;
 mod reload;

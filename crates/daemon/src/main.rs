@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         return match command {
             Command::Recover(what) => report(recover::recover(what).map(Some)),
             Command::EnrollInstaller(whom) => report(installer::enroll(whom).map(Some)),
+            #[cfg(unix)]
+            Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
         };
     }

@@ -10,6 +10,8 @@ use thiserror::Error;
 pub struct Directories {
     /// `<data>`: keys, certificates and trusted clients.
     pub data: PathBuf,
+    /// What can be had again: images.
+    pub cache: PathBuf,
     /// Where the root certificate is published, unless the administrator says otherwise.
     pub root_certificate: PathBuf,
 }
@@ -27,17 +29,20 @@ impl Directories {
     /// An ordinary user without a home directory.
     pub fn find() -> Result<Self, NoDirectory> {
         let storage = std::env::var_os("MULTIPASS_STORAGE").filter(|path| !path.is_empty());
-        let data = match storage {
-            Some(storage) => PathBuf::from(storage).join("data"),
-            None if is_system_service() => system_data(),
-            None => user_data().ok_or(NoDirectory)?.join("multipassd"),
+        let (data, cache) = match storage.map(PathBuf::from) {
+            Some(storage) => (storage.join("data"), storage.join("cache")),
+            None if is_system_service() => (system_data(), system_cache()),
+            None => {
+                let (data, cache) = user_directories().ok_or(NoDirectory)?;
+                (data.join("multipassd"), cache.join("multipassd"))
+            }
         };
         let root_certificate = match is_system_service() {
             // Wherever its data are, other users' clients look there.
             true => transport::system_root_certificate(),
             false => data.join("multipass_root_cert.pem"),
         };
-        Ok(Self { data, root_certificate })
+        Ok(Self { data, cache, root_certificate })
     }
 }
 
@@ -46,9 +51,19 @@ fn system_data() -> PathBuf {
     PathBuf::from("/Library/Application Support/multipassd")
 }
 
+#[cfg(target_os = "macos")]
+fn system_cache() -> PathBuf {
+    PathBuf::from("/Library/Caches/multipassd")
+}
+
 #[cfg(all(unix, not(target_os = "macos")))]
 fn system_data() -> PathBuf {
     PathBuf::from("/var/lib/multipassd")
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn system_cache() -> PathBuf {
+    PathBuf::from("/var/cache/multipassd")
 }
 
 #[cfg(windows)]
@@ -57,15 +72,24 @@ fn system_data() -> PathBuf {
     PathBuf::from(base).join(r"Multipass\data")
 }
 
-#[cfg(unix)]
-fn user_data() -> Option<PathBuf> {
-    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_DATA_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+#[cfg(windows)]
+fn system_cache() -> PathBuf {
+    system_data().with_file_name("cache")
 }
 
+/// Where a user's programs keep their data, and what can be had again.
+#[cfg(unix)]
+fn user_directories() -> Option<(PathBuf, PathBuf)> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let either = |name, below: &str| absolute(name).or_else(|| Some(absolute("HOME")?.join(below)));
+    Some((either("XDG_DATA_HOME", ".local/share")?, either("XDG_CACHE_HOME", ".cache")?))
+}
+
+/// Where a user's programs keep their data, and what can be had again.
 #[cfg(windows)]
-fn user_data() -> Option<PathBuf> {
-    std::env::var_os("LOCALAPPDATA").map(PathBuf::from)
+fn user_directories() -> Option<(PathBuf, PathBuf)> {
+    let local = std::env::var_os("LOCALAPPDATA").map(PathBuf::from)?;
+    Some((local.clone(), local.join("cache")))
 }
 
 /// Whether this daemon is the machine's, serving all of its users.

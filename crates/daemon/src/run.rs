@@ -18,6 +18,7 @@ use transport::{Endpoint, ListenError};
 use crate::audit::FileAudit;
 use crate::config::Settings;
 use crate::gate::SocketGate;
+use crate::machines::Machines;
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
@@ -151,6 +152,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         .and_then(|()| private::directory(&data))
         .map_err(|source| RunError::Data { path: data.clone(), source })?;
     let _alone = lock_data(&data)?;
+    let machines = Machines::open(data.clone(), directories.cache);
     let records =
         audit::directory(&data).map_err(|source| RunError::Data { path: data.join("audit"), source })?;
     let (departed, departures) = watch::channel(());
@@ -187,7 +189,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let recorder = Arc::new(FileAudit::new(&records));
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);
     let (refusals, teller) = audit::refusals(&records);
-    let service = Arc::new(Service::new(authority, data.clone(), refusals, departures.clone()));
+    let service = Service::new(authority, data.clone(), refusals, departures.clone(), machines.clone());
+    let service = Arc::new(service);
     let stop = CancellationToken::new();
     let endpoints: Vec<Endpoint> =
         listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
@@ -220,6 +223,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     platform::tell_manager(Stage::Stopping);
     stop.cancel();
     serving.await.map_err(|error| RunError::Runtime(error.into()))?;
+    machines.settle().await;
     // After the last refusal.
     told_enough.cancel();
     if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {

@@ -8,7 +8,7 @@ use auth_core::{Administrator, Authenticated};
 use http::Request;
 use hyper::body::Incoming;
 
-use super::reply::{Bounds, BoxFuture, Response, reply};
+use super::reply::{Bounds, BoxFuture, Response, reply, stream};
 use super::{Service, Visit, about, authenticate, instances, settings, trust};
 
 /// Of a trusted client. The size is gRPC's usual limit.
@@ -50,6 +50,17 @@ macro_rules! admitted {
     };
 }
 
+/// As [`admitted`], for a handler that may reply several times.
+macro_rules! streamed {
+    ($kind:ident $handler:path) => {
+        Route::$kind(|service, by, request| {
+            Box::pin(stream(request, REQUEST, move |message, replies| {
+                Box::pin(async move { $handler(&service, &by, message, replies).await })
+            }))
+        })
+    };
+}
+
 /// A service's methods.
 type Methods = &'static [(&'static str, Route)];
 
@@ -66,19 +77,19 @@ const RPC: Methods = &[
     ("keys", admitted!(Client settings::keys)),
     ("list", admitted!(Client instances::list)),
     ("info", admitted!(Client instances::info)),
-    ("create", Route::NotYet),
-    ("launch", Route::NotYet),
-    ("purge", Route::NotYet),
-    ("find", Route::NotYet),
-    ("networks", Route::NotYet),
+    ("find", admitted!(Client instances::find)),
+    ("networks", admitted!(Client instances::networks)),
+    ("create", streamed!(Client instances::launch)),
+    ("launch", streamed!(Client instances::launch)),
+    ("start", streamed!(Client instances::start)),
+    ("restart", streamed!(Client instances::restart)),
+    ("stop", admitted!(Client instances::stop)),
+    ("suspend", admitted!(Client instances::suspend)),
+    ("delet", streamed!(Client instances::delete)),
+    ("recover", admitted!(Client instances::recover)),
+    ("purge", streamed!(Client instances::purge)),
+    ("ssh_info", admitted!(Client instances::ssh_info)),
     ("mount", Route::NotYet),
-    ("recover", Route::NotYet),
-    ("ssh_info", Route::NotYet),
-    ("start", Route::NotYet),
-    ("stop", Route::NotYet),
-    ("suspend", Route::NotYet),
-    ("restart", Route::NotYet),
-    ("delet", Route::NotYet),
     ("umount", Route::NotYet),
     ("snapshot", Route::NotYet),
     ("restore", Route::NotYet),

@@ -27,6 +27,9 @@ use tonic::Status;
 use transport::{Origin, Peer};
 
 use crate::audit::Refusals;
+use crate::machines::Machines;
+#[cfg(unix)]
+use crate::open_file::Opener;
 use methods::Route;
 use reply::Response;
 
@@ -45,19 +48,23 @@ pub struct Service {
     /// Trusted clients have a place of their own, and never queue behind strangers.
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
+    machines: Machines,
+    #[cfg(unix)]
+    opener: Opener,
     /// Changes when others are trusted than before.
     departures: watch::Receiver<()>,
 }
 
 impl Service {
     /// A service that asks `authority` about every call, and again about every connection when
-    /// `departures` changes; whom it refuses it notes in `refusals`.
+    /// `departures` changes; whom it refuses it notes in `refusals`. Whom it admits it serves `machines`.
     #[must_use]
     pub fn new(
         authority: Authority,
         data: PathBuf,
         refusals: Refusals,
         departures: watch::Receiver<()>,
+        machines: Machines,
     ) -> Self {
         Self {
             authority: Arc::new(authority),
@@ -65,8 +72,19 @@ impl Service {
             guesses: Arc::new(Semaphore::new(1)),
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
+            machines,
+            #[cfg(unix)]
+            opener: Opener::own(),
             departures,
         }
+    }
+
+    /// Has callers' files opened by another program than this one: in tests this is none.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn opening_with(mut self, opener: Opener) -> Self {
+        self.opener = opener;
+        self
     }
 
     /// Admits a peer whose certificate is that of a trusted client, before it has called anything.
@@ -285,7 +303,13 @@ mod tests {
             Authority::new(Arc::<MemoryStore>::clone(&store), Box::new(NoGate), rule, Arc::new(NoAudit));
         let (news, departures) = watch::channel(());
         let (refusals, _teller) = crate::audit::refusals(directory.path());
-        let service = Service::new(authority, directory.path().to_owned(), refusals, departures);
+        let service = Service::new(
+            authority,
+            directory.path().to_owned(),
+            refusals,
+            departures,
+            Machines::none(crate::machines::NoInstances::NotYet),
+        );
         let der = TestIdentity::client().certificate().to_vec();
         let certificate = ClientCertificate::from_der(der).unwrap();
         let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };

@@ -5,14 +5,17 @@ use rpc::{GetReply, GetRequest, KeysReply, KeysRequest, SetReply, SetRequest};
 use secrecy::SecretString;
 use tonic::Status;
 
+use super::instances::Setting;
 use super::{Service, passphrase};
 
 /// The setting whose value is never told.
 const PASSPHRASE: &str = "local.passphrase";
 
-/// Settings of instances and their driver, which this daemon has not got: they have no value.
-const WITHOUT_DRIVER: &[&str] =
-    &["local.bridged-network", "local.driver", "local.image.mirror", "local.privileged-mounts"];
+/// Which driver runs instances.
+const DRIVER: &str = "local.driver";
+
+/// Settings of what this daemon cannot do: they have no value.
+const WITHOUT_VALUE: &[&str] = &["local.bridged-network", "local.image.mirror", "local.privileged-mounts"];
 
 /// Tells a setting; of the passphrase, only whether one is set: `true` or nothing.
 pub(super) async fn get(
@@ -21,12 +24,13 @@ pub(super) async fn get(
     request: GetRequest,
 ) -> Result<GetReply, Status> {
     let value = match request.key.as_str() {
-        PASSPHRASE if service.authority.passphrase_is_set() => "true",
-        PASSPHRASE => "",
-        key if WITHOUT_DRIVER.contains(&key) => "",
-        key => return Err(unknown(key)),
+        PASSPHRASE if service.authority.passphrase_is_set() => "true".to_owned(),
+        PASSPHRASE => String::new(),
+        DRIVER => service.machines.get().await.map_or("", |instances| instances.driver()).to_owned(),
+        key if WITHOUT_VALUE.contains(&key) => String::new(),
+        key => Setting::of(key).ok_or_else(|| unknown(key))?.get(service).await?,
     };
-    Ok(GetReply { value: value.to_owned(), ..Default::default() })
+    Ok(GetReply { value, ..Default::default() })
 }
 
 /// Changes a setting. The empty passphrase unsets it.
@@ -35,24 +39,41 @@ pub(super) async fn set(
     by: &Authenticated,
     mut request: SetRequest,
 ) -> Result<SetReply, Status> {
+    let mut value = request.take_val();
     match request.key.as_str() {
         PASSPHRASE => {}
-        key if WITHOUT_DRIVER.contains(&key) => {
+        DRIVER => {
+            return Err(Status::failed_precondition(
+                "'local.driver' cannot be set: instances are run by the driver that this daemon was built with.",
+            ));
+        }
+        key if WITHOUT_VALUE.contains(&key) => {
             return Err(Status::failed_precondition(format!(
-                "'{key}' cannot be set: this daemon has no driver to run instances with."
+                "'{key}' cannot be set: this daemon has no use for it."
             )));
         }
-        key => return Err(unknown(key)),
+        key => {
+            let setting = Setting::of(key).ok_or_else(|| unknown(key))?;
+            setting.set(service, &value).await?;
+            return Ok(SetReply::default());
+        }
     }
-    let value = SecretString::from(std::mem::take(&mut *request.take_val()));
+    let value = SecretString::from(std::mem::take(&mut *value));
     passphrase::change(service, by.clone().into(), value).await?;
     Ok(SetReply::default())
 }
 
 /// All keys, in order.
-pub(super) async fn keys(_: &Service, _by: &Authenticated, _: KeysRequest) -> Result<KeysReply, Status> {
+pub(super) async fn keys(
+    service: &Service,
+    _by: &Authenticated,
+    _: KeysRequest,
+) -> Result<KeysReply, Status> {
     let mut settings_keys: Vec<String> =
-        WITHOUT_DRIVER.iter().chain(&[PASSPHRASE]).map(|key| (*key).to_owned()).collect();
+        WITHOUT_VALUE.iter().chain(&[DRIVER, PASSPHRASE]).map(|key| (*key).to_owned()).collect();
+    if let Ok(instances) = service.machines.get().await {
+        settings_keys.extend(Setting::keys(&instances).await);
+    }
     settings_keys.sort();
     Ok(KeysReply { settings_keys, ..Default::default() })
 }

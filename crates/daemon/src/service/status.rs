@@ -4,6 +4,7 @@ use auth_core::{ChangeError, Denied};
 use tonic::Status;
 
 use crate::logging::with_causes;
+use crate::machines::NoInstances;
 
 /// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
 pub(super) fn not_admitted(denied: &Denied) -> Status {
@@ -63,9 +64,22 @@ pub(super) fn too_many_calls() -> Status {
 
 /// To a method that this daemon cannot serve.
 pub(super) fn not_yet(method: &str) -> Status {
-    Status::unimplemented(format!(
-        "'{method}' is not available: this daemon has no driver to run instances with."
-    ))
+    Status::unimplemented(format!("'{method}' is not available: this daemon cannot do it yet."))
+}
+
+/// To a call that needs instances, where there are none to be had.
+pub(super) fn no_instances(why: &NoInstances) -> Status {
+    match why {
+        NoInstances::NoDriver(why) => {
+            Status::unimplemented(format!("This daemon has no driver to run instances with: {why}."))
+        }
+        NoInstances::Broken(why) => Status::internal(format!(
+            "The service cannot use its instances: {why}. Mend this on the service's machine and restart it."
+        )),
+        NoInstances::NotYet => Status::unavailable(
+            "The service is still looking for its instances. Try again; its log says more if that does not help.",
+        ),
+    }
 }
 
 /// To a call that met a fault of the daemon's own.

@@ -4,7 +4,9 @@
 
 mod first_client;
 mod grants;
+mod machines;
 mod never_blocks;
+mod open_file;
 mod refusals;
 mod server_identity;
 mod support;

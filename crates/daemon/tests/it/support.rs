@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use auth_core::{Authority, FirstClientRule, NoGate, TrustStore};
+use auth_core::{Actor, Authority, Change, FirstClientRule, NoGate, TrustStore};
+use daemon::machines::{Machines, NoInstances};
+use daemon::open_file::Opener;
 use daemon::{Service, audit, serve, server_identity};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -26,7 +28,8 @@ pub(crate) struct TestService {
     root: RootCertificate,
     tls: ServerTls,
     /// Kept, for the service would take its end for the end of all news.
-    _departed: watch::Sender<()>,
+    departed: watch::Sender<()>,
+    store: Arc<dyn TrustStore>,
     stop: CancellationToken,
     directory: TempDir,
 }
@@ -34,6 +37,12 @@ pub(crate) struct TestService {
 impl TestService {
     /// Serves with `store`; whoever runs the test is entitled to be the first client.
     pub(crate) async fn start(store: impl TrustStore + 'static) -> Self {
+        let no_driver = NoInstances::NoDriver("the test needs none".into());
+        Self::serving(store, Machines::none(no_driver)).await
+    }
+
+    /// As [`start`](Self::start), with instances.
+    pub(crate) async fn serving(store: impl TrustStore + 'static, machines: Machines) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let published = directory.path().join("root.pem");
         let identity =
@@ -45,19 +54,32 @@ impl TestService {
         let rule = FirstClientRule { daemon_uid: daemon::platform::own_uid(), admin_gid: None };
         let records = audit::directory(directory.path()).unwrap();
         let recorder = Arc::new(audit::FileAudit::new(&records));
-        let authority = Authority::new(Arc::new(store), Box::new(NoGate), rule, recorder);
+        let store: Arc<dyn TrustStore> = Arc::new(store);
+        let authority = Authority::new(Arc::clone(&store), Box::new(NoGate), rule, recorder);
         let (refusals, teller) = audit::refusals(&records);
         let (departed, departures) = watch::channel(());
-        let service = Arc::new(Service::new(authority, directory.path().to_owned(), refusals, departures));
+        let data = directory.path().to_owned();
+        let service = Service::new(authority, data, refusals, departures, machines);
+        let service = Arc::new(service.opening_with(Opener::with(env!("CARGO_BIN_EXE_multipassd").into())));
         let stop = CancellationToken::new();
         tokio::spawn(teller.run(stop.clone()));
         tokio::spawn(serve(vec![listener], service, stop.clone()));
-        Self { endpoint, root, tls, _departed: departed, stop, directory }
+        Self { endpoint, root, tls, departed, store, stop, directory }
     }
 
     /// Its data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.directory.path().to_owned()
+    }
+
+    /// Ends the trust in everybody.
+    pub(crate) fn revoke_all(&self) {
+        for client in self.store.clients().unwrap() {
+            let (by, at) = (Actor::Administrator, SystemTime::now());
+            let revoke = Change::Revoke { client: client.fingerprint, by, at };
+            self.store.change(&revoke, &mut || Ok(())).unwrap();
+        }
+        self.departed.send_replace(());
     }
 
     /// Where it has published its root certificate.

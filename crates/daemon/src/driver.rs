@@ -1,0 +1,80 @@
+//! QEMU, and the instances that it runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use driver_qemu::{Choice, QemuDriver};
+use durable::private;
+use instances::{Driver, DriverError, InstanceName, Instances, Limits, Registry, Vault};
+
+use crate::logging::with_causes;
+use crate::machines::NoInstances;
+
+/// The largest image, in bytes.
+const LARGEST_IMAGE: u64 = 64 << 30;
+/// How long an image stays that no instance uses.
+const UNUSED_IMAGES: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How often such images are looked for.
+const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Finds the instances in the data directory, their images in the cache, and the machines that an earlier daemon
+/// has left running.
+pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInstances> {
+    let (root, cache) = (data.join("instances"), cache.to_owned());
+    let looked = tokio::task::spawn_blocking(move || look(&root, &cache)).await;
+    let (driver, registry, vault, client) = looked.map_err(|error| broken(&error))??;
+    let known: Vec<_> = registry.all().into_iter().map(|(_, record)| record.id).collect();
+    let told = |name: &InstanceName, why: &str| tracing::warn!("instance \"{name}\": {why}");
+    let running = Arc::clone(&driver) as Arc<dyn Driver>;
+    let instances = Instances::open(registry, vault, running, client, Limits::default(), told).await;
+    for damaged in instances.damaged() {
+        tracing::error!("not an instance, and left as it is: {}: {}", damaged.path.display(), damaged.reason);
+    }
+    let orphans = tokio::task::spawn_blocking(move || driver.orphans(&known)).await.unwrap_or_default();
+    for (process, id) in orphans {
+        tracing::warn!(
+            "process {process} runs a machine, {id}, of which no instance is known; if it is of no use, 'kill \
+             {process}' ends it"
+        );
+    }
+    tokio::spawn(prune(instances.clone()));
+    Ok(instances)
+}
+
+type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>, fetch::Client);
+
+fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
+    let driver = QemuDriver::new(Choice::Automatic).map_err(|error| match error {
+        DriverError::Unavailable(why) => NoInstances::NoDriver(why.into()),
+        error => broken(&error),
+    })?;
+    let registry = Registry::open(root).map_err(|error| broken(&error))?;
+    let parent = cache.parent().unwrap_or(Path::new("/"));
+    private::create_all(parent)
+        .and_then(|()| private::directory(cache))
+        .map_err(|error| NoInstances::Broken(format!("cannot use {}: {error}", cache.display()).into()))?;
+    let vault = Vault::open(&cache.join("vault"), LARGEST_IMAGE).map_err(|error| broken(&error))?;
+    let client = fetch::Client::platform(fetch::Limits::default()).map_err(|error| broken(&error))?;
+    Ok((Arc::new(driver), Arc::new(registry), Arc::new(vault), client))
+}
+
+fn broken(error: &dyn std::error::Error) -> NoInstances {
+    NoInstances::Broken(with_causes(error).into())
+}
+
+/// Removes images that nobody has used for long, once a day.
+async fn prune(instances: Instances) {
+    loop {
+        let unused_since = SystemTime::now().checked_sub(UNUSED_IMAGES).unwrap_or(SystemTime::UNIX_EPOCH);
+        match instances.prune_images(unused_since).await {
+            Ok(pruned) => {
+                for image in pruned {
+                    tracing::info!("removed the image {image}, which nobody has used for two weeks");
+                }
+            }
+            Err(error) => tracing::warn!("unused images stay: {}", with_causes(&error)),
+        }
+        tokio::time::sleep(PRUNING).await;
+    }
+}

@@ -1,0 +1,16 @@
+//! No driver: this daemon was built without one.
+
+use std::path::Path;
+
+use instances::Instances;
+
+use crate::machines::NoInstances;
+
+/// Finds no instances.
+#[expect(clippy::unused_async, reason = "as the driver that waits for its machines")]
+pub(crate) async fn open(_data: &Path, _cache: &Path) -> Result<Instances, NoInstances> {
+    Err(NoInstances::NoDriver(
+        "this multipassd was built without the feature 'qemu', or for a system that it does not run on"
+            .into(),
+    ))
+}

@@ -1,0 +1,101 @@
+//! The other end: becomes the caller, and opens the file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+use super::{Answer, Owner, Refusal, Wish};
+
+/// The longest wish, in bytes: of the most groups that a user has, and the longest path.
+const LONGEST_WISH: u64 = 4 * 1024 * 1024;
+
+/// Answers the one wish that comes in on standard input, which is a socket.
+///
+/// # Errors
+/// Nobody has asked, or nobody listens.
+pub fn answer() -> io::Result<()> {
+    let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut bytes = Vec::new();
+    (&socket).take(LONGEST_WISH).read_to_end(&mut bytes)?;
+    let wish: Wish = serde_json::from_slice(&bytes)?;
+    let opened = become_owner(&wish.owner).and_then(|()| open(&wish));
+    let (answer, file) = match opened {
+        Ok(file) => (Answer::Opened, Some(file)),
+        Err(why) => (Answer::Refused(why), None),
+    };
+    let bytes = serde_json::to_vec(&answer)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).collect();
+    if !descriptors.is_empty() {
+        control.push(SendAncillaryMessage::ScmRights(&descriptors));
+    }
+    sendmsg(&socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::empty())?;
+    Ok(())
+}
+
+/// Gives up all rights that the owner has not. A user's own service has its user's rights, and opens files for root
+/// with them too.
+fn become_owner(owner: &Owner) -> Result<(), Refusal> {
+    let own = geteuid();
+    if own.is_root() {
+        return take_on(owner);
+    }
+    match owner.uid {
+        0 => Ok(()),
+        uid if uid == own.as_raw() => Ok(()),
+        uid => Err(Refusal::NotRoot { uid }),
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn take_on(owner: &Owner) -> Result<(), Refusal> {
+    use nix::unistd::{Gid, Uid, getegid, setgid, setgroups, setuid};
+
+    let groups: Vec<Gid> = owner.groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    // Of root, each sets the real and the saved one too, and the last takes away the right to any other.
+    setgroups(&groups)
+        .and_then(|()| setgid(gid))
+        .and_then(|()| setuid(uid))
+        .map_err(|error| Refusal::Other(format!("cannot take on the rights of user {uid}: {error}")))?;
+    let is_back = !uid.is_root() && setuid(Uid::from_raw(0)).is_ok();
+    if is_back || geteuid() != uid || getegid() != gid {
+        return Err(Refusal::Other(format!("the rights of user {uid} were not taken on")));
+    }
+    Ok(())
+}
+
+/// Its groups cannot be set safely.
+#[cfg(target_vendor = "apple")]
+fn take_on(owner: &Owner) -> Result<(), Refusal> {
+    Err(Refusal::NotRoot { uid: owner.uid })
+}
+
+fn open(wish: &Wish) -> Result<File, Refusal> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(&wish.path));
+    if !path.is_absolute() {
+        return Err(Refusal::NotFound);
+    }
+    // Neither a terminal nor a pipe nor a device is waited for.
+    let flags = OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    let file = file.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::NotFound,
+        io::ErrorKind::PermissionDenied => Refusal::NotPermitted { uid: wish.owner.uid },
+        // Nothing listens behind it: a device that is not there, or a socket.
+        _ if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => Refusal::NotAFile,
+        _ => Refusal::Other(error.to_string()),
+    })?;
+    let metadata = file.metadata().map_err(|error| Refusal::Other(error.to_string()))?;
+    if metadata.is_file() { Ok(file) } else { Err(Refusal::NotAFile) }
+}

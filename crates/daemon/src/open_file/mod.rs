@@ -1,0 +1,187 @@
+//! Files of callers, opened with the callers' rights and no others.
+//!
+//! The daemon may be root, and must not open what a path of somebody else's leads to. So it starts its own program
+//! once more, which becomes the caller, opens the file, hands back the descriptor, and ends.
+
+mod child;
+
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::process::Command;
+
+pub use child::answer;
+
+/// The hidden command of our own program.
+const COMMAND: &str = "open-file";
+/// How long opening may take: the file may be on a disk that sleeps.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The longest answer, in bytes.
+const LONGEST_ANSWER: usize = 4096;
+
+/// Opens files with the rights of others.
+#[derive(Clone, Debug)]
+pub struct Opener {
+    program: PathBuf,
+}
+
+/// Whose rights are used.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// Its further groups.
+    pub groups: Vec<u32>,
+}
+
+/// A file to be opened.
+#[derive(Debug, Serialize, Deserialize)]
+struct Wish {
+    owner: Owner,
+    path: Vec<u8>,
+}
+
+/// What became of it. A file that is open comes along.
+#[derive(Debug, Serialize, Deserialize)]
+enum Answer {
+    Opened,
+    Refused(Refusal),
+}
+
+/// Why a file is not opened.
+#[derive(Debug, Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Its user may not read it.
+    #[error("user {uid} may not read it; give that user the right to, or copy it to where it can be read")]
+    NotPermitted {
+        /// The user.
+        uid: u32,
+    },
+    /// It is not there.
+    #[error("there is no such file; give the whole path of one")]
+    NotFound,
+    /// It is a directory, a device or the like.
+    #[error("it is not a regular file")]
+    NotAFile,
+    /// This daemon cannot become that user.
+    #[error(
+        "this service cannot take on the rights of user {uid}; ask one that runs as root, or as that user"
+    )]
+    NotRoot {
+        /// The user.
+        uid: u32,
+    },
+    /// Something else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Why there is no file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// It was not opened.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// It took too long.
+    #[error("it did not open within {} seconds", DEADLINE.as_secs())]
+    TimedOut,
+    /// The program that opens files did not work.
+    #[error("the service could not open it: {0}")]
+    Failed(#[from] io::Error),
+}
+
+impl Opener {
+    /// By this very program.
+    #[must_use]
+    pub fn own() -> Self {
+        // On Linux it is there as long as it runs, also when it has been replaced on the disk.
+        let itself = PathBuf::from("/proc/self/exe");
+        let elsewhere = || std::env::current_exe().unwrap_or_else(|_| "multipassd".into());
+        Self { program: if cfg!(target_os = "linux") { itself } else { elsewhere() } }
+    }
+
+    /// By the program at that place, a `multipassd`.
+    #[must_use]
+    pub fn with(program: PathBuf) -> Self {
+        Self { program }
+    }
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// It is none, its owner may not read it, or it takes too long.
+    pub async fn open(&self, owner: Owner, path: &Path) -> Result<File, OpenError> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(DEADLINE))?;
+        ours.set_write_timeout(Some(DEADLINE))?;
+        let mut child = Command::new(&self.program)
+            .arg(COMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let wish = Wish { owner, path: path.as_os_str().as_bytes().to_vec() };
+        let asked = tokio::task::spawn_blocking(move || ask(ours, &wish)).await;
+        // It has nothing more to do, whatever it does.
+        let _ = child.start_kill();
+        let _ = child.wait().await;
+        let answered = asked.map_err(io::Error::other)?;
+        let (answer, file) = answered.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => OpenError::TimedOut,
+            _ => OpenError::Failed(error),
+        })?;
+        match (answer, file) {
+            (Answer::Opened, Some(file)) => Ok(file),
+            (Answer::Opened, None) => Err(OpenError::Failed(io::Error::other("it gave no file"))),
+            (Answer::Refused(why), _) => Err(OpenError::Refused(why)),
+        }
+    }
+}
+
+/// Asks the program at the other end. *Blocking*, for a while.
+fn ask(mut socket: UnixStream, wish: &Wish) -> io::Result<(Answer, Option<File>)> {
+    socket.write_all(&serde_json::to_vec(wish)?)?;
+    socket.shutdown(Shutdown::Write)?;
+    let mut bytes = vec![0; LONGEST_ANSWER];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags())?;
+    let file = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next().map(File::from),
+        _ => None,
+    });
+    bytes.truncate(received.bytes);
+    let room = LONGEST_ANSWER.saturating_sub(bytes.len());
+    socket.take(room as u64).read_to_end(&mut bytes)?;
+    Ok((serde_json::from_slice(&bytes)?, file))
+}
+
+/// No other program that is started meanwhile inherits the file.
+#[cfg(not(target_vendor = "apple"))]
+fn flags() -> RecvFlags {
+    RecvFlags::CMSG_CLOEXEC
+}
+
+/// There is no such flag.
+#[cfg(target_vendor = "apple")]
+fn flags() -> RecvFlags {
+    RecvFlags::empty()
+}

@@ -1,0 +1,67 @@
+//! What callers are told when something was not done to an instance.
+
+use instances::{DriverError, InstanceError, RegistryError, VaultError};
+use tonic::{Code, Status};
+
+use crate::logging::with_causes;
+
+/// In the contract's words.
+pub(super) fn unknown(name: &str) -> Status {
+    let shown: String = name.chars().take(64).collect();
+    Status::not_found(format!("instance \"{}\" does not exist", shown.escape_debug()))
+}
+
+/// Why a command has failed. What is wrong on this machine is also logged.
+pub(super) fn status(error: &InstanceError) -> Status {
+    let code = code(error);
+    let message = with_causes(error);
+    if code == Code::Internal {
+        tracing::error!("{message}");
+    }
+    Status::new(code, message)
+}
+
+fn code(error: &InstanceError) -> Code {
+    match error {
+        InstanceError::Refused(_) => Code::FailedPrecondition,
+        InstanceError::Registry(RegistryError::DoesNotExist(_)) => Code::NotFound,
+        InstanceError::Registry(RegistryError::Exists(_)) => Code::AlreadyExists,
+        InstanceError::Registry(RegistryError::Write { source, .. })
+        | InstanceError::Vault(VaultError::Write { source, .. })
+            if source.kind() == std::io::ErrorKind::StorageFull =>
+        {
+            Code::ResourceExhausted
+        }
+        InstanceError::Vault(error) => match error {
+            VaultError::Fetch(_) | VaultError::Source(_) | VaultError::Missing(_) => Code::FailedPrecondition,
+            VaultError::NotAFile
+            | VaultError::TooLarge { .. }
+            | VaultError::WrongChecksum { .. }
+            | VaultError::NotAnImage(_) => Code::InvalidArgument,
+            VaultError::Cancelled => Code::Cancelled,
+            _ => Code::Internal,
+        },
+        InstanceError::Driver { source, .. } => match source {
+            DriverError::Unavailable(_) => Code::FailedPrecondition,
+            DriverError::NoSpace(_) => Code::ResourceExhausted,
+            DriverError::Ended(_) => Code::Aborted,
+            DriverError::TimedOut => Code::DeadlineExceeded,
+            _ => Code::Internal,
+        },
+        InstanceError::UserData(_)
+        | InstanceError::DiskTooSmall { .. }
+        | InstanceError::DiskShrinks { .. } => Code::InvalidArgument,
+        InstanceError::TimedOut(_) => Code::DeadlineExceeded,
+        InstanceError::EndedEarly { .. } => Code::Aborted,
+        InstanceError::NoName => Code::ResourceExhausted,
+        InstanceError::Cancelled => Code::Cancelled,
+        _ => Code::Internal,
+    }
+}
+
+/// One status of several: the code of the first, and what each says on a line of its own.
+pub(super) fn all(failures: Vec<Status>) -> Result<(), Status> {
+    let Some(first) = failures.first() else { return Ok(()) };
+    let messages: Vec<&str> = failures.iter().map(Status::message).collect();
+    Err(Status::new(first.code(), messages.join("\n")))
+}

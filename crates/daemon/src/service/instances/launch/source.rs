@@ -1,0 +1,145 @@
+//! Where an image is to come from: a file of the caller's, or a server.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use auth_core::{Authenticated, Channel};
+use instances::{Digest, Source};
+use tonic::Status;
+
+use super::Service;
+
+/// Ends the address of an image whose checksum is known.
+const CHECKSUM: &str = "#sha256=";
+
+/// Opens or names the image of that address, and tells its digest, if it is part of the address.
+pub(super) async fn source(
+    service: &Service,
+    by: &Authenticated,
+    image: &str,
+    remote: &str,
+) -> Result<(Source, Option<Digest>), Status> {
+    let (address, expected) = match image.split_once(CHECKSUM) {
+        Some((address, digest)) => {
+            let digest = digest.parse().map_err(|error| invalid(address, &error))?;
+            (address, Some(digest))
+        }
+        None => (image, None),
+    };
+    if let Some(path) = address.strip_prefix("file://") {
+        let path = path_of(path).ok_or_else(|| {
+            invalid(address, &"it is not of the form file:///path/to/image, with %25 for each '%'")
+        })?;
+        let file = open(service, by, path).await?;
+        return Ok((Source::File { file, origin: address.to_owned() }, expected));
+    }
+    if address.starts_with("http://") || address.starts_with("https://") {
+        let url = address.parse().map_err(|error: fetch::NotAUrl| invalid(address, &error))?;
+        return Ok((Source::Url(url), expected));
+    }
+    let wanted = if remote.is_empty() { image.to_owned() } else { format!("{remote}:{image}") };
+    Err(Status::not_found(format!(
+        "Unable to find an image matching \"{}\": this service has no remotes. Give the address of an image, as \
+         file:///path/to/image or https://host/image.",
+        shown(&wanted)
+    )))
+}
+
+#[cfg(unix)]
+async fn open(service: &Service, by: &Authenticated, path: PathBuf) -> Result<std::fs::File, Status> {
+    use crate::open_file::{OpenError, Owner, Refusal};
+
+    let Channel::Local { uid, gid, groups } = by.channel() else { return Err(not_from_afar()) };
+    let owner = Owner { uid: *uid, gid: *gid, groups: groups.to_vec() };
+    let place = shown(&path.to_string_lossy());
+    service.opener.open(owner, &path).await.map_err(|error| {
+        let message = format!("cannot open the image \"{place}\": {error}");
+        match error {
+            OpenError::Refused(Refusal::NotPermitted { .. }) => Status::permission_denied(message),
+            OpenError::Refused(Refusal::NotFound | Refusal::NotAFile) => Status::invalid_argument(message),
+            OpenError::Refused(_) => Status::failed_precondition(message),
+            OpenError::Failed(_) | OpenError::TimedOut => {
+                tracing::warn!("{message}");
+                Status::failed_precondition(message)
+            }
+        }
+    })
+}
+
+/// Without Unix sockets nobody says whose rights to use.
+#[cfg(not(unix))]
+#[expect(clippy::unused_async, reason = "as where there are Unix sockets")]
+async fn open(_: &Service, _: &Authenticated, _: PathBuf) -> Result<std::fs::File, Status> {
+    Err(not_from_afar())
+}
+
+fn not_from_afar() -> Status {
+    Status::failed_precondition(
+        "A local image is opened with the rights of the user who asks, and those are known over the service's Unix \
+         socket alone. Run the command on the service's machine over that socket, or give the image's http:// or \
+         https:// address.",
+    )
+}
+
+/// The path in the rest of a `file` address (RFC 8089), if it is one on this machine.
+fn path_of(rest: &str) -> Option<PathBuf> {
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    if !path.starts_with('/') {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let mut left = path.bytes();
+    while let Some(byte) = left.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
+        let (high, low) = (digit(left.next())?, digit(left.next())?);
+        bytes.push(u8::try_from(high << 4 | low).ok().filter(|byte| *byte != 0)?);
+    }
+    Some(os_string(bytes)?.into())
+}
+
+#[cfg(unix)]
+fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    Some(std::os::unix::ffi::OsStringExt::from_vec(bytes))
+}
+
+#[cfg(not(unix))]
+fn os_string(bytes: Vec<u8>) -> Option<OsString> {
+    String::from_utf8(bytes).ok().map(Into::into)
+}
+
+fn invalid(address: &str, why: &dyn std::fmt::Display) -> Status {
+    Status::invalid_argument(format!("\"{}\" is not the address of an image: {why}", shown(address)))
+}
+
+/// Fit for a terminal, and not too much of it.
+fn shown(text: &str) -> String {
+    text.chars().take(256).collect::<String>().escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_a_file_address_is_absolute_and_decoded() {
+        for (rest, path) in [
+            ("/a/b.qcow2", Some("/a/b.qcow2")),
+            ("localhost/a", Some("/a")),
+            ("/a%20b%2Fc", Some("/a b/c")),
+            ("/100%25", Some("/100%")),
+            ("", None),
+            ("a/b", None),
+            ("otherhost/a", None),
+            ("/a%", None),
+            ("/a%2", None),
+            ("/a%zz", None),
+            ("/a%00", None),
+        ] {
+            assert_eq!(path_of(rest), path.map(PathBuf::from), "{rest}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The calls about instances: what is asked is read, the domain does it, and what it says is put into the
+//! contract's words and codes. No rule about instances is here.
+
+mod bin;
+mod failure;
+mod images;
+mod launch;
+mod power;
+mod settings;
+mod ssh;
+mod tell;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use instances::{InstanceError, InstanceName, InstanceState, Instances, Overview};
+use tokio::task::JoinSet;
+use tonic::Status;
+
+pub(super) use bin::{delete, purge, recover};
+pub(super) use images::{find, networks};
+pub(super) use launch::launch;
+pub(super) use power::{restart, start, stop, suspend};
+pub(super) use settings::Setting;
+pub(super) use ssh::ssh_info;
+pub(super) use tell::{info, list};
+
+use super::{Service, status};
+use failure::unknown;
+
+impl Service {
+    /// The instances, once they are found.
+    pub(super) async fn instances(&self) -> Result<Instances, Status> {
+        self.machines.get().await.map_err(|why| status::no_instances(&why))
+    }
+}
+
+/// The instances of those names; without names, all that `without_names` takes. If one does not exist, nothing is
+/// to be done to the others.
+async fn chosen(
+    instances: &Instances,
+    names: &[String],
+    without_names: impl Fn(&Overview) -> bool,
+) -> Result<Vec<Overview>, Status> {
+    let mut all = instances.list().await;
+    if names.is_empty() {
+        all.retain(without_names);
+        return Ok(all);
+    }
+    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
+    let is_there = |name: &&&str| all.iter().any(|one| one.name.as_str() == **name);
+    let missing: Vec<Status> =
+        wanted.iter().filter(|name| !is_there(name)).map(|name| unknown(name)).collect();
+    failure::all(missing)?;
+    all.retain(|one| wanted.contains(one.name.as_str()));
+    Ok(all)
+}
+
+fn is_not_deleted(overview: &Overview) -> bool {
+    overview.state != InstanceState::Deleted
+}
+
+/// Does the same to several instances at once. Returns those that it failed for, in the order of their names.
+async fn each<Done>(
+    chosen: Vec<Overview>,
+    work: impl Fn(InstanceName) -> Done,
+) -> Vec<(InstanceName, InstanceError)>
+where
+    Done: Future<Output = Result<(), InstanceError>> + Send + 'static,
+{
+    let mut working = JoinSet::new();
+    for Overview { name, .. } in chosen {
+        let doing = work(name.clone());
+        working.spawn(async move { (name, doing.await) });
+    }
+    let mut failed = Vec::new();
+    for (name, done) in working.join_all().await {
+        failed.extend(done.err().map(|error| (name, error)));
+    }
+    failed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    failed
+}
+
+/// Nothing, or one status of all that failed.
+fn outcome(failed: &[(InstanceName, InstanceError)]) -> Result<(), Status> {
+    failure::all(failed.iter().map(|(_, error)| failure::status(error)).collect())
+}

@@ -1,0 +1,133 @@
+//! `start`, `stop`, `restart` and `suspend`.
+
+use std::time::Duration;
+
+use auth_core::Authenticated;
+use instances::{InstanceError, InstanceName};
+use prost::Message;
+use rpc::start_error::ErrorCode;
+use rpc::{
+    InstanceNames, RestartReply, RestartRequest, StartError, StartReply, StartRequest, StopReply,
+    StopRequest, SuspendReply, SuspendRequest,
+};
+use tonic::{Code, Status};
+
+use super::{Service, chosen, each, is_not_deleted, outcome};
+use crate::service::reply::Replies;
+
+pub(in crate::service) async fn start(
+    service: &Service,
+    _by: &Authenticated,
+    request: StartRequest,
+    replies: Replies<StartReply>,
+) -> Result<(), Status> {
+    let instances = service.instances().await?;
+    let names = names(request.instance_names);
+    let chosen = chosen(&instances, &names, is_not_deleted).await.map_err(|status| {
+        let missing = names.iter().map(|name| (name.clone(), ErrorCode::DoesNotExist));
+        not_started(&status, missing.filter(|(name, _)| status.message().contains(&format!("\"{name}\""))))
+    })?;
+    let said = said("Starting", chosen.iter().map(|one| &one.name));
+    replies.offer(StartReply { reply_message: said, ..Default::default() });
+    let timeout = seconds(request.timeout);
+    let failed = each(chosen, |name| {
+        let instances = instances.clone();
+        async move { instances.start(&name, timeout).await }
+    });
+    let failed = failed.await;
+    outcome(&failed).map_err(|status| {
+        not_started(&status, failed.iter().map(|(name, error)| (name.to_string(), start_error(error))))
+    })
+}
+
+/// As the contract has it: why each has not started, in the status' details.
+fn not_started(status: &Status, errors: impl Iterator<Item = (String, ErrorCode)>) -> Status {
+    let instance_errors = errors.map(|(name, code)| (name, code.into())).collect();
+    let details = StartError { instance_errors }.encode_to_vec();
+    Status::with_details(Code::Aborted, status.message(), details.into())
+}
+
+fn start_error(error: &InstanceError) -> ErrorCode {
+    match error {
+        InstanceError::Refused(refused) if refused.is_deleted() => ErrorCode::InstanceDeleted,
+        error if error.is_missing() => ErrorCode::DoesNotExist,
+        _ => ErrorCode::Other,
+    }
+}
+
+pub(in crate::service) async fn restart(
+    service: &Service,
+    _by: &Authenticated,
+    request: RestartRequest,
+    replies: Replies<RestartReply>,
+) -> Result<(), Status> {
+    let instances = service.instances().await?;
+    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let said = said("Restarting", chosen.iter().map(|one| &one.name));
+    replies.offer(RestartReply { reply_message: said, ..Default::default() });
+    let timeout = seconds(request.timeout);
+    let failed = each(chosen, |name| {
+        let instances = instances.clone();
+        async move { instances.restart(&name, timeout).await }
+    });
+    outcome(&failed.await)
+}
+
+pub(in crate::service) async fn stop(
+    service: &Service,
+    _by: &Authenticated,
+    request: StopRequest,
+) -> Result<StopReply, Status> {
+    let instances = service.instances().await?;
+    let after = match u64::try_from(request.time_minutes) {
+        Ok(minutes) => Duration::from_secs(minutes.saturating_mul(60)),
+        Err(_) => return Err(Status::invalid_argument("A shutdown cannot be in the past.")),
+    };
+    if request.force_stop && (request.cancel_shutdown || !after.is_zero()) {
+        return Err(Status::invalid_argument(
+            "What is stopped by force is stopped at once: leave out the time.",
+        ));
+    }
+    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let (cancel, force) = (request.cancel_shutdown, request.force_stop);
+    let failed = each(chosen, |name| {
+        let instances = instances.clone();
+        async move {
+            match (cancel, force) {
+                (true, _) => instances.cancel_stop(&name).await,
+                (_, true) => instances.force_stop(&name).await,
+                _ if after.is_zero() => instances.stop(&name).await,
+                _ => instances.stop_later(&name, after).await,
+            }
+        }
+    });
+    outcome(&failed.await).map(|()| StopReply::default())
+}
+
+pub(in crate::service) async fn suspend(
+    service: &Service,
+    _by: &Authenticated,
+    request: SuspendRequest,
+) -> Result<SuspendReply, Status> {
+    let instances = service.instances().await?;
+    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let failed = each(chosen, |name| {
+        let instances = instances.clone();
+        async move { instances.suspend(&name).await }
+    });
+    outcome(&failed.await).map(|()| SuspendReply::default())
+}
+
+pub(super) fn names(given: Option<InstanceNames>) -> Vec<String> {
+    given.map(|names| names.instance_name).unwrap_or_default()
+}
+
+/// So long a guest is waited for, if its caller says so.
+pub(super) fn seconds(timeout: i32) -> Option<Duration> {
+    u64::try_from(timeout).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+}
+
+fn said<'a>(what: &str, names: impl Iterator<Item = &'a InstanceName>) -> String {
+    let names: Vec<&str> = names.map(InstanceName::as_str).collect();
+    format!("{what} {}", names.join(", "))
+}

@@ -1,0 +1,8 @@
+//! The calls about instances, over a driver in memory: words, codes, streams, and what becomes of a launch whose
+//! caller goes.
+
+mod launch;
+mod life;
+mod refusals;
+mod settings;
+mod world;
