@@ -19,6 +19,7 @@ use transport::{ConnectError, Connection, Endpoint, Transport};
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
+use crate::progress::Progress;
 use crate::server_trust::{ServerTrust, Unknown};
 use crate::{output, platform, transports};
 
@@ -100,6 +101,12 @@ impl Service {
         self.context.verbosity_level()
     }
 
+    /// What makes a call beside whose answer the service is used; tells that it is made, if such was asked for.
+    pub(crate) fn calls(&self, method: &str) -> RpcClient<Channel> {
+        self.note_call(method);
+        Clone::clone(&self.rpc)
+    }
+
     /// Tells that a call is made, if such was asked for.
     pub(crate) fn note_call(&self, method: &str) {
         self.context.note(|| format!("calling {method}"));
@@ -122,6 +129,30 @@ impl Service {
                 }
             }
             take(reply);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::answer`], for a call that may take long: shows `progress` until the answer has ended. What
+    /// `take` refuses ends the call.
+    ///
+    /// # Errors
+    /// As [`Self::answer`], and those of `take`.
+    pub(crate) async fn answer_with_progress<R: Reply>(
+        &self,
+        progress: &mut Progress,
+        answer: impl Future<Output = Result<tonic::Response<Streaming<R>>, Status>>,
+        mut take: impl FnMut(R, &mut Progress) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut replies = progress.during(answer).await.map_err(Error::of_call)?.into_inner();
+        while let Some(reply) = progress.during(replies.message()).await.map_err(Error::of_call)? {
+            if !reply.log_line().is_empty() {
+                progress.tell(reply.log_line());
+            }
+            if !reply.reply_message().is_empty() {
+                progress.step(reply.reply_message(), None);
+            }
+            take(reply, progress)?;
         }
         Ok(())
     }
@@ -162,23 +193,36 @@ macro_rules! replies {
 
 replies!(
     rpc::AuthenticateReply,
+    rpc::DeleteReply,
+    rpc::FindReply,
     rpc::GetReply,
     rpc::InfoReply,
     rpc::KeysReply,
     rpc::ListReply,
+    rpc::NetworksReply,
+    rpc::PurgeReply,
+    rpc::RecoverReply,
+    rpc::StopReply,
+    rpc::SuspendReply,
     rpc::VersionReply,
     rpc::WaitReadyReply
 );
 
-impl Reply for rpc::SetReply {
-    fn log_line(&self) -> &str {
-        &self.log_line
-    }
+macro_rules! replies_with_messages {
+    ($($reply:ty),*) => {
+        $(impl Reply for $reply {
+            fn log_line(&self) -> &str {
+                &self.log_line
+            }
 
-    fn reply_message(&self) -> &str {
-        &self.reply_message
-    }
+            fn reply_message(&self) -> &str {
+                &self.reply_message
+            }
+        })*
+    };
 }
+
+replies_with_messages!(rpc::LaunchReply, rpc::RestartReply, rpc::SetReply, rpc::StartReply);
 
 /// A service to connect to: how to reach it, and what it has to prove itself with.
 struct Target {
