@@ -501,4 +501,102 @@ mod tests {
             );
         });
     }
+
+    /// Answers `launch` with `replies` and then `end`, or never ends.
+    struct Launches {
+        replies: Vec<rpc::LaunchReply>,
+        end: Option<Status>,
+    }
+
+    impl tonic::server::StreamingService<rpc::LaunchRequest> for Launches {
+        type Response = rpc::LaunchReply;
+        type ResponseStream =
+            Pin<Box<dyn tokio_stream::Stream<Item = Result<rpc::LaunchReply, Status>> + Send>>;
+        type Future = std::future::Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+        fn call(&mut self, _: tonic::Request<Streaming<rpc::LaunchRequest>>) -> Self::Future {
+            use tokio_stream::StreamExt;
+            let replies = tokio_stream::iter(std::mem::take(&mut self.replies)).map(Ok);
+            let stream: Self::ResponseStream = match self.end.take() {
+                Some(end) => Box::pin(replies.chain(once(Err(end)))),
+                None => Box::pin(replies.chain(tokio_stream::pending())),
+            };
+            std::future::ready(Ok(tonic::Response::new(stream)))
+        }
+    }
+
+    /// Serves the calls of one connection with `launches` each.
+    async fn serve_launch(stream: Stream, launches: fn() -> Launches) {
+        let answer = hyper::service::service_fn(move |request| async move {
+            let codec = tonic_prost::ProstCodec::<rpc::LaunchReply, rpc::LaunchRequest>::default();
+            let response = tonic::server::Grpc::new(codec).streaming(launches(), request).await;
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer)
+            .await;
+    }
+
+    #[test]
+    fn progress_comes_as_it_is_and_details_come_with_the_refusal() {
+        run(async {
+            let place = Place::new();
+            place
+                .serve(|stream| {
+                    serve_launch(stream, || Launches {
+                        replies: vec![
+                            rpc::LaunchReply { reply_message: "one".into(), ..Default::default() },
+                            rpc::LaunchReply { zone: "two".into(), ..Default::default() },
+                        ],
+                        end: Some(Status::with_details(
+                            tonic::Code::InvalidArgument,
+                            "no",
+                            vec![10, 1, 3].into(),
+                        )),
+                    })
+                })
+                .await;
+            let service = place.connect().await.expect("connected");
+            let mut rpc = service.calls("launch");
+            let mut progress = Progress::new("x");
+            let mut seen = Vec::new();
+            let answer = rpc.launch(once(rpc::LaunchRequest::default()));
+            let error = service
+                .answer_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
+                    seen.push(reply.reply_message.clone() + &reply.zone);
+                    Ok(())
+                })
+                .await
+                .expect_err("refused");
+            assert_eq!(seen, ["one", "two"]);
+            let Error::Refused(status) = error else { panic!("{error:?}") };
+            assert_eq!(status.details(), [10, 1, 3]);
+        });
+    }
+
+    #[test]
+    fn what_the_client_refuses_ends_the_call_that_would_not_end() {
+        run(async {
+            let place = Place::new();
+            place
+                .serve(|stream| {
+                    serve_launch(stream, || Launches {
+                        replies: vec![rpc::LaunchReply { password_requested: true, ..Default::default() }],
+                        end: None,
+                    })
+                })
+                .await;
+            let service = place.connect().await.expect("connected");
+            let mut rpc = service.calls("launch");
+            let mut progress = Progress::new("x");
+            let answer = rpc.launch(once(rpc::LaunchRequest::default()));
+            let refuse = |reply: rpc::LaunchReply, _: &mut Progress| match reply.password_requested {
+                true => Err(Error::Answer("asked")),
+                false => Ok(()),
+            };
+            let error =
+                service.answer_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
+            assert!(matches!(error, Error::Answer("asked")), "{error:?}");
+        });
+    }
 }
