@@ -22,8 +22,27 @@ to allow use of the Multipass service.
                  a prompt will be displayed for entering the passphrase.
 ";
 
-const COMMANDS: &[&str] =
-    &["authenticate", "clients", "get", "help", "info", "list", "set", "version", "wait-ready"];
+const COMMANDS: &[&str] = &[
+    "authenticate",
+    "clients",
+    "delete",
+    "find",
+    "get",
+    "help",
+    "info",
+    "launch",
+    "list",
+    "networks",
+    "purge",
+    "recover",
+    "restart",
+    "set",
+    "start",
+    "stop",
+    "suspend",
+    "version",
+    "wait-ready",
+];
 
 #[test]
 fn the_help_of_authenticate_is_the_documented_text() {

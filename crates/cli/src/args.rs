@@ -3,6 +3,7 @@
 //! Help is rendered by [`crate::help`] from these definitions.
 
 mod clients;
+mod instances;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,10 @@ use transport::tls::RootFingerprint;
 use crate::error::Error;
 use crate::help;
 pub(crate) use clients::{AddClientArgs, ClientsArgs, ClientsCommand, OwnCertificateArgs, RevokeClientArgs};
+pub(crate) use instances::{
+    DeleteArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, StartArgs, StopArgs,
+    SuspendArgs,
+};
 
 /// `multipass` and its options.
 #[derive(Debug, Parser)]
@@ -90,6 +95,20 @@ pub(crate) enum Command {
         long_about = clients::ABOUT
     )]
     Clients(ClientsArgs),
+    /// `delete`.
+    #[command(
+        about = "Delete instances and snapshots",
+        long_about = "Delete instances and snapshots. `recover` brings instances back until they are\n\
+                      purged; snapshots are gone."
+    )]
+    Delete(DeleteArgs),
+    /// `find`.
+    #[command(
+        about = "Display available images to create instances from",
+        long_about = "List the images that instances can be launched from: those that match the\n\
+                      search string, or all of them."
+    )]
+    Find(FindArgs),
     /// `get`.
     #[command(
         about = "Get a configuration setting",
@@ -108,6 +127,9 @@ pub(crate) enum Command {
         long_about = "Display information about instances, or about snapshots of them."
     )]
     Info(InfoArgs),
+    /// `launch`.
+    #[command(about = "Create and start an instance", long_about = instances::LAUNCH)]
+    Launch(LaunchArgs),
     /// `list`.
     #[command(
         visible_alias = "ls",
@@ -115,6 +137,30 @@ pub(crate) enum Command {
         long_about = "List all instances or snapshots which have been created."
     )]
     List(ListArgs),
+    /// `networks`.
+    #[command(
+        about = "List available network interfaces",
+        long_about = "List the network interfaces of the service's machine that instances can be\njoined to."
+    )]
+    Networks(NetworksArgs),
+    /// `purge`.
+    #[command(
+        about = "Purge all deleted instances permanently",
+        long_about = "Purge all deleted instances permanently, so that they cannot be recovered."
+    )]
+    Purge,
+    /// `recover`.
+    #[command(
+        about = "Recover deleted instances",
+        long_about = "Recover deleted instances, so that they can be used again."
+    )]
+    Recover(RecoverArgs),
+    /// `restart`.
+    #[command(
+        about = "Restart instances",
+        long_about = "Restart the named instances. They have to be running."
+    )]
+    Restart(StartArgs),
     /// `set`.
     #[command(
         about = "Set a configuration setting",
@@ -122,6 +168,22 @@ pub(crate) enum Command {
                       local.passphrase is asked for; an empty value removes it."
     )]
     Set(SetArgs),
+    /// `start`.
+    #[command(
+        about = "Start instances",
+        long_about = "Start the named instances. Those that were suspended go on where they were."
+    )]
+    Start(StartArgs),
+    /// `stop`.
+    #[command(about = "Stop running instances", long_about = "Stop the named instances if they are running.")]
+    Stop(StopArgs),
+    /// `suspend`.
+    #[command(
+        about = "Suspend running instances",
+        long_about = "Suspend the named instances if they are running.\n\
+                      `start` lets them go on where they were."
+    )]
+    Suspend(SuspendArgs),
     /// `version`.
     #[command(
         about = "Show version details",
@@ -386,6 +448,23 @@ mod tests {
             ("clients revoke", "<client>", "multipass help clients`"),
             ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
             ("--root-cert x list --fingerprint y", "", "multipass help list`"),
+            ("launch --cpus many", "invalid value 'many'", "multipass help launch`"),
+            // Zero, and an empty text, would mean the default on the wire.
+            ("launch --cpus 0", "0 is not in", "multipass help launch`"),
+            ("launch --name= a", "--name", "multipass help launch`"),
+            ("launch --memory= a", "--memory", "multipass help launch`"),
+            ("launch --timeout 0 a", "0 is not in", "multipass help launch`"),
+            ("launch a b", "unexpected argument 'b'", "multipass help launch`"),
+            ("start a --all", "cannot be used with", "multipass help start`"),
+            ("start --timeout -1", "-1", "multipass help start`"),
+            ("stop --time -1 a", "-1 is not in", "multipass help stop`"),
+            ("stop --time 1 --cancel a", "cannot be used with", "multipass help stop`"),
+            ("stop --time 1 --force a", "cannot be used with", "multipass help stop`"),
+            ("stop --force --cancel a", "cannot be used with", "multipass help stop`"),
+            ("delete", "<instance[.snapshot]>", "multipass help delete`"),
+            ("delete --all a", "cannot be used with", "multipass help delete`"),
+            ("recover", "<name>", "multipass help recover`"),
+            ("purge a", "unexpected argument 'a'", "multipass help purge`"),
         ] {
             let error = parsed(line).expect_err(line);
             assert_eq!(error.exit_code(), 1, "{line}");
@@ -403,6 +482,21 @@ mod tests {
         for (line, expected) in [("list", 0), ("list -v", 1), ("-vv list", 2), ("list -vvvvvv", 6)] {
             let Ok(Parsed::Run(cli)) = parsed(line) else { panic!("{line}") };
             assert_eq!(cli.verbose, expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_short_options_are_the_documented_ones() {
+        let Ok(Parsed::Run(cli)) = parsed("launch -n dev -c 2 -m 1G -d 6G --timeout 9 daily:26.04") else {
+            panic!("launch");
+        };
+        let Some(Command::Launch(args)) = cli.command else { panic!("launch") };
+        let text = |text: &'static str| Some(text.to_owned());
+        assert_eq!((args.name, args.memory, args.disk), (text("dev"), text("1G"), text("6G")));
+        assert_eq!((args.cpus, args.timeout, args.image), (Some(2), Some(9), text("daily:26.04")));
+        for line in ["launch --mem 1G", "stop -t +5 a", "stop -t 0 a", "stop -c", "delete -p a b.s1", "purge"]
+        {
+            assert!(matches!(parsed(line), Ok(Parsed::Run(_))), "{line}");
         }
     }
 

@@ -310,6 +310,12 @@ fn after_refusal(status: &Status) -> Option<String> {
             "multipass set local.passphrase",
             "Ask someone who already uses the service here to run `multipass set local.passphrase`.",
         ),
+        Code::NotFound if status.message().contains("does not exist") => {
+            ("multipass list", "`multipass list` shows the instances that there are.")
+        }
+        _ if status.message().contains("is deleted") => {
+            ("multipass recover", "`multipass recover <name>` brings a deleted instance back.")
+        }
         Code::ResourceExhausted => ("again", "Wait a little, then try again."),
         Code::Unimplemented => {
             ("multipass version", "The service may be of another version: `multipass version` shows both.")
@@ -348,6 +354,17 @@ mod tests {
                 "Passphrase is not correct.",
                 None,
             ),
+            (
+                refused(Code::NotFound, "instance \"a\" does not exist"),
+                "instance \"a\" does not exist",
+                Some("multipass list"),
+            ),
+            (
+                refused(Code::FailedPrecondition, "Instance 'a' is deleted."),
+                "Instance 'a' is deleted.",
+                Some("multipass recover"),
+            ),
+            (refused(Code::NotFound, "nothing like it"), "nothing like it", None),
             (refused(Code::ResourceExhausted, "too many guesses"), "too many guesses", Some("Wait")),
             (refused(Code::ResourceExhausted, "try again in 4 s"), "try again in 4 s", None),
             (

@@ -19,6 +19,7 @@ use transport::{ConnectError, Connection, Endpoint, Transport};
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
+use crate::progress::Progress;
 use crate::server_trust::{ServerTrust, Unknown};
 use crate::{output, platform, transports};
 
@@ -100,6 +101,12 @@ impl Service {
         self.context.verbosity_level()
     }
 
+    /// What makes a call beside whose answer the service is used; tells that it is made, if such was asked for.
+    pub(crate) fn calls(&self, method: &str) -> RpcClient<Channel> {
+        self.note_call(method);
+        Clone::clone(&self.rpc)
+    }
+
     /// Tells that a call is made, if such was asked for.
     pub(crate) fn note_call(&self, method: &str) {
         self.context.note(|| format!("calling {method}"));
@@ -122,6 +129,30 @@ impl Service {
                 }
             }
             take(reply);
+        }
+        Ok(())
+    }
+
+    /// As [`Self::answer`], for a call that may take long: shows `progress` until the answer has ended. What
+    /// `take` refuses ends the call.
+    ///
+    /// # Errors
+    /// As [`Self::answer`], and those of `take`.
+    pub(crate) async fn answer_with_progress<R: Reply>(
+        &self,
+        progress: &mut Progress,
+        answer: impl Future<Output = Result<tonic::Response<Streaming<R>>, Status>>,
+        mut take: impl FnMut(R, &mut Progress) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut replies = progress.during(answer).await.map_err(Error::of_call)?.into_inner();
+        while let Some(reply) = progress.during(replies.message()).await.map_err(Error::of_call)? {
+            if !reply.log_line().is_empty() {
+                progress.tell(reply.log_line());
+            }
+            if !reply.reply_message().is_empty() {
+                progress.step(reply.reply_message(), None);
+            }
+            take(reply, progress)?;
         }
         Ok(())
     }
@@ -162,23 +193,36 @@ macro_rules! replies {
 
 replies!(
     rpc::AuthenticateReply,
+    rpc::DeleteReply,
+    rpc::FindReply,
     rpc::GetReply,
     rpc::InfoReply,
     rpc::KeysReply,
     rpc::ListReply,
+    rpc::NetworksReply,
+    rpc::PurgeReply,
+    rpc::RecoverReply,
+    rpc::StopReply,
+    rpc::SuspendReply,
     rpc::VersionReply,
     rpc::WaitReadyReply
 );
 
-impl Reply for rpc::SetReply {
-    fn log_line(&self) -> &str {
-        &self.log_line
-    }
+macro_rules! replies_with_messages {
+    ($($reply:ty),*) => {
+        $(impl Reply for $reply {
+            fn log_line(&self) -> &str {
+                &self.log_line
+            }
 
-    fn reply_message(&self) -> &str {
-        &self.reply_message
-    }
+            fn reply_message(&self) -> &str {
+                &self.reply_message
+            }
+        })*
+    };
 }
+
+replies_with_messages!(rpc::LaunchReply, rpc::RestartReply, rpc::SetReply, rpc::StartReply);
 
 /// A service to connect to: how to reach it, and what it has to prove itself with.
 struct Target {
@@ -455,6 +499,104 @@ mod tests {
                 "{}",
                 error.message()
             );
+        });
+    }
+
+    /// Answers `launch` with `replies` and then `end`, or never ends.
+    struct Launches {
+        replies: Vec<rpc::LaunchReply>,
+        end: Option<Status>,
+    }
+
+    impl tonic::server::StreamingService<rpc::LaunchRequest> for Launches {
+        type Response = rpc::LaunchReply;
+        type ResponseStream =
+            Pin<Box<dyn tokio_stream::Stream<Item = Result<rpc::LaunchReply, Status>> + Send>>;
+        type Future = std::future::Ready<Result<tonic::Response<Self::ResponseStream>, Status>>;
+
+        fn call(&mut self, _: tonic::Request<Streaming<rpc::LaunchRequest>>) -> Self::Future {
+            use tokio_stream::StreamExt;
+            let replies = tokio_stream::iter(std::mem::take(&mut self.replies)).map(Ok);
+            let stream: Self::ResponseStream = match self.end.take() {
+                Some(end) => Box::pin(replies.chain(once(Err(end)))),
+                None => Box::pin(replies.chain(tokio_stream::pending())),
+            };
+            std::future::ready(Ok(tonic::Response::new(stream)))
+        }
+    }
+
+    /// Serves the calls of one connection with `launches` each.
+    async fn serve_launch(stream: Stream, launches: fn() -> Launches) {
+        let answer = hyper::service::service_fn(move |request| async move {
+            let codec = tonic_prost::ProstCodec::<rpc::LaunchReply, rpc::LaunchRequest>::default();
+            let response = tonic::server::Grpc::new(codec).streaming(launches(), request).await;
+            Ok::<_, std::convert::Infallible>(response)
+        });
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer)
+            .await;
+    }
+
+    #[test]
+    fn progress_comes_as_it_is_and_details_come_with_the_refusal() {
+        run(async {
+            let place = Place::new();
+            place
+                .serve(|stream| {
+                    serve_launch(stream, || Launches {
+                        replies: vec![
+                            rpc::LaunchReply { reply_message: "one".into(), ..Default::default() },
+                            rpc::LaunchReply { zone: "two".into(), ..Default::default() },
+                        ],
+                        end: Some(Status::with_details(
+                            tonic::Code::InvalidArgument,
+                            "no",
+                            vec![10, 1, 3].into(),
+                        )),
+                    })
+                })
+                .await;
+            let service = place.connect().await.expect("connected");
+            let mut rpc = service.calls("launch");
+            let mut progress = Progress::new("x");
+            let mut seen = Vec::new();
+            let answer = rpc.launch(once(rpc::LaunchRequest::default()));
+            let error = service
+                .answer_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
+                    seen.push(reply.reply_message.clone() + &reply.zone);
+                    Ok(())
+                })
+                .await
+                .expect_err("refused");
+            assert_eq!(seen, ["one", "two"]);
+            let Error::Refused(status) = error else { panic!("{error:?}") };
+            assert_eq!(status.details(), [10, 1, 3]);
+        });
+    }
+
+    #[test]
+    fn what_the_client_refuses_ends_the_call_that_would_not_end() {
+        run(async {
+            let place = Place::new();
+            place
+                .serve(|stream| {
+                    serve_launch(stream, || Launches {
+                        replies: vec![rpc::LaunchReply { password_requested: true, ..Default::default() }],
+                        end: None,
+                    })
+                })
+                .await;
+            let service = place.connect().await.expect("connected");
+            let mut rpc = service.calls("launch");
+            let mut progress = Progress::new("x");
+            let answer = rpc.launch(once(rpc::LaunchRequest::default()));
+            let refuse = |reply: rpc::LaunchReply, _: &mut Progress| match reply.password_requested {
+                true => Err(Error::Answer("asked")),
+                false => Ok(()),
+            };
+            let error =
+                service.answer_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
+            assert!(matches!(error, Error::Answer("asked")), "{error:?}");
         });
     }
 }

@@ -43,7 +43,10 @@ pub(super) async fn run(context: &Context, args: &InfoArgs) -> Result<String, Er
 }
 
 /// Reads `instance` or `instance.snapshot`; an instance's name has no dot.
-fn parse(name: &str) -> Result<InstanceSnapshotPair, Error> {
+///
+/// # Errors
+/// One of them is empty.
+pub(super) fn parse(name: &str) -> Result<InstanceSnapshotPair, Error> {
     let (instance, snapshot) = match name.split_once('.') {
         Some((instance, snapshot)) => (instance, Some(snapshot)),
         None => (name, None),

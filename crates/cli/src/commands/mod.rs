@@ -3,6 +3,7 @@
 mod authenticate;
 mod clients;
 mod info;
+mod instances;
 mod list;
 mod settings;
 mod version;
@@ -13,7 +14,7 @@ use clap::CommandFactory;
 use crate::args::{Cli, ClientsCommand, Command, HelpArgs};
 use crate::context::Context;
 use crate::error::Error;
-use crate::{format, help};
+use crate::{format, help, primary_name};
 
 /// The command's name in messages, whatever alias was used.
 pub(crate) fn name(cli: &Cli) -> &'static str {
@@ -24,11 +25,21 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
             Some(ClientsCommand::Revoke(_)) => "clients revoke",
             _ => "clients",
         },
+        Some(Command::Delete(_)) => "delete",
+        Some(Command::Find(_)) => "find",
         Some(Command::Get(_)) => "get",
         Some(Command::Help(_)) | None => "help",
         Some(Command::Info(_)) => "info",
+        Some(Command::Launch(_)) => "launch",
         Some(Command::List(_)) => "list",
+        Some(Command::Networks(_)) => "networks",
+        Some(Command::Purge) => "purge",
+        Some(Command::Recover(_)) => "recover",
+        Some(Command::Restart(_)) => "restart",
         Some(Command::Set(_)) => "set",
+        Some(Command::Start(_)) => "start",
+        Some(Command::Stop(_)) => "stop",
+        Some(Command::Suspend(_)) => "suspend",
         Some(Command::Version(_)) => "version",
         Some(Command::WaitReady(_)) => "wait-ready",
     }
@@ -44,8 +55,8 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
-        Some(Command::Get(args)) if args.key.as_deref() == Some(settings::PRIMARY_NAME) => {
-            Some(Ok(settings::primary_name()))
+        Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
+            Some(settings::primary_name(args.raw))
         }
         _ => None,
     }
@@ -64,10 +75,20 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Version(args) => version::run(&context, &args).await,
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
+        Command::Delete(args) => instances::delete(&context, &args).await,
+        Command::Find(args) => instances::find(&context, &args).await,
         Command::Get(args) => settings::get(&context, args).await,
         Command::Info(args) => info::run(&context, &args).await,
+        Command::Launch(args) => instances::launch(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
+        Command::Networks(args) => instances::networks(&context, &args).await,
+        Command::Purge => instances::purge(&context).await,
+        Command::Recover(args) => instances::recover(&context, &args).await,
+        Command::Restart(args) => instances::restart(&context, &args).await,
         Command::Set(args) => settings::set(&context, args).await,
+        Command::Start(args) => instances::start(&context, &args).await,
+        Command::Stop(args) => instances::stop(&context, &args).await,
+        Command::Suspend(args) => instances::suspend(&context, &args).await,
         Command::WaitReady(args) => wait_ready::run(&context, &args).await,
         Command::Help(args) => help_about(&args),
     };

@@ -10,21 +10,21 @@ use crate::commands::clients;
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityFault;
-use crate::platform;
 use crate::prompt::{Passphrase, Prompt};
 use crate::service::{Service, is_known_by_its_user, once};
+use crate::{platform, primary_name};
 
-/// The client's own setting: the instance that commands mean when they name none.
-pub(super) const PRIMARY_NAME: &str = "client.primary-name";
-const PRIMARY_NAME_DEFAULT: &str = "primary";
 /// The service answers whether it is set, never what it is.
 const PASSPHRASE: &str = "local.passphrase";
 
 const SECOND_QUESTION: &str = "Please re-enter passphrase: ";
 
-/// The value of the client's own setting.
-pub(super) fn primary_name() -> String {
-    format!("{PRIMARY_NAME_DEFAULT}\n")
+/// `get` of the client's own setting, which needs no service.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn primary_name(raw: bool) -> Result<String, Error> {
+    Ok(shown(primary_name::KEY, &primary_name::get()?, raw))
 }
 
 /// `get`.
@@ -36,7 +36,7 @@ pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Erro
     let verbosity_level = service.verbosity_level();
     let Some(key) = args.key else {
         service.note_call("keys");
-        let mut keys = BTreeSet::from([PRIMARY_NAME.to_owned()]);
+        let mut keys = BTreeSet::from([primary_name::KEY.to_owned()]);
         let answer = service.rpc.keys(once(rpc::KeysRequest { verbosity_level })).await;
         service.answer(answer, |reply| keys.extend(reply.settings_keys)).await?;
         return Ok(keys.iter().map(|key| format!("{key}\n")).collect());
@@ -75,6 +75,10 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         return Err(Error::usage("Too many arguments given", Some(next)));
     }
     let (key, value) = match parse(args.setting)? {
+        (key, Some(value)) if key == primary_name::KEY => {
+            primary_name::set(&value.expose())?;
+            return Ok(String::new());
+        }
         (key, Some(value)) => (key, value),
         (key, None) => {
             Service::verify(context).await?;
@@ -126,10 +130,6 @@ fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
     let form = |key: &str| Some(format!("Write `multipass set {key}=<value>`."));
     match (key.as_str(), &value) {
         ("", _) => Err(Error::usage("The key of the setting is missing", form("<key>"))),
-        (PRIMARY_NAME, _) => Err(Error::Unsupported {
-            message: format!("{PRIMARY_NAME} cannot be changed with this client yet"),
-            next: Some(format!("It is '{PRIMARY_NAME_DEFAULT}'.")),
-        }),
         (PASSPHRASE, None) | (_, Some(_)) => Ok((key, value)),
         (_, None) => Err(Error::usage(format!("No value given for {key}"), form(&key))),
     }
@@ -169,6 +169,8 @@ mod tests {
             ("local.passphrase==", PASSPHRASE, Some("=")),
             ("local.passphrase=", PASSPHRASE, Some("")),
             ("local.passphrase", PASSPHRASE, None),
+            ("client.primary-name=", primary_name::KEY, Some("")),
+            ("local.dev.memory=2G", "local.dev.memory", Some("2G")),
             ("local.driver=qemu", "local.driver", Some("qemu")),
             ("local.image.mirror=", "local.image.mirror", Some("")),
         ] {
@@ -184,8 +186,7 @@ mod tests {
             ("", 1, "missing"),
             ("=x", 1, "missing"),
             ("local.driver", 1, "No value given for local.driver"),
-            ("client.primary-name=x", 2, "cannot be changed"),
-            ("client.primary-name", 2, "cannot be changed"),
+            ("client.primary-name", 1, "No value given for client.primary-name"),
         ] {
             let error = parse(setting.to_owned()).expect_err(setting);
             assert_eq!(error.exit_code(), code, "{setting}");

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::list::NO_INSTANCES;
 use super::table::{Labels, WIDEST, padded};
-use super::values::{UNKNOWN, human_time, or_unknown, release, size, state, time, usage, zone, zone_columns};
+use super::values::{
+    NO_ERRORS, UNKNOWN, human_time, or_unknown, release, size, state, time, usage, zone, zone_columns,
+};
 use crate::args::Format;
 use crate::error::Error;
 
@@ -69,12 +71,10 @@ pub(crate) fn details(
                 .into_iter()
                 .map(|(name, description)| (name, json!([description])))
                 .collect();
-            // The null is written `~` here, where the serializer would write `null`.
-            let errors = "errors:\n  - ~\n";
             Ok(if entries.is_empty() {
-                errors.to_owned()
+                NO_ERRORS.to_owned()
             } else {
-                errors.to_owned() + &super::yaml(entries)?
+                NO_ERRORS.to_owned() + &super::yaml(entries)?
             })
         }
         Format::Csv if instances.is_empty() && !snapshots.is_empty() => {

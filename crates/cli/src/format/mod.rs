@@ -4,8 +4,10 @@
 //! own. Names, columns and their order are fixed: scripts read them.
 
 pub(crate) mod clients;
+pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod list;
+pub(crate) mod networks;
 mod table;
 mod values;
 pub(crate) mod version;

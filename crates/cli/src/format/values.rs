@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// Stands in tables for what is not known.
 pub(super) const UNKNOWN: &str = "--";
 
+/// Begins YAML that has a place for errors. The null is written `~` here, where the serializer would write `null`.
+pub(super) const NO_ERRORS: &str = "errors:\n  - ~\n";
+
 /// An instance's state.
 pub(super) fn state(status: Option<&InstanceStatus>) -> &'static str {
     match status.map_or(Status::Unknown, InstanceStatus::status) {

@@ -56,7 +56,10 @@ where
 {
     Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
-        .streaming(SeveralReplies { handler: Some(handler), deadline: bounds.deadline, replies: PhantomData }, request)
+        .streaming(
+            SeveralReplies { handler: Some(handler), deadline: bounds.deadline, replies: PhantomData },
+            request,
+        )
         .await
 }
 
@@ -115,10 +118,7 @@ where
 }
 
 /// The one message of a request.
-async fn received<Req>(
-    request: tonic::Request<Streaming<Req>>,
-    deadline: Duration,
-) -> Result<Req, Status> {
+async fn received<Req>(request: tonic::Request<Streaming<Req>>, deadline: Duration) -> Result<Req, Status> {
     let mut messages = request.into_inner();
     let Ok(message) = timeout(deadline, messages.message()).await else {
         return Err(Status::new(Code::DeadlineExceeded, "The request did not arrive in time."));
