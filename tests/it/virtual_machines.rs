@@ -15,7 +15,7 @@ use rpc::{
 use tonic::{Code, Response, Status, Streaming};
 
 use crate::peer::{Identity, Peer, Place};
-use crate::support::{Service, below};
+use crate::support::{Expected, NO_INSTANCES, Service, below, run};
 
 /// A daemon with the guest's image; its machines end with it.
 struct Host {
@@ -193,4 +193,40 @@ async fn an_image_that_its_caller_may_not_read_is_refused() {
     assert_eq!(status.code(), Code::PermissionDenied, "{status:?}");
     assert!(status.message().contains("user 4001 may not read it"), "{status:?}");
     assert_eq!(states(&mut other).await, [""; 0]);
+}
+
+/// The same with the commands of users.
+#[test]
+fn the_commands_make_an_instance_and_end_it() {
+    let Some(host) = Host::start() else { return };
+    let user = host.service().first_client();
+    let image = host.image.display().to_string();
+    let launched = run(&user, &["launch", &image, "--name", "web", "--memory", "128M", "--disk", "512M"]);
+    assert_eq!((launched.code, launched.stdout.as_str()), (0, "Launched: web\n"), "{launched:?}");
+    let state_is = |state: &str| {
+        let listed = run(&user, &["list", "--format", "csv"]);
+        assert!(listed.stdout.contains(&format!("\nweb,{state},")), "no {state}: {listed:?}");
+    };
+    state_is("Running");
+    run(&user, &["launch", &image, "--name", "web"]).fails(2, "launch failed: ", &["\"web\" already exists"]);
+    run(&user, &["set", "local.web.cpus=2"]).fails(2, "set failed: ", &["web"]);
+    run(&user, &["stop", "web"]).prints("");
+    state_is("Stopped");
+    run(&user, &["set", "local.web.cpus=2"]).prints("");
+    run(&user, &["get", "local.web.cpus"]).prints("2\n");
+    run(&user, &["delete", "web"]).prints("");
+    state_is("Deleted");
+    run(&user, &["start", "web"]).fails(2, "start failed: ", &["Instance 'web' is deleted."]);
+    run(&user, &["recover", "web"]).prints("");
+    state_is("Stopped");
+    run(&user, &["delete", "--purge", "web"]).prints("");
+    run(&user, &["list"]).prints(NO_INSTANCES);
+    run(&user, &["info", "web"]).fails(2, "info failed: instance \"web\" does not exist", &[]);
+    for bad in
+        [&["--name", "-x"][..], &["--memory", "1Q"], &["--disk", "1M"], &["--name", "web", "--memory", "1"]]
+    {
+        let refused = run(&user, &[&["launch", image.as_str()], bad].concat());
+        assert!(refused.code != 0 && !refused.stderr.is_empty(), "{bad:?}: {refused:?}");
+    }
+    run(&user, &["list"]).prints(NO_INSTANCES);
 }

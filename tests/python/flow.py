@@ -99,8 +99,8 @@ def main():
         second.call("wait_ready").ok()
         second.call("get", key="x").refused("INVALID_ARGUMENT", message=UNKNOWN_KEY)
         second.call("set", key="x", val="y").refused("INVALID_ARGUMENT", message=UNKNOWN_KEY)
-        # This service has no instances to launch, and says so.
-        second.call("launch", instance_name="fox", num_cores=2).refused("UNIMPLEMENTED", says=["launch"])
+        # There is no image without an address, and it says so.
+        second.call("launch", instance_name="fox", num_cores=2).refused("NOT_FOUND", says=["image"])
         second.call("no_such_method").refused("UNIMPLEMENTED")
 
     # With the passphrase unset, nobody can come in; those who are in stay.
