@@ -27,6 +27,8 @@ use crate::{output, platform, transports};
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
+/// The longest answer of a call, in bytes: all of its parts together. A hundred thousand instances take less.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 
@@ -115,14 +117,20 @@ impl Service {
     /// Reads the answer of a call to its end, shows what it has for the user, and hands each part to `take`.
     ///
     /// # Errors
-    /// The service refused, or the connection was lost.
+    /// The service refused, the connection was lost, or there was no end to the answer.
     pub(crate) async fn answer<R: Reply>(
         &self,
         answer: Result<tonic::Response<Streaming<R>>, Status>,
         mut take: impl FnMut(R),
     ) -> Result<(), Error> {
         let mut replies = answer.map_err(Error::of_call)?.into_inner();
+        let mut length = 0_usize;
         while let Some(reply) = replies.message().await.map_err(Error::of_call)? {
+            // What is taken is kept, and a service may be anybody's.
+            length = length.saturating_add(reply.encoded_len());
+            if length > LONGEST_ANSWER {
+                return Err(Error::Answer("the service's answer is longer than this client reads"));
+            }
             for text in [reply.log_line(), reply.reply_message()] {
                 if !text.is_empty() {
                     output::tell(text);
@@ -172,7 +180,7 @@ pub(crate) fn once<T>(request: T) -> tokio_stream::Once<T> {
 }
 
 /// What the answers of all calls have in common.
-pub(crate) trait Reply {
+pub(crate) trait Reply: prost::Message {
     /// A line of the service's log, for standard error.
     fn log_line(&self) -> &str;
     /// Progress.
@@ -571,6 +579,30 @@ mod tests {
             assert_eq!(seen, ["one", "two"]);
             let Error::Refused(status) = error else { panic!("{error:?}") };
             assert_eq!(status.details(), [10, 1, 3]);
+        });
+    }
+
+    #[test]
+    fn an_answer_without_end_is_given_up() {
+        run(async {
+            let place = Place::new();
+            place
+                .serve(|stream| {
+                    serve_launch(stream, || Launches {
+                        replies: vec![
+                            rpc::LaunchReply { zone: "x".repeat(4_000_000), ..Default::default() };
+                            17
+                        ],
+                        end: None,
+                    })
+                })
+                .await;
+            let service = place.connect().await.expect("connected");
+            let mut parts = 0;
+            let answer = service.calls("launch").launch(once(rpc::LaunchRequest::default())).await;
+            let error = service.answer(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
+            assert!(matches!(error, Error::Answer(why) if why.contains("longer")), "{error:?}");
+            assert_eq!(parts, LONGEST_ANSWER / 4_000_000);
         });
     }
 
