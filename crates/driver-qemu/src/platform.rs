@@ -11,9 +11,11 @@ pub(crate) use linux::{kill, machines, runs};
 mod linux {
     use std::fs::{self, File};
     use std::io::Read;
+    use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt;
 
     use nix::unistd::geteuid;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     use super::InstanceId;
@@ -23,11 +25,37 @@ mod linux {
     /// The id is near the beginning; a stranger's process may have any number of arguments.
     const ARGUMENTS: u64 = 16 * 1024;
 
-    /// Whether the process runs and is the machine's QEMU. One that has ended, and whose parent has not asked
-    /// how, has no arguments.
+    /// `PF_EXITING` of the kernel's `include/linux/sched.h`: it is on its way to its end.
+    const EXITING: u64 = 0x4;
+
+    /// Whether the process runs and is the machine's QEMU, or may be it while it ends.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
+        let arguments = arguments(process);
         let id = id.to_string();
-        arguments(process).split(|&byte| byte == 0).any(|argument| argument == id.as_bytes())
+        arguments.split(|&byte| byte == 0).any(|argument| argument == id.as_bytes())
+            || arguments.is_empty() && ends(process)
+    }
+
+    /// Whether the process is ending and has not ended: its memory, and its arguments with it, go before the
+    /// locks on its disk do.
+    fn ends(process: i32) -> bool {
+        // Opened first: from then on it cannot become another process unnoticed.
+        let Some(opened) = open(process) else { return false };
+        let exiting = flags(process).is_some_and(|flags| flags & EXITING != 0);
+        let mut ended = [PollFd::new(&opened, PollFlags::IN)];
+        exiting && poll(&mut ended, Some(&Timespec::default())).is_ok_and(|ended| ended == 0)
+    }
+
+    fn open(process: i32) -> Option<OwnedFd> {
+        let process = (process > 0).then(|| Pid::from_raw(process)).flatten()?;
+        pidfd_open(process, PidfdFlags::empty()).ok()
+    }
+
+    /// What the kernel notes of a process: the ninth field of `/proc/<process>/stat`, the seventh after its name,
+    /// which may hold anything.
+    fn flags(process: i32) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse().ok()
     }
 
     /// The machines whose QEMU runs as the user that it would run as here, with their processes.
@@ -56,9 +84,8 @@ mod linux {
 
     /// Kills the process, if it is the machine's QEMU.
     pub(crate) fn kill(process: i32, id: InstanceId) {
-        let Some(pid) = (process > 0).then(|| Pid::from_raw(process)).flatten() else { return };
         // Once opened, it stands for this very process, whatever becomes of the number.
-        let Ok(opened) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+        let Some(opened) = open(process) else { return };
         if runs(process, id)
             && let Err(error) = pidfd_send_signal(&opened, Signal::KILL)
         {
@@ -91,6 +118,9 @@ pub(crate) fn kill(process: i32, _: InstanceId) {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
+    use std::fs::File;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
     use std::time::Duration;
@@ -118,5 +148,32 @@ mod tests {
         for process in [process, 0, -1] {
             kill(process, id);
         }
+    }
+
+    #[test]
+    fn a_process_runs_until_it_has_let_go_of_its_files() {
+        let (id, file) = (InstanceId::random(), tempfile::tempfile().unwrap());
+        file.lock().unwrap();
+        // Much memory takes the kernel long to free, between the arguments and the files.
+        let script = "much=$(head -c 100000000 /dev/zero | tr '\\0' x); echo; read line";
+        let mut child = Command::new("sh")
+            .args(["-c", script, "sh", "-uuid", &id.to_string()])
+            .stderr(file.try_clone().unwrap())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let again = File::options().read(true).open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
+        drop(file);
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        assert!(again.try_lock().is_err(), "it holds the lock");
+        let process = i32::try_from(child.id()).unwrap();
+        kill(process, id);
+        // With pauses: a look under way would free the memory itself, and the process be quicker than that.
+        while runs(process, id) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        again.try_lock().unwrap();
+        child.wait().unwrap();
     }
 }
