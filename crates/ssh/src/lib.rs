@@ -4,7 +4,9 @@
 //! caller's: every future here may be dropped.
 
 mod keys;
+mod process;
 mod session;
 
 pub use keys::{HostKey, KeyError, KeyPair};
+pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};
 pub use session::{Finished, Session, SessionError};
