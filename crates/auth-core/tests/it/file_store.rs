@@ -9,10 +9,11 @@ use auth_core::{
     CertificateError, ClientCertificate, Condition, Outcome, PassphraseHash, StoreError, TrustStore,
 };
 use proptest::prelude::*;
+#[cfg(unix)]
+use test_process::{alone, is_root};
 
 use crate::support::{
-    Arrival, Data, Unrecorded, by_passphrase, certificate, der, enrol, in_own_process, is_root, local, now,
-    passphrase, remote,
+    Arrival, Data, Unrecorded, by_passphrase, certificate, der, enrol, local, now, passphrase, remote,
 };
 
 /// X.509 v1, as clients before 2023 made them (`openssl x509 -req` without extensions).
@@ -675,7 +676,7 @@ impl Drop for FullDisk {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_loses_nothing() {
-    in_own_process("file_store::a_full_disk_loses_nothing", || {
+    alone(concat!(module_path!(), "::a_full_disk_loses_nothing"), || {
         let [a, b] = ["a", "b"].map(certificate);
         let channel = local(0, 0, &[]);
         let enrolment = |certificate| Arrival { certificate, channel: &channel, at: now() };
@@ -717,7 +718,7 @@ fn a_full_disk_loses_nothing() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_fills_up_while_damage_is_set_aside_arms_nothing() {
-    in_own_process("file_store::a_disk_that_fills_up_while_damage_is_set_aside_arms_nothing", || {
+    alone(concat!(module_path!(), "::a_disk_that_fills_up_while_damage_is_set_aside_arms_nothing"), || {
         let damaged = "-----BEGIN CERTIFICATE-----\nMIIB";
         let whole = format!("# one\n{damaged}");
         // Room for nothing; for what is moved, but not for the marker.
@@ -748,7 +749,7 @@ fn all_files_are_the_owners_alone_whatever_the_umask() {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
     }
 
-    in_own_process("file_store::all_files_are_the_owners_alone_whatever_the_umask", || {
+    alone(concat!(module_path!(), "::all_files_are_the_owners_alone_whatever_the_umask"), || {
         let [a, b] = ["a", "b"].map(certificate);
         for mask in [0o000, 0o022, 0o077] {
             umask(Mode::from_bits_truncate(mask));
