@@ -15,8 +15,11 @@ mod incoming;
 mod lingering;
 mod listener;
 mod refusal;
+mod runtime;
 mod socket;
 mod stream;
+mod timer;
+mod udp;
 
 use async_trait::async_trait;
 use transport::network::ListenScope;

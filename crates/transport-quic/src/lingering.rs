@@ -3,18 +3,16 @@
 //! quinn answers for a closed connection as long as it takes some of its datagrams to be still on the way (RFC 9000,
 //! 10.2), and takes the peer's word for how long that may be: up to 49 s by its `max_ack_delay`. Whoever has left,
 //! or was sent away, is not to decide how long it is remembered. quinn runs each connection in a task until nothing
-//! is left of it, and forgets it at once when that task is dropped, so here is the runtime that bounds the tasks.
+//! is left of it, and forgets it at once when that task is dropped, so here the tasks are bounded.
 
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
-use std::net::UdpSocket;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use quinn::{AsyncTimer, AsyncUdpSocket, Connecting, ConnectionError, Runtime, TokioRuntime};
+use quinn::{Connecting, ConnectionError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task_local;
 use tokio::time::sleep;
@@ -93,29 +91,13 @@ impl Task {
     }
 }
 
-/// tokio, as quinn knows it, which bounds the tasks of accepted connections.
-#[derive(Debug)]
-pub(crate) struct Bounding;
-
-impl Runtime for Bounding {
-    fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        TokioRuntime.new_timer(at)
-    }
-
-    fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        match NEXT.try_with(Cell::take) {
-            Ok(Some(task)) => TokioRuntime.spawn(Box::pin(task.run(future))),
-            // An endpoint's own.
-            _ => TokioRuntime.spawn(future),
-        }
-    }
-
-    fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        TokioRuntime.wrap_udp_socket(socket)
-    }
-
-    fn now(&self) -> Instant {
-        TokioRuntime.now()
+/// quinn's `task`, bounded if it is an accepted connection's; an endpoint's own is left as it is.
+pub(crate) fn bounded(
+    task: Pin<Box<dyn Future<Output = ()> + Send>>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    match NEXT.try_with(Cell::take) {
+        Ok(Some(bounds)) => Box::pin(bounds.run(task)),
+        _ => task,
     }
 }
 

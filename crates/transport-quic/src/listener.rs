@@ -21,7 +21,8 @@ use transport::{AcceptError, Endpoint, HostPort, Incoming, ListenError, Listener
 use crate::config;
 use crate::connection::CUT;
 use crate::incoming::QuicIncoming;
-use crate::lingering::{Bounding, Places};
+use crate::lingering::Places;
+use crate::runtime::Serving;
 use crate::socket::{self, Releasable};
 
 /// Handshakes under way with peers whose addresses may be forged. Beyond that a peer has to prove its address
@@ -87,7 +88,7 @@ impl Port {
             config::endpoint(),
             Some(config),
             Arc::clone(&socket) as _,
-            Arc::new(Bounding),
+            Arc::new(Serving),
         )?;
         Ok((Self { quinn, socket }, bound))
     }

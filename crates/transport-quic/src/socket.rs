@@ -1,6 +1,7 @@
 //! UDP sockets: their buffers, and giving one back while connections that were on it are still referred to.
 
 use std::fmt;
+use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{SocketAddr, UdpSocket};
 use std::pin::Pin;
@@ -8,8 +9,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
 
 use quinn::udp::{RecvMeta, Transmit};
-use quinn::{AsyncUdpSocket, Runtime, TokioRuntime, UdpPoller};
+use quinn::{AsyncUdpSocket, UdpPoller};
 use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::udp::Udp;
 
 /// What a socket is to hold of datagrams that come faster than they are read, or are written faster than they go.
 /// At 1 Gbit/s it is full after 16 ms. Systems allow about a tenth of it by default.
@@ -47,11 +50,11 @@ fn raise_buffers(socket: &Socket) {
 
 /// A listener's socket. Whoever still holds a stream of a connection that has ended holds quinn's reference to the
 /// socket too; through this one the address becomes free all the same.
-pub(crate) struct Releasable(RwLock<Option<Arc<dyn AsyncUdpSocket>>>);
+pub(crate) struct Releasable(RwLock<Option<Arc<Udp>>>);
 
 impl Releasable {
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self(RwLock::new(Some(TokioRuntime.wrap_udp_socket(socket)?)))))
+        Ok(Arc::new(Self(RwLock::new(Some(Arc::new(Udp::new(socket)?))))))
     }
 
     /// Closes the socket. Nothing is received any more, and sending fails.
@@ -59,7 +62,7 @@ impl Releasable {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn socket(&self) -> RwLockReadGuard<'_, Option<Arc<dyn AsyncUdpSocket>>> {
+    fn socket(&self) -> RwLockReadGuard<'_, Option<Arc<Udp>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,11 +117,12 @@ impl fmt::Debug for Releasable {
 }
 
 /// Waits until the socket takes datagrams, and refers to it only then.
-#[derive(Debug)]
 struct Poller {
     socket: Arc<Releasable>,
-    waiting: Option<Pin<Box<dyn UdpPoller>>>,
+    waiting: Option<Writable>,
 }
+
+type Writable = Pin<Box<dyn Future<Output = io::Result<()>> + Send + Sync>>;
 
 impl UdpPoller for Poller {
     fn poll_writable(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -127,11 +131,20 @@ impl UdpPoller for Poller {
             Some(waiting) => waiting,
             None => {
                 let socket = this.socket.socket().clone().ok_or_else(released)?;
-                this.waiting.insert(socket.create_io_poller())
+                if socket.is_writable() {
+                    return Poll::Ready(Ok(()));
+                }
+                this.waiting.insert(Box::pin(async move { socket.writable().await }))
             }
         };
-        let writable = ready!(waiting.as_mut().poll_writable(cx));
+        let writable = ready!(waiting.as_mut().poll(cx));
         this.waiting = None;
         Poll::Ready(writable)
+    }
+}
+
+impl fmt::Debug for Poller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
