@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::{is_root, skip};
+use e2e::{DaemonOptions, is_root, skip};
 use nix::sys::signal::Signal;
 use rpc::launch_reply::CreateOneof;
 use rpc::list_reply::ListContents;
@@ -18,15 +18,20 @@ use crate::peer::{Identity, Peer, Place};
 use crate::support::{Expected, NO_INSTANCES, Service, below, run};
 
 /// A daemon with the guest's image; its machines end with it.
-struct Host {
+pub(crate) struct Host {
     service: Option<Service>,
-    image: PathBuf,
+    pub(crate) image: PathBuf,
     identity: Identity,
 }
 
 impl Host {
     /// Where there are QEMU and a guest image; else the test is skipped.
     fn start() -> Option<Self> {
+        Self::start_with(DaemonOptions::default())
+    }
+
+    /// As [`start`](Self::start), with a daemon of one's own choice.
+    pub(crate) fn start_with(options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
         let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
         if !image.exists() {
@@ -39,10 +44,10 @@ impl Host {
                 return None;
             }
         }
-        Some(Self { service: Some(Service::start()), image, identity: Identity::new() })
+        Some(Self { service: Some(Service::start_with(options)), image, identity: Identity::new() })
     }
 
-    fn service(&self) -> &Service {
+    pub(crate) fn service(&self) -> &Service {
         self.service.as_ref().expect("a service")
     }
 

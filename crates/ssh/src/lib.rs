@@ -5,8 +5,9 @@
 
 mod keys;
 mod process;
+mod rsa;
 mod session;
 
-pub use keys::{HostKey, KeyError, KeyPair};
+pub use keys::{ClientKey, HostKey, KeyError, KeyPair};
 pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};
 pub use session::{Finished, Session, SessionError};
