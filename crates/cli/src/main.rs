@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use args::{Cli, Parsed};
+use context::Context;
 use error::Error;
 
 fn main() -> ExitCode {
@@ -53,21 +54,30 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<String, Error> {
     match commands::offline(&cli) {
         Some(result) => result,
-        None => until_signal(commands::online(cli)),
+        None => {
+            let context = Context::new(&cli);
+            until_signal(&context, commands::online(&context, cli))
+        }
     }
 }
 
 /// Runs `command` to its end or to a signal. On a signal its future is dropped, and with it all that it has
-/// to put back, such as the terminal's echo.
-fn until_signal(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
+/// to put back, such as the terminal's echo. Either way the service is told that this client goes: what it does for
+/// a client it gives up then, and over some transports it would learn of it no sooner than by silence.
+fn until_signal(
+    context: &Context,
+    command: impl Future<Output = Result<String, Error>>,
+) -> Result<String, Error> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(async {
-        tokio::select! {
+        let result = tokio::select! {
             // Signals first: they are caught before the command changes anything that has to be put back.
             biased;
             signal = platform::interrupted() => Err(signal.map_or_else(Error::Runtime, Error::Signal)),
             result = command => result,
-        }
+        };
+        context.leave().await;
+        result
     })
 }
 
