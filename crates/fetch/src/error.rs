@@ -82,6 +82,27 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// What whoever wants the file may do about it.
+    #[must_use]
+    pub fn what_helps(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => {
+                "check the address, and that its server can be reached from the service's machine"
+            }
+            Self::Tls { .. } => {
+                "if that server is to be trusted, add its authority to those that the service's machine trusts"
+            }
+            Self::Stalled { .. } | Self::Broken { .. } | Self::Status { status: 429 | 500.., .. } => {
+                "try again later"
+            }
+            Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Downgrade { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::Protocol { .. } => "check the address, or download the file by other means",
+        }
+    }
+
     /// Whether the same may work a moment later, from where it broke off.
     #[must_use]
     pub fn may_be_resumed(&self) -> bool {
