@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::sandbox::through_program;
 use crate::{Account, Sandbox, Via, through_shell, wait_until};
 
 /// How long a daemon may take to start or to stop.
@@ -38,6 +39,8 @@ pub struct DaemonOptions {
     pub root_certificate: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Files that it alone finds in the place of others: what is there, and where. Needs root, and Linux.
+    pub in_place: Vec<(PathBuf, PathBuf)>,
 }
 
 /// A daemon of its own files, killed when dropped. Its name keeps apart several in one sandbox.
@@ -110,9 +113,16 @@ impl Daemon {
         let limit = options.descriptors.map(|limit| format!("ulimit -n {limit}; "));
         let processor =
             options.processor.map(|number| format!("taskset -cp {number} $$ > /dev/null || exit; "));
-        let scene: String = [umask, limit, processor].into_iter().flatten().collect();
+        let in_place = options.in_place.iter();
+        let mounts = in_place.map(|(file, place)| {
+            format!("mount --bind '{}' '{}' || exit; ", file.display(), place.display())
+        });
+        let scene: String = [umask, limit, processor].into_iter().flatten().chain(mounts).collect();
         if !scene.is_empty() {
             command = through_shell(&format!("{scene}exec \"$@\""), &command);
+        }
+        if !options.in_place.is_empty() {
+            command = through_program("unshare", &["--mount", "--propagation", "private"], &command);
         }
         command.stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let (child, data) = (command.spawn()?, home.join("data"));

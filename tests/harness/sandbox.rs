@@ -97,18 +97,23 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// `command` as the arguments `"$@"` of a shell script, which sets the scene and then runs it with `exec`.
 #[must_use]
 pub fn through_shell(script: &str, command: &Command) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).arg("sh").arg(command.get_program()).args(command.get_args());
+    through_program("sh", &["-c", script, "sh"], command)
+}
+
+/// `command` as the last arguments of a program that becomes it.
+pub(crate) fn through_program(program: &str, arguments: &[&str], command: &Command) -> Command {
+    let mut through = Command::new(program);
+    through.args(arguments).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
+            Some(value) => through.env(name, value),
+            None => through.env_remove(name),
         };
     }
     if let Some(directory) = command.get_current_dir() {
-        shell.current_dir(directory);
+        through.current_dir(directory);
     }
-    shell
+    through
 }
 
 /// Whether the tests may act as any user.

@@ -60,6 +60,11 @@ impl Service {
         Self::start_in(sandbox, options)
     }
 
+    /// Starts a daemon on the files of one that has ended.
+    pub(crate) fn started_again(self) -> Self {
+        Self::start_in(self.sandbox, self.options)
+    }
+
     /// Ends the daemon, does `work`, and starts a daemon on the same files.
     pub(crate) fn meanwhile(mut self, work: impl FnOnce(&Self)) -> Self {
         self.daemon.signal(Signal::SIGTERM).expect("a daemon");

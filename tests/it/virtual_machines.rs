@@ -1,10 +1,19 @@
 //! Instances on real QEMU: the life of one, its daemon killed under it, and images that their callers may not read.
 
+mod bad_input;
+mod downloads;
+mod guest;
+mod killed;
+mod no_room;
+mod programs;
+mod server;
+mod traces;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::{DaemonOptions, is_root, skip};
+use e2e::{DaemonOptions, Sandbox, is_root, skip};
 use nix::sys::signal::Signal;
 use rpc::launch_reply::CreateOneof;
 use rpc::list_reply::ListContents;
@@ -32,6 +41,10 @@ impl Host {
 
     /// As [`start`](Self::start), with a daemon of one's own choice.
     pub(crate) fn start_with(options: DaemonOptions) -> Option<Self> {
+        Self::start_in(Sandbox::of_this_build().expect("a sandbox"), options)
+    }
+
+    fn start_in(sandbox: Sandbox, options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
         let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
         if !image.exists() {
@@ -44,7 +57,7 @@ impl Host {
                 return None;
             }
         }
-        Some(Self { service: Some(Service::start_with(options)), image, identity: Identity::new() })
+        Some(Self { service: Some(Service::start_in(sandbox, options)), image, identity: Identity::new() })
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -74,7 +87,7 @@ impl Drop for Host {
         // First the daemon, which could start others.
         let sandbox = service.sandbox;
         drop(service.daemon);
-        for file in below(&instances).into_iter().filter(|file| file.ends_with("pid")) {
+        for file in traces::files_below(&instances).into_iter().filter(|file| file.ends_with("pid")) {
             let process = std::fs::read_to_string(file).unwrap_or_default();
             if let Ok(process) = process.trim().parse::<u32>() {
                 let _ = Command::new("kill").args(["-9", &process.to_string()]).status();

@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use args::{Cli, Parsed};
+use context::Context;
 use error::Error;
 
 fn main() -> ExitCode {
@@ -57,9 +58,21 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<String, Error> {
     match commands::offline(&cli) {
         Some(result) => result,
-        None if commands::sees_to_signals(&cli) => block_on(commands::online(cli)),
-        None => block_on(until_signal(commands::online(cli))),
+        None => {
+            Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?.block_on(online(cli))
+        }
     }
+}
+
+/// Runs a command that may talk to the service. However it ends, the service is told that this client goes: what it
+/// does for a client it gives up then, and over some transports it would learn of it no sooner than by silence.
+async fn online(cli: Cli) -> Result<String, Error> {
+    let context = Context::new(&cli);
+    let sees_to_signals = commands::sees_to_signals(&cli);
+    let command = commands::online(&context, cli);
+    let result = if sees_to_signals { command.await } else { until_signal(command).await };
+    context.leave().await;
+    result
 }
 
 /// Runs `command` to its end or to a signal. On a signal its future is dropped, and with it all that it has
@@ -71,10 +84,6 @@ async fn until_signal(command: impl Future<Output = Result<String, Error>>) -> R
         signal = platform::interrupted() => Err(signal.map_or_else(Error::Runtime, Error::Signal)),
         result = command => result,
     }
-}
-
-fn block_on(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
-    Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?.block_on(command)
 }
 
 fn show(result: &str) -> Result<(), Error> {

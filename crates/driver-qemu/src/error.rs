@@ -18,6 +18,19 @@ pub(crate) fn failed_io(what: &str) -> impl FnOnce(io::Error) -> DriverError {
     }
 }
 
+/// What a program of QEMU's says, with what helps against it, where that is known.
+pub(crate) fn with_what_helps(said: String) -> String {
+    const KNOWN: [(&str, &str); 3] = [
+        ("cannot set up guest memory", "give it less, with --memory or 'multipass set local.<name>.memory'"),
+        ("Invalid SMP CPUs", "give it fewer, with --cpus or 'multipass set local.<name>.cpus'"),
+        ("image size is too large", "give it a smaller disk, with --disk"),
+    ];
+    match KNOWN.iter().find(|(words, _)| said.contains(words)) {
+        Some((_, what_helps)) => format!("{said}; {what_helps}"),
+        None => said,
+    }
+}
+
 /// Does what waits for files, where waiting holds up nobody.
 pub(crate) async fn blocking<T: Send + 'static>(
     what: &str,

@@ -11,7 +11,7 @@
 //! | `port` | where its SSH port is forwarded to | while it runs |
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use durable::Readers;
@@ -28,6 +28,9 @@ const PORT: &str = "port";
 
 /// What is left of a QEMU that has ended.
 const OF_A_RUN: [&str; 4] = [QMP_SOCKET, SERIAL_SOCKET, PID, PORT];
+
+/// No number, and as long as the longest.
+const ROOM_FOR_A_NUMBER: &[u8] = b"           \n";
 
 /// More than any of the small files has.
 const SMALL: u64 = 64 * 1024;
@@ -57,9 +60,13 @@ impl Files {
         self.0.join("serial.log")
     }
 
-    /// The file that QEMU's process is written into, empty.
+    /// The file that QEMU's process is written into. There is room for it, also if the disk is full by then.
     pub(crate) fn new_pid(&self) -> io::Result<File> {
-        own(OpenOptions::new().write(true).create(true).truncate(true)).open(self.0.join(PID))
+        let mut file =
+            own(OpenOptions::new().write(true).create(true).truncate(true)).open(self.0.join(PID))?;
+        file.write_all(ROOM_FOR_A_NUMBER)?;
+        file.rewind()?;
+        Ok(file)
     }
 
     /// The process that was started last, if it has not been seen to end.
@@ -123,7 +130,7 @@ mod tests {
         assert!(files.pid().unwrap().is_none() && files.port().unwrap().is_none());
         files.clear_run().unwrap();
 
-        io::Write::write_all(&mut files.new_pid().unwrap(), b"42\n").unwrap();
+        files.new_pid().unwrap().write_all(b"42\n").unwrap();
         files.set_port(2222).unwrap();
         assert_eq!((files.pid().unwrap(), files.port().unwrap()), (Some(42), Some(2222)));
 

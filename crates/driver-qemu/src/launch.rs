@@ -20,8 +20,8 @@ use crate::qmp::printable;
 use crate::{qemu_img, sockets};
 
 /// No core dumps, for the guest's memory is in them. The shell becomes QEMU: its process is written into the
-/// file before there can be a QEMU that is not in it.
-const BECOME_QEMU: &str = "ulimit -c 0; echo $$; exec \"$@\" >/dev/null";
+/// file before there can be a QEMU that is not in it, and there is none if that fails.
+const BECOME_QEMU: &str = "ulimit -c 0; echo $$ && exec \"$@\" >/dev/null";
 
 /// What QEMU says of itself is kept so far, in bytes.
 const SAID: usize = 4096;

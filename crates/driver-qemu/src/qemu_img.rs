@@ -15,6 +15,7 @@ use command_fds::CommandFdExt;
 use tokio::io::AsyncReadExt;
 
 use crate::account::Account;
+use crate::error::with_what_helps;
 use crate::files;
 use crate::qmp::printable;
 
@@ -67,7 +68,7 @@ pub(crate) async fn run(
     let said = printable(&String::from_utf8_lossy(&said));
     let full = said.contains("No space left on device");
     let kind = if full { io::ErrorKind::StorageFull } else { io::ErrorKind::Other };
-    Err(io::Error::new(kind, format!("qemu-img ended with {status}: {said}")))
+    Err(io::Error::new(kind, with_what_helps(format!("qemu-img ended with {status}: {said}"))))
 }
 
 /// A disk without the image that its header says it is based on: that is not needed for what is done here, and

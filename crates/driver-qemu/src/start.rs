@@ -1,13 +1,15 @@
 //! Starting a machine, from its disk or with a kept state.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use instances::DriverError;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::arguments::Begin;
-use crate::error::{blocking, failed};
+use crate::error::{blocking, failed, with_what_helps};
 use crate::files::{QMP_SOCKET, SERIAL_SOCKET};
 use crate::job::Job;
 use crate::launch::{launch, said};
@@ -18,6 +20,8 @@ use crate::suspended::{Suspended, TAG};
 use crate::{forward, serial, snapshot, sockets};
 
 const START: &str = "start the virtual machine";
+/// So long a QEMU may take to end by itself that no longer speaks to us.
+const TO_END: Duration = Duration::from_secs(1);
 const RESUME: &str = "resume the virtual machine";
 
 impl Job {
@@ -144,6 +148,7 @@ impl Job {
         said: Option<JoinHandle<String>>,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> DriverError {
+        let by_itself = timeout(TO_END, child.wait()).await.ok().and_then(Result::ok);
         let _ = child.start_kill();
         let status = child.wait().await;
         let said = match said {
@@ -156,6 +161,12 @@ impl Job {
         }
         tracing::debug!(id = %self.machine.id, ?status, "QEMU has not become a virtual machine");
         // What QEMU says itself is nearer to the cause than what we miss.
-        if said.is_empty() { failed(what)(error) } else { failed(what)(said) }
+        match by_itself {
+            _ if !said.is_empty() => failed(what)(with_what_helps(said)),
+            Some(status) => failed(what)(format!(
+                "QEMU has ended at once ({status}); if the host is short of memory, give the instance less"
+            )),
+            None => failed(what)(error),
+        }
     }
 }

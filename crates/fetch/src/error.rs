@@ -28,10 +28,7 @@ pub enum FetchError {
         source: io::Error,
     },
     /// It is not known which authorities the system trusts, so no server can be.
-    #[error(
-        "cannot read the certificates of the authorities that this system trusts; install them, on Debian and Ubuntu \
-         with 'sudo apt-get install ca-certificates'"
-    )]
+    #[error("cannot read the certificates of the authorities that this system trusts")]
     Authorities(#[source] rustls::Error),
     /// Nothing came for too long.
     #[error("{host} sent nothing for {} seconds", .limit.as_secs())]
@@ -88,6 +85,30 @@ pub enum FetchError {
 }
 
 impl FetchError {
+    /// What whoever wants the file may do about it.
+    #[must_use]
+    pub fn what_helps(&self) -> &'static str {
+        match self {
+            Self::Connect { .. } => {
+                "check the address, and that its server can be reached from the service's machine"
+            }
+            Self::Tls { .. } => {
+                "if that server is to be trusted, add its authority to those that the service's machine trusts"
+            }
+            Self::Authorities(_) => {
+                "install them on the service's machine, on Debian and Ubuntu with 'sudo apt-get install ca-certificates'"
+            }
+            Self::Stalled { .. } | Self::Broken { .. } | Self::Status { status: 429 | 500.., .. } => {
+                "try again later"
+            }
+            Self::Status { .. }
+            | Self::Redirect { .. }
+            | Self::Downgrade { .. }
+            | Self::TooManyRedirects { .. }
+            | Self::Protocol { .. } => "check the address, or download the file by other means",
+        }
+    }
+
     /// Whether the same may work a moment later, from where it broke off.
     #[must_use]
     pub fn may_be_resumed(&self) -> bool {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use http::Uri;
+use http::uri::Authority;
 use thiserror::Error;
 
 /// The longest address.
@@ -20,8 +21,8 @@ pub enum NotAUrl {
     /// It does not begin with `http://` or `https://`.
     #[error("it does not begin with http:// or https://")]
     Scheme,
-    /// It has letters or a length that no address has, or names no host.
-    #[error("it is not a well-formed address")]
+    /// It has letters, a length or a port that no address has, or names no host.
+    #[error("it is not a well-formed address, as http://host/path or https://host:port/path")]
     Malformed,
     /// It holds a user's name or password, which would end up in logs.
     #[error("it holds a user name or password, which would end up in logs")]
@@ -96,10 +97,17 @@ impl FromStr for Url {
         }
         match uri.authority() {
             Some(authority) if authority.as_str().contains('@') => Err(NotAUrl::Credentials),
-            Some(authority) if !authority.host().is_empty() => Ok(Self(uri)),
+            Some(authority) if !authority.host().is_empty() && has_port_or_none(authority) => Ok(Self(uri)),
             _ => Err(NotAUrl::Malformed),
         }
     }
+}
+
+/// Whether the port is one, if there is something in its place: it must not be taken for the usual one.
+fn has_port_or_none(authority: &Authority) -> bool {
+    let after_host = authority.as_str().strip_prefix(authority.host());
+    after_host.is_some_and(|rest| rest.is_empty() || rest == ":")
+        || authority.port_u16().is_some_and(|port| port > 0)
 }
 
 impl fmt::Display for Url {
@@ -119,6 +127,8 @@ mod tests {
             ("https://example.org/a?b=c", "example.org:443", "/a?b=c"),
             ("HTTPS://example.org:8443/a#part", "example.org:8443", "/a"),
             ("http://[::1]:80/a", "[::1]:80", "/a"),
+            ("http://[::1]/a", "[::1]:80", "/a"),
+            ("http://example.org:/a", "example.org:80", "/a"),
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!((url.place().as_str(), url.path()), (place, path), "{text}");
@@ -131,6 +141,10 @@ mod tests {
             ("file:///etc/passwd", NotAUrl::Malformed),
             ("http://", NotAUrl::Malformed),
             ("http:///a", NotAUrl::Malformed),
+            ("http://example.org:99999/", NotAUrl::Malformed),
+            ("http://example.org:0/", NotAUrl::Malformed),
+            ("http://example.org:http/", NotAUrl::Malformed),
+            ("http://[::1]:99999/", NotAUrl::Malformed),
             ("http://exa mple.org/", NotAUrl::Malformed),
             ("http://example.org/\r\nX: y", NotAUrl::Malformed),
             ("https://user:secret@example.org/a", NotAUrl::Credentials),

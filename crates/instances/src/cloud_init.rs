@@ -27,10 +27,10 @@ pub struct UserData(SecretString);
 #[non_exhaustive]
 pub enum UserDataError {
     /// It is too long.
-    #[error("the cloud-init file has more than {LONGEST} bytes")]
+    #[error("the cloud-init file has more than {LONGEST} bytes; have the guest fetch what is large")]
     TooLong,
     /// It is no YAML, or no mapping.
-    #[error("the cloud-init file is not a YAML mapping: {0}")]
+    #[error("the cloud-init file is not a YAML mapping, as a #cloud-config is one: {0}")]
     NotAMapping(String),
     /// It sets what the service must set.
     #[error(

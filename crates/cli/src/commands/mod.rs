@@ -71,36 +71,33 @@ pub(crate) fn sees_to_signals(cli: &Cli) -> bool {
 ///
 /// # Errors
 /// The command failed.
-pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
-    let context = Context::new(&cli);
+pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error> {
     let Some(command) = cli.command else {
         return Ok(String::new());
     };
-    let result = match command {
-        Command::Version(args) => version::run(&context, &args).await,
-        Command::Authenticate(args) => authenticate::run(&context, args).await,
-        Command::Clients(args) => clients::run(&context, &args).await,
-        Command::Delete(args) => instances::delete(&context, &args).await,
-        Command::Exec(args) => instances::exec(&context, &args).await,
-        Command::Find(args) => instances::find(&context, &args).await,
-        Command::Get(args) => settings::get(&context, args).await,
-        Command::Info(args) => info::run(&context, &args).await,
-        Command::Launch(args) => instances::launch(&context, &args).await,
-        Command::List(args) => list::run(&context, &args).await,
-        Command::Networks(args) => instances::networks(&context, &args).await,
-        Command::Purge => instances::purge(&context).await,
-        Command::Recover(args) => instances::recover(&context, &args).await,
-        Command::Restart(args) => instances::restart(&context, &args).await,
-        Command::Set(args) => settings::set(&context, args).await,
-        Command::Shell(args) => instances::shell(&context, &args).await,
-        Command::Start(args) => instances::start(&context, &args).await,
-        Command::Stop(args) => instances::stop(&context, &args).await,
-        Command::Suspend(args) => instances::suspend(&context, &args).await,
-        Command::WaitReady(args) => wait_ready::run(&context, &args).await,
+    match command {
+        Command::Version(args) => version::run(context, &args).await,
+        Command::Authenticate(args) => authenticate::run(context, args).await,
+        Command::Clients(args) => clients::run(context, &args).await,
+        Command::Delete(args) => instances::delete(context, &args).await,
+        Command::Exec(args) => instances::exec(context, &args).await,
+        Command::Find(args) => instances::find(context, &args).await,
+        Command::Get(args) => settings::get(context, args).await,
+        Command::Info(args) => info::run(context, &args).await,
+        Command::Launch(args) => instances::launch(context, &args).await,
+        Command::List(args) => list::run(context, &args).await,
+        Command::Networks(args) => instances::networks(context, &args).await,
+        Command::Purge => instances::purge(context).await,
+        Command::Recover(args) => instances::recover(context, &args).await,
+        Command::Restart(args) => instances::restart(context, &args).await,
+        Command::Set(args) => settings::set(context, args).await,
+        Command::Shell(args) => instances::shell(context, &args).await,
+        Command::Start(args) => instances::start(context, &args).await,
+        Command::Stop(args) => instances::stop(context, &args).await,
+        Command::Suspend(args) => instances::suspend(context, &args).await,
+        Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),
-    };
-    context.leave().await;
-    result
+    }
 }
 
 fn help_about(args: &HelpArgs) -> Result<String, Error> {

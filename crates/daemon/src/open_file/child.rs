@@ -94,7 +94,7 @@ fn open(wish: &Wish) -> Result<File, Refusal> {
         io::ErrorKind::PermissionDenied => Refusal::NotPermitted { uid: wish.owner.uid },
         // Nothing listens behind it: a device that is not there, or a socket.
         _ if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => Refusal::NotAFile,
-        _ => Refusal::Other(error.to_string()),
+        _ => Refusal::Other(format!("{error}; give the path of an image that can be opened")),
     })?;
     let metadata = file.metadata().map_err(|error| Refusal::Other(error.to_string()))?;
     if metadata.is_file() { Ok(file) } else { Err(Refusal::NotAFile) }

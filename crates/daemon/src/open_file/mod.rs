@@ -75,7 +75,7 @@ pub enum Refusal {
     #[error("there is no such file; give the whole path of one")]
     NotFound,
     /// It is a directory, a device or the like.
-    #[error("it is not a regular file")]
+    #[error("it is not a regular file; give the path of an image")]
     NotAFile,
     /// This daemon cannot become that user.
     #[error(

@@ -2,6 +2,7 @@
 //! and is still the same is not sent again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fetch::{Answer, Ask, Body, Client, Url};
@@ -26,6 +27,8 @@ struct Source<'a> {
     url: &'a Url,
     key: Digest,
     expected: Option<Digest>,
+    /// The bytes that were there last.
+    reached: AtomicU64,
     /// Goes with whoever writes, who may finish a write when nobody waits for it any more.
     turn: Arc<OwnedMutexGuard<()>>,
 }
@@ -47,7 +50,7 @@ impl Vault {
     ) -> Result<Image, VaultError> {
         let key = Digest::of(url.to_string().as_bytes());
         let turn = Arc::new(turn(self, key).await);
-        let source = Source { vault: self, client, url, key, expected, turn };
+        let source = Source { vault: self, client, url, key, expected, reached: AtomicU64::new(0), turn };
         if let Some(expected) = expected {
             match source.blocking(move |vault| vault.find(expected)).await {
                 Err(VaultError::Missing(_)) => {}
@@ -58,7 +61,7 @@ impl Vault {
         for _ in 1..ATTEMPTS {
             match source.attempt(progress).await {
                 Err(VaultError::Fetch(error)) if error.may_be_resumed() => {
-                    let reached = source.blocking(move |vault| Ok(Partial::length_of(vault, key))).await?;
+                    let reached = source.reached.load(Ordering::Relaxed);
                     // A server that sends nothing more is not asked again and again.
                     if before.replace(reached).is_some_and(|before| reached <= before) {
                         return Err(error.into());
@@ -186,6 +189,7 @@ impl Source<'_> {
                     }
                 })
                 .await?;
+            self.reached.store(partial.length(), Ordering::Relaxed);
             progress(partial.length(), total);
         }
         Ok(partial)

@@ -1,4 +1,6 @@
 //! A part of a download, on disk, and what is known of the whole. All of it is *blocking*.
+//!
+//! Bytes that no tag stands for cannot be gone on with: they are in a file that goes with whoever writes it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -6,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use durable::{Readers, private};
 use serde::{Deserialize, Serialize};
+
+use tempfile::TempPath;
 
 use super::digest::Hasher;
 use super::vault::{KNOWN, PARTIAL, VaultError, open_own, read_error, write_error};
@@ -44,33 +48,31 @@ pub(super) struct Partial {
     path: PathBuf,
     known: PathBuf,
     tag: Option<String>,
+    /// Removes the file, if it has no tag and did not become an image.
+    _passing: Option<TempPath>,
     hasher: Hasher,
     length: u64,
     limit: u64,
 }
 
 impl Partial {
-    /// How much there is of the bytes that a tag stands for.
-    pub(super) fn length_of(vault: &Vault, key: Digest) -> u64 {
-        vault.beside(key, PARTIAL).metadata().map_or(0, |metadata| metadata.len())
-    }
-
     /// Begins anew with bytes that `tag` stands for. Without one, they cannot be gone on with later.
     pub(super) fn begin(vault: &Vault, key: Digest, tag: Option<&str>) -> Result<Self, VaultError> {
+        let Some(tag) = tag else {
+            Self::remove(vault, key);
+            return Self::passing(vault, key);
+        };
         let partial = Self::open(vault, key, tag)?;
         // In this order: old bytes are never taken for those of the new tag.
         partial.file.set_len(0).and_then(|()| partial.file.sync_all()).map_err(write_error(&partial.path))?;
-        let written = match tag {
-            Some(tag) => Known { tag: tag.to_owned(), image: None }.write(&partial.known),
-            None => remove(&partial.known),
-        };
-        written.map_err(write_error(&partial.known))?;
+        let known = Known { tag: tag.to_owned(), image: None };
+        known.write(&partial.known).map_err(write_error(&partial.known))?;
         Ok(partial)
     }
 
     /// Goes on where it broke off. What is there is read once more, for the digest.
     pub(super) fn resume(vault: &Vault, key: Digest, tag: &str) -> Result<Self, VaultError> {
-        let mut partial = Self::open(vault, key, Some(tag))?;
+        let mut partial = Self::open(vault, key, tag)?;
         let mut buffer = vec![0; 256 * 1024];
         loop {
             let count = partial.file.read(&mut buffer).map_err(read_error(&partial.path))?;
@@ -81,18 +83,29 @@ impl Partial {
         Ok(partial)
     }
 
-    fn open(vault: &Vault, key: Digest, tag: Option<&str>) -> Result<Self, VaultError> {
+    fn open(vault: &Vault, key: Digest, tag: &str) -> Result<Self, VaultError> {
         let path = vault.beside(key, PARTIAL);
         let file = open_own(&path).map_err(write_error(&path))?;
-        Ok(Self {
+        Ok(Self { tag: Some(tag.to_owned()), ..Self::of(vault, key, file, path) })
+    }
+
+    fn passing(vault: &Vault, key: Digest) -> Result<Self, VaultError> {
+        let (file, path) = vault.new_file()?.into_parts();
+        let passing = Self::of(vault, key, file, path.to_path_buf());
+        Ok(Self { _passing: Some(path), ..passing })
+    }
+
+    fn of(vault: &Vault, key: Digest, file: File, path: PathBuf) -> Self {
+        Self {
             file,
             path,
             known: vault.beside(key, KNOWN),
-            tag: tag.map(str::to_owned),
+            tag: None,
+            _passing: None,
             hasher: Hasher::default(),
             length: 0,
             limit: vault.largest,
-        })
+        }
     }
 
     pub(super) fn length(&self) -> u64 {

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
 use durable::private;
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use super::Digest;
@@ -80,7 +81,7 @@ pub enum VaultError {
     #[error("cannot read the image")]
     Source(#[source] io::Error),
     /// What was given is a directory, a device or the like.
-    #[error("the image is not a regular file")]
+    #[error("the image is not a regular file; give the path of one")]
     NotAFile,
     /// It is larger than an image may be.
     #[error("the image has more than {limit} bytes")]
@@ -89,7 +90,9 @@ pub enum VaultError {
         limit: u64,
     },
     /// It is not the file that was meant.
-    #[error("the image's SHA-256 checksum is {found}, and {expected} was expected")]
+    #[error(
+        "the image's SHA-256 checksum is {found}, and {expected} was expected; get the image anew, or correct the checksum"
+    )]
     WrongChecksum {
         /// What was given.
         expected: Digest,
@@ -186,14 +189,16 @@ impl Vault {
             .map_err(VaultError::Source)?
             .map_err(VaultError::NotAnImage)?;
         source.seek(SeekFrom::Start(0)).map_err(VaultError::Source)?;
-        let new = tempfile::Builder::new()
-            .prefix(NEW)
-            .make_in(&self.root, private::new_file)
-            .map_err(write_error(&self.root))?;
         // Removed when it is dropped, if it has not become an image.
-        let (mut file, path) = new.into_parts();
+        let (mut file, path) = self.new_file()?.into_parts();
         let digest = self.copy(&mut source, &mut file, &path, &|done| progress(done, metadata.len()))?;
         self.adopt(&mut file, &path, digest, expected)
+    }
+
+    /// A file under a name of its own, which goes when it is dropped.
+    pub(super) fn new_file(&self) -> Result<NamedTempFile<File>, VaultError> {
+        let new = tempfile::Builder::new().prefix(NEW).make_in(&self.root, private::new_file);
+        new.map_err(write_error(&self.root))
     }
 
     fn copy(

@@ -82,7 +82,7 @@ pub enum RegistryError {
         source: io::Error,
     },
     /// An instance of that name is there, or is being made.
-    #[error("instance \"{0}\" already exists")]
+    #[error("instance \"{0}\" already exists; give another name")]
     Exists(InstanceName),
     /// There is no instance of that name.
     #[error("instance \"{0}\" does not exist")]

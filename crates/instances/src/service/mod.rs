@@ -17,6 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use zeroize::Zeroizing;
 
@@ -40,6 +41,9 @@ pub struct Limits {
     /// Instances that are made at the same time; more wait.
     pub launches: usize,
 }
+
+/// How long it is waited at most, when instances are found again, for the guests that are up to say so.
+const UP_ALREADY: Duration = Duration::from_secs(1);
 
 /// All instances, and what can be done with them.
 #[derive(Clone, Debug)]
@@ -98,8 +102,8 @@ impl Default for Limits {
 }
 
 impl Instances {
-    /// Takes over what is there: machines that an earlier daemon started are found again, and those whose
-    /// instances are in the bin are ended. Told of machines that end by themselves is `report`, until the last
+    /// Takes over what is there: machines that an earlier daemon started are found again, and their guests waited
+    /// for if they do not answer yet; those whose instances are in the bin are ended. Told of machines that end by themselves is `report`, until the last
     /// clone of this is dropped.
     pub async fn open(
         registry: Arc<Registry>,
@@ -121,9 +125,16 @@ impl Instances {
             tasks: TaskTracker::new(),
             listening: Mutex::default(),
         }));
+        let mut running = Vec::new();
         for (name, record) in this.0.registry.all() {
             let machine = this.0.machine(&name, &record);
             let found = this.0.driver.reattach(&machine).await;
+            if !record.is_deleted && found == MachineState::Running {
+                let turn = this.0.entry(record.id).turn().await;
+                turn.wait_for(this.0.boot(machine, InstanceState::Starting));
+                running.push(record);
+                continue;
+            }
             if record.is_deleted
                 && found != MachineState::Off
                 && found != MachineState::Suspended
@@ -131,6 +142,11 @@ impl Instances {
             {
                 report(&name, &format!("it is deleted and runs, and cannot be ended: {error}"));
             }
+        }
+        // Nobody is to be told that an instance is starting which has been up for long.
+        let deadline = Instant::now() + UP_ALREADY;
+        for record in running {
+            let _ = timeout_at(deadline, this.0.up(&record, None)).await;
         }
         // Not the other way round: this must not be what keeps the instances.
         let inner = Arc::downgrade(&this.0);

@@ -178,6 +178,11 @@ async fn what_breaks_off_is_gone_on_with() {
     let server = Server::start(Content { cuts: vec![300_000, 300_001], ..serving(&bytes, None) }).await;
     assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&bytes));
     assert_eq!(server.seen(), ["200 0"; 3]);
+    // What nobody can go on with does not stay.
+    let before = files(data.path());
+    let server = Server::start(Content { cuts: vec![300_000, 300_000], ..serving(&bytes, None) }).await;
+    download(&vault, &server, None).await.unwrap_err();
+    assert_eq!((server.seen().len(), files(data.path())), (2, before));
 }
 
 /// Dropping is how a caller goes away.

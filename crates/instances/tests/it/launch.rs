@@ -53,7 +53,7 @@ async fn a_name_is_given_once_and_a_friendly_one_if_there_is_none() {
     world.launch("web").await.unwrap();
     let error = world.launch("web").await.unwrap_err();
     assert!(matches!(error, InstanceError::Registry(RegistryError::Exists(_))), "{error:?}");
-    assert_eq!(error.to_string(), "instance \"web\" already exists");
+    assert_eq!(error.to_string(), "instance \"web\" already exists; give another name");
     let mut names = BTreeSet::new();
     for _ in 0..5 {
         assert!(names.insert(world.launch("").await.unwrap()));

@@ -39,7 +39,9 @@ pub(super) fn of_start(error: Error) -> Error {
         if !names(status.message(), &name) {
             add(&mut lines, &what);
         }
-        steps.extend(step.filter(|step| !steps.contains(step)));
+        // The service's own message may have it already.
+        let is_said = |step: &str| step.split('`').nth(1).is_some_and(|command| lines.contains(command));
+        steps.extend(step.filter(|step| !steps.contains(step) && !is_said(step)));
     }
     explained(error, lines, steps)
 }
@@ -55,37 +57,44 @@ pub(super) fn of_launch(error: Error, request: &LaunchRequest) -> Error {
     let mut lines = said(status);
     let mut steps = Vec::new();
     for code in details.error_codes() {
-        // The last is how the service's own message says it, if it does.
-        let (what, step, key) = match code {
+        // The last two are in the service's own message, if that says it, and what to do.
+        let (what, step, key, way_out) = match code {
             ErrorCodes::Ok => continue,
             ErrorCodes::InvalidMemSize => (
                 format!("{} is not a valid memory size", shown(&request.mem_size)),
                 "Give --memory at least 128M: bytes, or a number with K, M or G, such as 1.5G.",
                 "memory size",
+                "--memory",
             ),
             ErrorCodes::InvalidDiskSize => (
                 format!("{} is not a valid disk size", shown(&request.disk_space)),
                 "Give --disk at least 512M: bytes, or a number with K, M or G, such as 5G.",
                 "disk size",
+                "--disk",
             ),
             ErrorCodes::InvalidHostname => (
                 format!("Invalid instance name supplied: {}", shown(&request.instance_name)),
                 "A name has letters, digits and hyphens, begins with a letter, and ends with a letter or a digit.",
                 "Invalid instance name supplied",
+                "begins with a letter",
             ),
             ErrorCodes::InvalidNetwork => (
                 "a network is not one that the service has".to_owned(),
                 "`multipass networks` lists them.",
                 "network",
+                "--network",
             ),
             ErrorCodes::ZoneUnavailable => {
-                ("the zone is not available".to_owned(), "Launch it in another zone.", "zone")
+                ("the zone is not available".to_owned(), "Launch it in another zone.", "zone", "--zone")
             }
         };
-        if !lines.contains(key) {
+        let is_said = lines.contains(way_out);
+        if !is_said && !lines.contains(key) {
             add(&mut lines, &what);
         }
-        steps.push(step.to_owned());
+        if !is_said {
+            steps.push(step.to_owned());
+        }
     }
     explained(error, lines, steps)
 }

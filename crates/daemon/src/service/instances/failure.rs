@@ -14,11 +14,33 @@ pub(super) fn unknown(name: &str) -> Status {
 /// Why a command has failed. What is wrong on this machine is also logged.
 pub(super) fn status(error: &InstanceError) -> Status {
     let code = code(error);
-    let message = with_causes(error);
+    let mut message = with_causes(error);
+    if let Some(step) = what_helps(error) {
+        message.push_str("; ");
+        message.push_str(step);
+    }
     if code == Code::Internal {
         tracing::error!("{message}");
     }
     Status::new(code, message)
+}
+
+/// What the caller may do about it, where the error itself does not say.
+fn what_helps(error: &InstanceError) -> Option<&'static str> {
+    match error {
+        InstanceError::Vault(VaultError::Fetch(error)) => Some(error.what_helps()),
+        InstanceError::Registry(RegistryError::Write { source, .. })
+        | InstanceError::Vault(VaultError::Write { source, .. })
+            if is_full(source) =>
+        {
+            Some("free some room on the service's disk, for example with 'multipass purge'")
+        }
+        _ => None,
+    }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 fn code(error: &InstanceError) -> Code {
@@ -28,7 +50,7 @@ fn code(error: &InstanceError) -> Code {
         InstanceError::Registry(RegistryError::Exists(_)) => Code::AlreadyExists,
         InstanceError::Registry(RegistryError::Write { source, .. })
         | InstanceError::Vault(VaultError::Write { source, .. })
-            if source.kind() == std::io::ErrorKind::StorageFull =>
+            if is_full(source) =>
         {
             Code::ResourceExhausted
         }
