@@ -120,3 +120,152 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
     let _ = stream.set_nodelay(true);
     Session::open_unverified(stream, &username, &key).await.map_err(fails)
 }
+
+#[cfg(all(unix, feature = "unix"))]
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    use russh::keys::PrivateKey;
+    use russh::server::{self, Auth, ChannelOpenHandle, Msg, VerifiedPublicKey};
+    use russh::{Channel, ChannelId};
+    use tokio::net::TcpListener;
+    use tonic::{Status, Streaming};
+    use transport::Stream;
+    use transport::testkit::run;
+
+    use super::*;
+    use crate::service::tests::Place;
+
+    /// Answers `ssh_info` alone, as a stock service does beside what it has no tunnel for.
+    #[derive(Clone)]
+    struct Stock(SshInfo);
+
+    impl tonic::server::StreamingService<SshInfoRequest> for Stock {
+        type Response = rpc::SshInfoReply;
+        type ResponseStream = tokio_stream::Once<Result<rpc::SshInfoReply, Status>>;
+        type Future =
+            Pin<Box<dyn Future<Output = Result<tonic::Response<Self::ResponseStream>, Status>> + Send>>;
+
+        fn call(&mut self, request: tonic::Request<Streaming<SshInfoRequest>>) -> Self::Future {
+            let info = self.0.clone();
+            Box::pin(async move {
+                let asked = request.into_inner().message().await?.expect("a request").instance_name;
+                let ssh_info = asked.into_iter().map(|name| (name, info.clone())).collect();
+                let reply = rpc::SshInfoReply { ssh_info, ..Default::default() };
+                Ok(tonic::Response::new(once(Ok(reply))))
+            })
+        }
+    }
+
+    async fn serve(stream: Stream, stock: Stock) {
+        let answer = hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
+            let stock = stock.clone();
+            async move {
+                if request.uri().path() != "/multipass.Rpc/ssh_info" {
+                    return Ok::<_, std::convert::Infallible>(Status::unimplemented("").into_http());
+                }
+                let codec = tonic_prost::ProstCodec::<rpc::SshInfoReply, SshInfoRequest>::default();
+                Ok(tonic::server::Grpc::new(codec).streaming(stock, request).await)
+            }
+        });
+        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer)
+            .await;
+    }
+
+    /// A guest's SSH server, which says whom it has let in.
+    struct Sshd(Arc<Mutex<Vec<String>>>);
+
+    impl server::Handler for Sshd {
+        type Error = russh::Error;
+
+        async fn auth_publickey(
+            &mut self,
+            user: &str,
+            key: VerifiedPublicKey<'_>,
+        ) -> Result<Auth, Self::Error> {
+            let key = key.public_key.to_openssh().expect("a key");
+            self.0.lock().expect("not poisoned").push(format!("{user} {key}"));
+            Ok(Auth::Accept)
+        }
+
+        async fn channel_open_session(
+            &mut self,
+            _: Channel<Msg>,
+            reply: ChannelOpenHandle,
+            _: &mut server::Session,
+        ) -> Result<(), Self::Error> {
+            reply.accept().await;
+            Ok(())
+        }
+
+        async fn exec_request(
+            &mut self,
+            id: ChannelId,
+            _: &[u8],
+            session: &mut server::Session,
+        ) -> Result<(), Self::Error> {
+            session.channel_success(id)?;
+            session.exit_status_request(id, 7)?;
+            session.close(id)
+        }
+    }
+
+    /// Where a guest answers, and whom it lets in.
+    async fn guest() -> (u16, Arc<Mutex<Vec<String>>>) {
+        let host = KeyPair::generate().expect("a key").to_openssh().expect("text");
+        let host = PrivateKey::from_openssh(host.as_bytes()).expect("a key");
+        let config = Arc::new(server::Config { keys: vec![host], ..server::Config::default() });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+        let (port, seen) = (listener.local_addr().expect("an address").port(), Arc::default());
+        let sshd = Sshd(Arc::clone(&seen));
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.expect("a client");
+            let session = server::run_stream(config, stream, sshd).await.expect("a session");
+            let _ = session.await;
+        });
+        (port, seen)
+    }
+
+    #[test]
+    fn a_stock_service_tells_the_way() {
+        run(async {
+            let (port, seen) = guest().await;
+            let key = KeyPair::generate().expect("a key");
+            let info = SshInfo {
+                port: port.into(),
+                host: "127.0.0.1".to_owned(),
+                username: "ubuntu".to_owned(),
+                priv_key_base64: key.to_openssh().expect("text").to_string(),
+            };
+            let place = Place::new();
+            place.serve(move |stream| serve(stream, Stock(info))).await;
+            let service = place.connect().await.expect("connected");
+            let guest = Guest::connect(&service, "web").await.expect("a guest");
+            let finished = guest.session.run("anything", 1).await.expect("run");
+            assert_eq!(finished.code, Some(7));
+            assert_eq!(*seen.lock().expect("not poisoned"), [format!("ubuntu {}", key.public())]);
+        });
+    }
+
+    #[test]
+    fn a_stock_service_that_tells_nonsense_is_told_of() {
+        run(async {
+            let key = KeyPair::generate().expect("a key").to_openssh().expect("text").to_string();
+            for (port, priv_key_base64, message) in [
+                (70_000, key.clone(), "the service told a port that is none"),
+                (22, "no key".to_owned(), "a key that belongs to the guest cannot be used"),
+            ] {
+                let info = SshInfo { port, priv_key_base64, ..Default::default() };
+                let place = Place::new();
+                place.serve(move |stream| serve(stream, Stock(info))).await;
+                let service = place.connect().await.expect("connected");
+                let Err(error) = Guest::connect(&service, "web").await else { panic!("connected") };
+                assert!(error.message().contains(message), "{}", error.message());
+            }
+        });
+    }
+}
