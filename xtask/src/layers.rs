@@ -63,6 +63,7 @@ const RULES: [Rule; 15] = [
             "fetch",
             "instances",
             "rpc",
+            "ssh",
             "transport",
             "transport-*",
         ],

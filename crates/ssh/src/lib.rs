@@ -5,6 +5,7 @@
 
 mod keys;
 mod session;
+mod severable;
 
 pub use keys::{HostKey, KeyError, KeyPair};
 pub use session::{Finished, Session, SessionError};

@@ -8,11 +8,16 @@ use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect, Preferred};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::DropGuard;
 
 use crate::keys::{HostKey, KeyPair};
+use crate::severable::Severable;
 
-/// A session with a guest. Dropping it ends the connection.
-pub struct Session(Handle<Verifier>);
+/// A session with a guest. Dropping it ends the connection, whatever the guest does.
+pub struct Session {
+    handle: Handle<Verifier>,
+    _connection: DropGuard,
+}
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,15 +68,17 @@ impl Session {
         // A guest has keys of other kinds too, which nobody has told us.
         let preferred = Preferred { key: Cow::Owned(vec![host.algorithm()]), ..Preferred::default() };
         let config = client::Config { preferred, ..client::Config::default() };
+        // Also when this future is dropped.
+        let (stream, connection) = Severable::new(stream);
         let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.clone())).await;
-        let mut session = match connected {
+        let mut handle = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
             connected => connected?,
         };
         // The hash is chosen for RSA keys alone.
         let key = PrivateKeyWithHashAlg::new(key.private(), None);
-        if session.authenticate_publickey(user, key).await?.success() {
-            return Ok(Self(session));
+        if handle.authenticate_publickey(user, key).await?.success() {
+            return Ok(Self { handle, _connection: connection });
         }
         Err(SessionError::NotLetIn { user: user.to_owned() })
     }
@@ -81,7 +88,7 @@ impl Session {
     /// # Errors
     /// It cannot be run, writes more, or the connection breaks.
     pub async fn run(&self, command: &str, limit: usize) -> Result<Finished, SessionError> {
-        let mut channel = self.0.channel_open_session().await?;
+        let mut channel = self.handle.channel_open_session().await?;
         channel.exec(true, command).await?;
         channel.eof().await?;
         let mut finished = Finished { code: None, stdout: Vec::new(), stderr: Vec::new() };
@@ -100,12 +107,15 @@ impl Session {
         Ok(finished)
     }
 
-    /// Says goodbye.
+    /// Says goodbye, and waits until that is on its way.
     ///
     /// # Errors
     /// The connection is gone already.
     pub async fn close(self) -> Result<(), SessionError> {
-        Ok(self.0.disconnect(Disconnect::ByApplication, "", "").await?)
+        self.handle.disconnect(Disconnect::ByApplication, "", "").await?;
+        // That it is over is what is wanted.
+        let _ = self.handle.await;
+        Ok(())
     }
 }
 

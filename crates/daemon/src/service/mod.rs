@@ -49,6 +49,8 @@ pub struct Service {
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
     machines: Machines,
+    /// Places for guests that are asked about themselves.
+    guests: Arc<Semaphore>,
     #[cfg(unix)]
     opener: Opener,
     /// Changes when others are trusted than before.
@@ -73,6 +75,7 @@ impl Service {
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
             machines,
+            guests: Arc::new(Semaphore::new(instances::GUESTS_AT_ONCE)),
             #[cfg(unix)]
             opener: Opener::own(),
             departures,
