@@ -4,10 +4,12 @@
 
 mod client;
 mod daemon;
+mod machines;
 mod sandbox;
 mod via;
 
 pub use client::{Client, Outcome};
 pub use daemon::{Daemon, DaemonOptions};
+pub use machines::{end_machines, without_qemu};
 pub use sandbox::{Account, Sandbox, is_root, skip, through_shell, wait_until};
 pub use via::Via;
