@@ -1,5 +1,7 @@
 //! Instances on real QEMU: the life of one, its daemon killed under it, and images that their callers may not read.
 
+mod long;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,12 +31,17 @@ struct Host {
 }
 
 impl Host {
-    /// Where there are QEMU and a guest image; else the test is skipped.
+    /// Where there are QEMU and the small guest's image; else the test is skipped.
     fn start() -> Option<Self> {
+        Self::with("guest.qcow2", "cargo xtask guest-image")
+    }
+
+    /// As [`Self::start`], with an image of that name, which `made_by` makes.
+    fn with(image: &str, made_by: &str) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
-        let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
+        let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image").join(image);
         if !image.exists() {
-            skip("needs a guest: cargo xtask guest-image");
+            skip(&format!("needs a guest: {made_by}"));
             return None;
         }
         if let Some(why) = without_qemu() {
