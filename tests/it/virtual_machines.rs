@@ -6,7 +6,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use e2e::{end_machines, is_root, skip, wait_until, without_qemu};
+use e2e::{DaemonOptions, end_machines, is_root, skip, wait_until, without_qemu};
 use nix::sys::signal::Signal;
 use rpc::detailed_info_item::ExtraInfo;
 use rpc::launch_reply::CreateOneof;
@@ -24,20 +24,24 @@ use crate::support::{Expected, NO_INSTANCES, Service, below, run};
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A daemon with the guest's image; its machines end with it.
-struct Host {
+pub(crate) struct Host {
     service: Option<Service>,
-    image: PathBuf,
+    pub(crate) image: PathBuf,
     identity: Identity,
 }
 
 impl Host {
     /// Where there are QEMU and the small guest's image; else the test is skipped.
     fn start() -> Option<Self> {
-        Self::with("guest.qcow2", "cargo xtask guest-image")
+        Self::start_with(DaemonOptions::default())
     }
 
-    /// As [`Self::start`], with an image of that name, which `made_by` makes.
-    fn with(image: &str, made_by: &str) -> Option<Self> {
+    /// As [`start`](Self::start), with a daemon of one's own choice.
+    pub(crate) fn start_with(options: DaemonOptions) -> Option<Self> {
+        Self::with("guest.qcow2", "cargo xtask guest-image", options)
+    }
+
+    fn with(image: &str, made_by: &str, options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
         let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image").join(image);
         if !image.exists() {
@@ -48,10 +52,10 @@ impl Host {
             skip(&why);
             return None;
         }
-        Some(Self { service: Some(Service::start()), image, identity: Identity::new() })
+        Some(Self { service: Some(Service::start_with(options)), image, identity: Identity::new() })
     }
 
-    fn service(&self) -> &Service {
+    pub(crate) fn service(&self) -> &Service {
         self.service.as_ref().expect("a service")
     }
 

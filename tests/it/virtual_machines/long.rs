@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use e2e::DaemonOptions;
+
 use super::Host;
 use crate::support::{Expected, NO_INSTANCES, run};
 
@@ -18,7 +20,8 @@ runcmd:
 #[test]
 #[ignore = "boots a whole Debian, which takes minutes"]
 fn a_real_debian_is_set_up_by_cloud_init() {
-    let Some(host) = Host::with("debian.qcow2", "cargo xtask guest-image --debian") else { return };
+    let made_by = "cargo xtask guest-image --debian";
+    let Some(host) = Host::with("debian.qcow2", made_by, DaemonOptions::default()) else { return };
     let user = host.service().first_client();
     let (image, wishes) = (host.image.display().to_string(), host.service().sandbox.path("wishes.yaml"));
     fs::write(&wishes, WISHES).unwrap();
