@@ -136,6 +136,20 @@ impl Line {
         method: &str,
         message: &impl Message,
     ) -> anyhow::Result<Reply> {
+        let mut answer = self.answer(method, message).await?;
+        ensure!(answer.len() >= FRAME, "the reply has no frame");
+        Ok(Reply::decode(answer.split_off(FRAME))?)
+    }
+
+    /// Makes one call, to its end, whatever the replies.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn finish(&mut self, method: &str, message: &impl Message) -> anyhow::Result<()> {
+        self.answer(method, message).await.map(drop)
+    }
+
+    async fn answer(&mut self, method: &str, message: &impl Message) -> anyhow::Result<Bytes> {
         let request = Request::post(format!("https://localhost/{}/{method}", rpc::SERVICE))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
@@ -144,9 +158,7 @@ impl Line {
         let body = body.collect().await?;
         // A refusal has its status among the headers.
         check(body.trailers().unwrap_or(&head.headers))?;
-        let mut answer = body.to_bytes();
-        ensure!(answer.len() >= FRAME, "the reply has no frame");
-        Ok(Reply::decode(answer.split_off(FRAME))?)
+        Ok(body.to_bytes())
     }
 }
 

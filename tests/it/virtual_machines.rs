@@ -4,6 +4,7 @@ mod bad_input;
 mod downloads;
 mod guest;
 mod killed;
+mod long;
 mod no_room;
 mod programs;
 mod server;
@@ -11,20 +12,24 @@ mod traces;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::{Duration, Instant};
 
-use e2e::{DaemonOptions, Sandbox, is_root, skip};
+use e2e::{DaemonOptions, Sandbox, end_machines, is_root, skip, wait_until, without_qemu};
 use nix::sys::signal::Signal;
+use rpc::detailed_info_item::ExtraInfo;
 use rpc::launch_reply::CreateOneof;
 use rpc::list_reply::ListContents;
 use rpc::{
-    DeleteRequest, InfoRequest, InstanceNames, InstanceSnapshotPair, LaunchRequest, ListRequest,
-    PurgeRequest, RecoverRequest, StartRequest, StopRequest, SuspendRequest,
+    DeleteRequest, DetailedInfoItem, InfoRequest, InstanceDetails, InstanceNames, InstanceSnapshotPair,
+    LaunchRequest, ListRequest, PurgeRequest, RecoverRequest, StartRequest, StopRequest, SuspendRequest,
 };
 use tonic::{Code, Response, Status, Streaming};
 
 use crate::peer::{Identity, Peer, Place};
 use crate::support::{Expected, NO_INSTANCES, Service, below, run};
+
+/// How long a guest may take to answer.
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A daemon with the guest's image; its machines end with it.
 pub(crate) struct Host {
@@ -34,7 +39,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Where there are QEMU and a guest image; else the test is skipped.
+    /// Where there are QEMU and the small guest's image; else the test is skipped.
     fn start() -> Option<Self> {
         Self::start_with(DaemonOptions::default())
     }
@@ -45,17 +50,19 @@ impl Host {
     }
 
     fn start_in(sandbox: Sandbox, options: DaemonOptions) -> Option<Self> {
+        Self::with("guest.qcow2", "cargo xtask guest-image", sandbox, options)
+    }
+
+    fn with(image: &str, made_by: &str, sandbox: Sandbox, options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
-        let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
+        let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image").join(image);
         if !image.exists() {
-            skip("needs a guest: cargo xtask guest-image");
+            skip(&format!("needs a guest: {made_by}"));
             return None;
         }
-        for program in ["qemu-system-x86_64", "qemu-img"] {
-            if Command::new(program).arg("--version").output().is_err() {
-                skip(&format!("needs QEMU: there is no {program}"));
-                return None;
-            }
+        if let Some(why) = without_qemu() {
+            skip(&why);
+            return None;
         }
         Some(Self { service: Some(Service::start_in(sandbox, options)), image, identity: Identity::new() })
     }
@@ -83,17 +90,9 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         let Some(service) = self.service.take() else { return };
-        let instances = service.daemon.data.join("instances");
-        // First the daemon, which could start others.
-        let sandbox = service.sandbox;
+        let data = service.daemon.data.clone();
         drop(service.daemon);
-        for file in traces::files_below(&instances).into_iter().filter(|file| file.ends_with("pid")) {
-            let process = std::fs::read_to_string(file).unwrap_or_default();
-            if let Ok(process) = process.trim().parse::<u32>() {
-                let _ = Command::new("kill").args(["-9", &process.to_string()]).status();
-            }
-        }
-        drop(sandbox);
+        end_machines(&data);
     }
 }
 
@@ -124,6 +123,33 @@ async fn states(peer: &mut Peer) -> Vec<String> {
     list.instances.into_iter().map(shown).collect()
 }
 
+/// What `info` tells of the one instance.
+async fn info(peer: &mut Peer, no_runtime_information: bool) -> (DetailedInfoItem, InstanceDetails) {
+    let request = InfoRequest { no_runtime_information, ..Default::default() };
+    let mut item = all(peer.rpc.info(one(request))).await.unwrap().remove(0).details.remove(0);
+    let Some(ExtraInfo::InstanceInfo(told)) = item.extra_info.take() else { panic!("{item:?}") };
+    (item, told)
+}
+
+/// That of a guest which is up. One with much to do may not answer the first time.
+async fn what_a_guest_tells(peer: &mut Peer) -> InstanceDetails {
+    let (unasked, told) = info(peer, true).await;
+    assert_eq!((unasked.memory_total.as_str(), told.load.as_str()), ("134217728", ""));
+    let until = Instant::now() + DEADLINE;
+    loop {
+        let (item, told) = info(peer, false).await;
+        if !told.load.is_empty() {
+            let number = |text: &str| text.parse::<u64>().unwrap();
+            // Less than the machine has: the kernel, and the file system, take their part.
+            let (memory, disk) = (number(&item.memory_total), number(&item.disk_total));
+            assert!(number(&told.memory_usage) < memory && memory < 128 << 20, "{item:?} {told:?}");
+            assert!(number(&told.disk_usage) < disk && disk < 512 << 20, "{item:?} {told:?}");
+            return told;
+        }
+        assert!(Instant::now() < until, "the guest does not tell of itself: {item:?}");
+    }
+}
+
 async fn stop(peer: &mut Peer) {
     let stop = StopRequest { instance_names: web(), ..Default::default() };
     all(peer.rpc.stop(one(stop))).await.unwrap();
@@ -145,10 +171,16 @@ async fn an_instance_goes_through_its_life() {
     assert_eq!(last, Some(CreateOneof::VmInstanceName("web".to_owned())));
     assert_eq!(states(&mut peer).await, ["web Running"]);
 
-    let info = all(peer.rpc.info(one(InfoRequest::default()))).await.unwrap().remove(0).details.remove(0);
-    assert_eq!((info.name.as_str(), info.memory_total.as_str()), ("web", "134217728"));
+    let told = what_a_guest_tells(&mut peer).await;
+    assert_eq!(told.current_release, "Multipass test guest 1");
+    assert_eq!(told.ipv4, ["10.0.2.15"]);
+    let loads: Vec<f64> = told.load.split(' ').map(|load| load.parse().unwrap()).collect();
+    assert!(loads.len() == 3 && loads.iter().all(|load| (0.0..100.0).contains(load)), "{told:?}");
 
     stop(&mut peer).await;
+    let (item, told) = info(&mut peer, false).await;
+    assert_eq!((item.memory_total.as_str(), item.disk_total.as_str()), ("134217728", "536870912"));
+    assert_eq!((told.current_release.as_str(), told.load.as_str(), told.ipv4.len()), ("", "", 0));
     start(&mut peer).await;
     let suspend = SuspendRequest { instance_names: web(), ..Default::default() };
     all(peer.rpc.suspend(one(suspend))).await.unwrap();
@@ -226,6 +258,17 @@ fn the_commands_make_an_instance_and_end_it() {
         assert!(listed.stdout.contains(&format!("\nweb,{state},")), "no {state}: {listed:?}");
     };
     state_is("Running");
+    let told = || run(&user, &["info", "web"]).stdout.contains("Release:        Multipass test guest 1\n");
+    wait_until("the guest tells of itself", DEADLINE, told).unwrap();
+    for (format, expected) in [
+        ("table", "IPv4:           10.0.2.15\n"),
+        ("csv", "\nweb,Running,,,10.0.2.15,Multipass test guest 1,"),
+        ("json", "\"release\": \"Multipass test guest 1\""),
+        ("yaml", "    release: Multipass test guest 1\n"),
+    ] {
+        let shown = || run(&user, &["info", "web", "--format", format]).stdout.contains(expected);
+        wait_until(format, DEADLINE, shown).unwrap();
+    }
     run(&user, &["launch", &image, "--name", "web"]).fails(2, "launch failed: ", &["\"web\" already exists"]);
     run(&user, &["set", "local.web.cpus=2"]).fails(2, "set failed: ", &["web"]);
     run(&user, &["stop", "web"]).prints("");

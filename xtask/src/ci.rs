@@ -113,6 +113,9 @@ fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<Strin
     if let Err(error) = guest_image::build(workspace) {
         eprintln!("there is no guest image: {error:#}");
     }
+    if long_tests && let Err(error) = guest_image::build_debian(workspace) {
+        eprintln!("there is no image of a Debian: {error:#}");
+    }
     let mut nextest =
         cargo(workspace, ["nextest", "run", "--profile", "ci", "--workspace", "--all-features"]);
     if long_tests {

@@ -2,8 +2,10 @@
 //! virtual machines.
 //!
 //! It is made of the distribution's packages: its kernel for virtual machines, busybox, dropbear. It does a
-//! small part of what cloud-init does, enough to be reached. It is no image for users, and never shipped.
+//! small part of what cloud-init does, enough to be reached. It is no image for users, and never shipped. Nor is
+//! the one of `--debian`, which is a real Debian, and boots in a minute.
 
+mod debian;
 mod disk;
 mod kernel;
 mod system;
@@ -14,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use clap::Args;
 use sha2::{Digest, Sha256};
 
 use crate::packages;
@@ -36,8 +39,19 @@ const PACKAGES: [&str; 13] = [
     "zstd",
 ];
 
+const SYSLINUX_CFG: &str = include_str!("../guest/syslinux.cfg");
+
+/// Which image to build.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Build a real Debian with cloud-init instead, which takes minutes and needs root
+    #[arg(long)]
+    debian: bool,
+}
+
 /// The recipe: who changes it gets another image.
-const RECIPE: [&str; 4] = [
+const RECIPE: [&str; 5] = [
+    SYSLINUX_CFG,
     include_str!("guest_image.rs"),
     include_str!("guest_image/disk.rs"),
     include_str!("guest_image/kernel.rs"),
@@ -48,9 +62,10 @@ const RECIPE: [&str; 4] = [
 ///
 /// # Errors
 /// Something is missing here, or a program failed.
-pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     install_packages()?;
-    println!("{}", build(workspace)?.display());
+    let image = if options.debian { build_debian(workspace)? } else { build(workspace)? };
+    println!("{}", image.display());
     Ok(())
 }
 
@@ -59,8 +74,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
 /// # Errors
 /// They may not be installed here, or cannot be.
 pub(crate) fn install_packages() -> anyhow::Result<()> {
-    let missing = PACKAGES.into_iter().filter(|package| packages::installed(package).is_none());
-    packages::install(&missing.map(str::to_owned).collect::<Vec<_>>())
+    packages::install(&packages::missing(&PACKAGES))
 }
 
 /// The image's path; the image is built unless it is there and made of what is on this machine now.
@@ -68,28 +82,57 @@ pub(crate) fn install_packages() -> anyhow::Result<()> {
 /// # Errors
 /// Something is missing here, or a program failed.
 pub(crate) fn build(workspace: &Workspace) -> anyhow::Result<PathBuf> {
-    ensure!(cfg!(target_arch = "x86_64"), "the guest image is made for x86-64 alone");
+    let kernel = kernel::find()?;
+    let ingredients = ingredients(&kernel)?;
+    unless_there(workspace, "guest", &ingredients, |work| {
+        eprintln!("building the guest image with {}", kernel.join(" and "));
+        let system = system::build(&work.join("system"))?;
+        let boot = kernel::build(&kernel, &work.join("kernel"))?;
+        // Room for the largest kernel that a distribution has, and for what the tests send to the guest.
+        let content = disk::Content {
+            boot: &boot,
+            settings: SYSLINUX_CFG,
+            system: &system,
+            boot_room: 40,
+            system_room: 96,
+        };
+        disk::build(&content, work)
+    })
+}
+
+/// The path of the image of a real Debian; it is built unless it is there, made by the same recipe.
+///
+/// # Errors
+/// Something is missing here, or a program failed.
+pub(crate) fn build_debian(workspace: &Workspace) -> anyhow::Result<PathBuf> {
+    packages::install(&packages::missing(&debian::PACKAGES))?;
+    unless_there(workspace, "debian", &recipe(&debian::RECIPE), debian::build)
+}
+
+/// The image of that name; it is made, in a folder that is then removed, unless it is there and made of that.
+fn unless_there(
+    workspace: &Workspace,
+    name: &str,
+    made_of: &str,
+    make: impl FnOnce(&Path) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<PathBuf> {
+    ensure!(cfg!(target_arch = "x86_64"), "guest images are made for x86-64 alone");
     let folder = workspace.target("guest-image");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let lock = File::create(folder.join("lock")).context("cannot make the lock of the guest image")?;
     lock.lock().context("cannot wait for who else builds the guest image")?;
 
-    let kernel = kernel::find()?;
-    let wanted = ingredients(&kernel)?;
-    let image = folder.join("guest.qcow2");
-    let stamp = folder.join("guest.stamp");
-    if image.exists() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == wanted) {
+    let image = folder.join(format!("{name}.qcow2"));
+    let stamp = folder.join(format!("{name}.stamp"));
+    if image.exists() && fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == made_of) {
         return Ok(image);
     }
-    eprintln!("building {} with {}", image.display(), kernel.join(" and "));
     let work = tempfile::Builder::new().prefix("work-").tempdir_in(&folder)?;
-    let system = system::build(&work.path().join("system"))?;
-    let boot = kernel::build(&kernel, &work.path().join("kernel"))?;
-    let made = disk::build(&boot, &system, work.path())?;
+    let made = make(work.path())?;
     // The stamp goes before the image it is about: whatever breaks off, no image stands with another's stamp.
     let _ = fs::remove_file(&stamp);
     fs::rename(made, &image).context("cannot move the image to its place")?;
-    fs::write(&stamp, wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
+    fs::write(&stamp, made_of).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(image)
 }
 
@@ -104,14 +147,20 @@ fn ingredients(kernel: &[String]) -> anyhow::Result<String> {
     for package in kernel {
         writeln!(ingredients, "{package} {}", packages::candidate(package).unwrap_or_default())?;
     }
-    let mut recipe = Sha256::new();
-    for part in RECIPE.iter().chain(&system::FILES.map(|file| file.content)).chain(&kernel::FILES) {
-        recipe.update(part.len().to_le_bytes());
-        recipe.update(part);
+    let ours = system::FILES.map(|file| file.content);
+    let parts: Vec<&str> = RECIPE.iter().chain(&ours).chain(&kernel::FILES).copied().collect();
+    Ok(ingredients + &recipe(&parts))
+}
+
+/// A line for a stamp.
+fn recipe(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
     }
-    let recipe = recipe.finalize();
-    writeln!(ingredients, "recipe {}", recipe.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
-    Ok(ingredients)
+    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("recipe {digits}\n")
 }
 
 /// A program of the distribution, found also where only root looks for it.

@@ -68,6 +68,7 @@ const RULES: [Rule; 16] = [
             "fetch",
             "instances",
             "rpc",
+            "ssh",
             "transport",
             "transport-*",
         ],

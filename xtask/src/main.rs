@@ -49,7 +49,7 @@ enum Task {
     ///
     /// It is made of the distribution's packages (Debian, Ubuntu), and made anew when these or the recipe have
     /// changed.
-    GuestImage,
+    GuestImage(guest_image::Options),
     /// Count the instructions of the hot paths, and compare with bench/instructions.toml.
     ///
     /// It needs valgrind, and fails where a figure is a tenth more or less than written down.
@@ -80,7 +80,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
-        Task::GuestImage => guest_image::run(&workspace),
+        Task::GuestImage(options) => guest_image::run(&workspace, &options),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
         Task::TestMatrix(options) => test_matrix::run(&workspace, &options),

@@ -15,6 +15,12 @@ pub(crate) fn installed(package: &str) -> Option<String> {
     answer.strip_prefix("installed ").map(str::to_owned)
 }
 
+/// Those that are not installed.
+pub(crate) fn missing(packages: &[&str]) -> Vec<String> {
+    let missing = packages.iter().filter(|package| installed(package).is_none());
+    missing.map(|package| (*package).to_owned()).collect()
+}
+
 /// The version that would be installed, as far as the lists of packages on this machine tell.
 pub(crate) fn candidate(package: &str) -> Option<String> {
     let policy = answer(Command::new("apt-cache").args(["policy", package]))?;

@@ -7,6 +7,7 @@ mod keys;
 mod process;
 mod rsa;
 mod session;
+mod severable;
 
 pub use keys::{ClientKey, HostKey, KeyError, KeyPair};
 pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};

@@ -8,16 +8,21 @@ use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::DropGuard;
 
 use crate::keys::{ClientKey, HostKey, KeyError, KeyPair, Kind};
 use crate::process::{Input, Output, Terminal};
 use crate::rsa::RsaKey;
+use crate::severable::Severable;
 
 /// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
 const WAITING: usize = 16;
 
-/// A session with a guest. Dropping it ends the connection.
-pub struct Session(Handle<Verifier>);
+/// A session with a guest. Dropping it ends the connection, whatever the guest does.
+pub struct Session {
+    handle: Handle<Verifier>,
+    _connection: DropGuard,
+}
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +112,10 @@ impl Session {
             None => Preferred::default(),
         };
         let config = client::Config { preferred, channel_buffer_size: WAITING, ..client::Config::default() };
+        // Also when this future is dropped.
+        let (stream, connection) = Severable::new(stream);
         let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.cloned())).await;
-        let mut session = match connected {
+        let mut handle = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
             connected => connected?,
         };
@@ -116,15 +123,15 @@ impl Session {
             Kind::Pair(pair) => {
                 // The hash is chosen for RSA keys alone.
                 let key = PrivateKeyWithHashAlg::new(pair.private(), None);
-                session.authenticate_publickey(user, key).await?
+                handle.authenticate_publickey(user, key).await?
             }
             Kind::Rsa(key) => {
                 let (public, mut signer) = (key.public.clone(), key.clone());
-                session.authenticate_publickey_with(user, public, Some(RsaKey::HASH), &mut signer).await?
+                handle.authenticate_publickey_with(user, public, Some(RsaKey::HASH), &mut signer).await?
             }
         };
         if answer.success() {
-            return Ok(Self(session));
+            return Ok(Self { handle, _connection: connection });
         }
         Err(SessionError::NotLetIn { user: user.to_owned() })
     }
@@ -138,7 +145,7 @@ impl Session {
         command: Option<&[u8]>,
         terminal: Option<&Terminal>,
     ) -> Result<(Input, Output), SessionError> {
-        let (output, input) = self.0.channel_open_session().await?.split();
+        let (output, input) = self.handle.channel_open_session().await?.split();
         if let Some(Terminal { kind, size }) = terminal {
             input.request_pty(true, kind, size.columns.into(), size.rows.into(), 0, 0, &[]).await?;
         }
@@ -154,7 +161,7 @@ impl Session {
     /// # Errors
     /// It cannot be run, writes more, or the connection breaks.
     pub async fn run(&self, command: &str, limit: usize) -> Result<Finished, SessionError> {
-        let mut channel = self.0.channel_open_session().await?;
+        let mut channel = self.handle.channel_open_session().await?;
         channel.exec(true, command).await?;
         channel.eof().await?;
         let mut finished = Finished { code: None, stdout: Vec::new(), stderr: Vec::new() };
@@ -173,12 +180,15 @@ impl Session {
         Ok(finished)
     }
 
-    /// Says goodbye.
+    /// Says goodbye, and waits until that is on its way.
     ///
     /// # Errors
     /// The connection is gone already.
     pub async fn close(self) -> Result<(), SessionError> {
-        Ok(self.0.disconnect(Disconnect::ByApplication, "", "").await?)
+        self.handle.disconnect(Disconnect::ByApplication, "", "").await?;
+        // That it is over is what is wanted.
+        let _ = self.handle.await;
+        Ok(())
     }
 }
 

@@ -175,13 +175,15 @@ pub(super) struct Report {
     /// The machine's load over the last minute when the run began, where the system tells.
     load: Option<f64>,
     pub(super) figures: Vec<Figure>,
+    /// Groups that could not be measured here, and why.
+    pub(super) skipped: Vec<String>,
 }
 
 impl Report {
     pub(super) fn begin(quick: bool) -> Self {
         let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = text.split_whitespace().next().and_then(|load| load.parse().ok());
-        Self { quick, load, figures: Vec::new() }
+        Self { quick, load, figures: Vec::new(), skipped: Vec::new() }
     }
 
     pub(super) fn table(&self) -> String {
@@ -202,6 +204,7 @@ impl Report {
             })
             .collect();
         lines.push("Medians; from … to is the spread of what the limits are about.".to_owned());
+        lines.extend(self.skipped.iter().map(|skipped| format!("SKIPPED: {skipped}")));
         if self.quick {
             lines.push("A quick run: too little was measured to compare.".to_owned());
         }
@@ -216,6 +219,7 @@ impl Report {
             "quick": self.quick,
             "cores": available_parallelism().map_or(1, usize::from),
             "load": self.load,
+            "skipped": self.skipped,
             "figures": self.figures.iter().map(Figure::json).collect::<Vec<_>>(),
         })
     }
@@ -308,12 +312,14 @@ mod tests {
             figure(&[0.001, 0.0011, 0.0012], &[0.001, 0.001, 0.001], ratio),
             figure(&[0.07], &[], Limits::AtMost { must: 0.05, aim: 0.02 }),
         ];
-        let report = Report { quick: true, load: Some(3.0), figures };
+        let report =
+            Report { quick: true, load: Some(3.0), figures, skipped: vec!["launch: no QEMU".to_owned()] };
         let expected = "\
 what     ours     floor    ratio  from … to          must       aim        verdict
 a thing  1.10 ms  1.00 ms  1.10   1.00 … 1.20        ≤ 1.15     ≤ 1.05     aim missed
 a thing  70.0 ms                  70.0 ms … 70.0 ms  ≤ 50.0 ms  ≤ 20.0 ms  FAILED
 Medians; from … to is the spread of what the limits are about.
+SKIPPED: launch: no QEMU
 A quick run: too little was measured to compare.
 The machine had other work (load 3.0): expect noise.";
         assert_eq!(report.table(), expected);
@@ -322,7 +328,7 @@ The machine had other work (load 3.0): expect noise.";
     #[test]
     fn the_json_holds_each_figure_with_its_spread() {
         let figures = vec![figure(&[2.0, 4.0], &[1.0, 2.0], Limits::RatioAtMost { must: 1.0, aim: 1.0 })];
-        let json = Report { quick: false, load: None, figures }.json();
+        let json = Report { quick: false, load: None, figures, skipped: Vec::new() }.json();
         assert_eq!(json["figures"][0]["ours"]["median"], 3.0);
         assert_eq!(json["figures"][0]["ratio"]["max"], 2.0);
         assert_eq!(json["figures"][0]["limits"]["must"], 1.0);

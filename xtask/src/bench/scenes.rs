@@ -1,6 +1,7 @@
 //! The measurements: who runs, who calls whom, and in which turns.
 
 mod attack;
+mod launch;
 mod network;
 
 use std::cell::OnceCell;
@@ -18,7 +19,8 @@ use serde_json::Value;
 use super::process::{Process, ask, settled_memory, signal, time, wait_for_end};
 use super::report::{Figure, Limits, Unit};
 use super::statistics::Summary;
-use super::{Group, Pace};
+use super::{Group, Measured, Pace};
+use crate::workspace::Workspace;
 
 /// How many clients "many" are.
 const MANY: &str = "100000";
@@ -60,8 +62,13 @@ impl Stage {
     ///
     /// # Errors
     /// A measurement could not be made.
-    pub(super) fn measure(&self, group: Group, pace: Pace) -> anyhow::Result<Vec<Figure>> {
-        match group {
+    pub(super) fn measure(
+        &self,
+        group: Group,
+        workspace: &Workspace,
+        pace: Pace,
+    ) -> anyhow::Result<Measured> {
+        let figures = match group {
             Group::Service => self.service(pace),
             Group::Tcp => self.tcp(pace),
             Group::Quic => self.quic(pace),
@@ -72,7 +79,9 @@ impl Stage {
             Group::Client => self.client(pace),
             Group::Authenticate => self.authenticate(pace),
             Group::Attack => self.attack(pace),
-        }
+            Group::Launch => return self.launch(workspace, pace),
+        };
+        figures.map(Measured::Figures)
     }
 
     fn service(&self, pace: Pace) -> anyhow::Result<Vec<Figure>> {
@@ -302,11 +311,17 @@ impl Stage {
 
     /// The driver as the trusted client, for the service at `address`, which has the certificates of `home`.
     fn load(&self, address: &str, home: &str, arguments: &[&str]) -> Command {
-        let mut command = self.program("load");
+        let mut command = self.as_client("load", address, home);
+        command.args(arguments);
+        command
+    }
+
+    /// A program that is the trusted client.
+    fn as_client(&self, name: &str, address: &str, home: &str) -> Command {
+        let mut command = self.program(name);
         command.arg("--address").arg(address);
         command.arg("--root").arg(self.sandbox.path(home).join("root.pem"));
         command.arg("--certificate").arg(self.client.certificate()).arg("--key").arg(self.client.key());
-        command.args(arguments);
         command
     }
 

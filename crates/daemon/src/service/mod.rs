@@ -51,6 +51,8 @@ pub struct Service {
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
     machines: Machines,
+    /// Places for guests that are asked about themselves.
+    guests: Arc<Semaphore>,
     tunnels: Tunnels,
     #[cfg(unix)]
     opener: Opener,
@@ -76,6 +78,7 @@ impl Service {
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
             machines,
+            guests: Arc::new(Semaphore::new(instances::GUESTS_AT_ONCE)),
             tunnels: Tunnels::new(serve::tunnels_within(platform::raise_descriptor_limit())),
             #[cfg(unix)]
             opener: Opener::own(),

@@ -3,6 +3,7 @@
 
 mod bin;
 mod failure;
+mod guest;
 mod images;
 mod launch;
 mod power;
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 use tonic::Status;
 
 pub(super) use bin::{delete, purge, recover};
+pub(super) use guest::AT_ONCE as GUESTS_AT_ONCE;
 pub(super) use images::{find, networks};
 pub(super) use launch::launch;
 pub(super) use power::{restart, start, stop, suspend};

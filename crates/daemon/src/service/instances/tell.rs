@@ -1,5 +1,6 @@
-//! `list` and `info`: what is known of instances without asking their guests.
+//! `list` and `info`: what is known of instances, and for `info` what their guests tell of themselves.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use auth_core::Authenticated;
@@ -14,6 +15,7 @@ use rpc::{
 use tonic::Status;
 
 use super::failure::unknown;
+use super::guest::{self, Facts, Usage};
 use super::{Service, chosen, images};
 use crate::machines::NoInstances;
 use crate::service::status;
@@ -78,16 +80,33 @@ pub(in crate::service) async fn info(
             )));
         }
     }
-    if !request.snapshots {
-        reply.details = found.into_iter().map(details).collect();
+    if request.snapshots {
+        return Ok(reply);
     }
+    let mut told = match request.no_runtime_information {
+        true => HashMap::new(),
+        false => guest::ask(&service.guests, &instances, &found).await,
+    };
+    let details = found.into_iter().map(|one| {
+        let facts = told.remove(&one.name).unwrap_or_default();
+        details(one, facts)
+    });
+    reply.details = details.collect();
     Ok(reply)
 }
 
-fn details(one: Overview) -> DetailedInfoItem {
+/// The totals are as the guest sees them, if it says so: without what its kernel and file system take.
+fn details(one: Overview, told: Facts) -> DetailedInfoItem {
+    let used = |usage: Option<Usage>| usage.map(|usage| usage.used.to_string()).unwrap_or_default();
+    let total = |usage: Option<Usage>, given: u64| usage.map_or(given, |usage| usage.total).to_string();
     let of_instance = InstanceDetails {
         image_release: images::release(&one.origin).to_owned(),
+        current_release: told.system,
         id: one.image.to_string(),
+        load: told.load,
+        memory_usage: used(told.memory),
+        disk_usage: used(told.disk),
+        ipv4: told.addresses.iter().map(ToString::to_string).collect(),
         num_snapshots: Some(0),
         creation_timestamp: Some(timestamp(one.created)),
         ..Default::default()
@@ -95,8 +114,8 @@ fn details(one: Overview) -> DetailedInfoItem {
     DetailedInfoItem {
         name: one.name.to_string(),
         instance_status: Some(shown(one.state)),
-        memory_total: one.spec.memory.bytes().to_string(),
-        disk_total: one.spec.disk.bytes().to_string(),
+        memory_total: total(told.memory, one.spec.memory.bytes()),
+        disk_total: total(told.disk, one.spec.disk.bytes()),
         cpu_count: one.spec.cpus.to_string(),
         extra_info: Some(ExtraInfo::InstanceInfo(of_instance)),
         ..Default::default()
