@@ -6,6 +6,7 @@ mod guest;
 mod killed;
 mod no_room;
 mod programs;
+mod reach;
 mod server;
 mod traces;
 
