@@ -7,6 +7,7 @@ mod killed;
 mod long;
 mod no_room;
 mod programs;
+mod reach;
 mod server;
 mod traces;
 

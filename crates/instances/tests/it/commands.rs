@@ -335,6 +335,20 @@ async fn after_a_restart_each_instance_is_in_its_true_state() {
     assert_eq!(world.state("lost").await, InstanceState::Stopped);
 }
 
+/// Only the daemon that started it knew that its guest was not up.
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_a_guest_that_does_not_answer_is_starting() {
+    let world = World::with("web").await;
+    world.driver.set(Step::Reachable, Some(Fault::Hangs));
+    let world = world.restart().await;
+    assert_eq!(world.state("web").await, InstanceState::Starting);
+    let (web, all) = (name("web"), &world.instances);
+    assert!(matches!(all.start(&web, Some(Duration::from_secs(1))).await, Err(InstanceError::TimedOut(_))));
+    world.driver.set(Step::Reachable, None);
+    all.start(&web, None).await.unwrap();
+    assert_eq!(world.state("web").await, InstanceState::Running);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_ends_by_itself_is_told_of() {
     let world = World::with("web").await;
