@@ -29,7 +29,7 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule { name: "auth-core", may: &["durable"], tests_may: &["faulty-disk"], never_links: NONE },
     Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
@@ -52,7 +52,9 @@ const RULES: [Rule; 15] = [
         never_links: NONE,
     },
     // It is given streams, and does not know where they lead.
-    Rule { name: "ssh", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "ssh", may: NONE, tests_may: &["transport"], never_links: NONE },
+    // It is given a guest's files, and knows neither the guest nor the terminal.
+    Rule { name: "transfer", may: &["ssh"], tests_may: &["transport"], never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",

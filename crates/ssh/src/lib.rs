@@ -1,10 +1,12 @@
-//! SSH to a guest: key pairs, and sessions with a host whose key is known beforehand.
+//! SSH to a guest: key pairs, and sessions with a host whose key is known beforehand: commands, and files
+//! over SFTP.
 //!
 //! It is given a stream that leads to the guest, and does not know where that comes from. Deadlines are the
 //! caller's: every future here may be dropped.
 
 mod keys;
 mod session;
+pub mod sftp;
 
 pub use keys::{HostKey, KeyError, KeyPair};
 pub use session::{Finished, Session, SessionError};

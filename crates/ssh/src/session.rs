@@ -10,6 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::keys::{HostKey, KeyPair};
+use crate::sftp::{Sftp, SftpError};
 
 /// A session with a guest. Dropping it ends the connection.
 pub struct Session(Handle<Verifier>);
@@ -46,6 +47,12 @@ pub enum SessionError {
         /// So much it may.
         limit: usize,
     },
+    /// The guest cannot move files.
+    #[error("the guest has no SFTP server, which moving files needs")]
+    NoSftp,
+    /// The guest's SFTP server does not begin as it should.
+    #[error("the guest's SFTP server cannot be used")]
+    Sftp(#[from] SftpError),
     /// The connection broke, or the guest does not speak SSH as it should.
     #[error("the SSH connection to the guest failed")]
     Failed(#[from] russh::Error),
@@ -98,6 +105,27 @@ impl Session {
             }
         }
         Ok(finished)
+    }
+
+    /// Begins to move files.
+    ///
+    /// # Errors
+    /// The guest has no SFTP server, or the connection breaks.
+    pub async fn sftp(&self) -> Result<Sftp<impl AsyncRead + AsyncWrite + use<>>, SessionError> {
+        let mut channel = self.0.channel_open_session().await?;
+        channel.request_subsystem(true, "sftp").await?;
+        loop {
+            match channel.wait().await {
+                Some(ChannelMsg::Success) => break,
+                Some(ChannelMsg::WindowAdjusted { .. }) => {}
+                _ => return Err(SessionError::NoSftp),
+            }
+        }
+        // A server that says no more, because there is none to be run, has not understood what it agreed to.
+        match Sftp::open(channel.into_stream()).await {
+            Err(SftpError::Lost(_)) => Err(SessionError::NoSftp),
+            opened => Ok(opened?),
+        }
     }
 
     /// Says goodbye.
