@@ -17,14 +17,15 @@ const SECRET_BEARING: &[&str] = &[
     ".multipass.SSHInfo",
     ".multipass.SetRequest",
     ".multipass.StartRequest",
+    ".multipass.instances.v1.Access",
     ".multipass.trust.v1.SetPassphraseRequest",
 ];
 /// The services' packages.
-const PACKAGES: &[&str] = &["multipass", "multipass.trust.v1"];
+const PACKAGES: &[&str] = &["multipass", "multipass.instances.v1", "multipass.trust.v1"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["multipass.proto", "trust.proto"], ["proto"])?;
+    let descriptors = protox::compile(["instances.proto", "multipass.proto", "trust.proto"], ["proto"])?;
 
     let out = PathBuf::from(env::var("OUT_DIR")?);
     for package in PACKAGES {
@@ -44,6 +45,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .skip_debug(SECRET_BEARING)
+        // What goes through is not copied more often than it has to be.
+        .bytes(".multipass.instances.v1")
         // Nested in one of these, and so left out with it; it has no secret.
         .message_attribute(".multipass.LaunchRequest.NetworkOptions", "#[derive(Debug)]")
         .compile_fds(descriptors)?;

@@ -206,6 +206,12 @@ impl Authority {
         Ok(Authenticated { client, channel: caller.channel.clone() })
     }
 
+    /// Whether a client that was admitted is trusted still. Never blocks.
+    #[must_use]
+    pub fn still_trusts(&self, admitted: &Authenticated) -> bool {
+        self.store.contains(&admitted.client)
+    }
+
     /// Whether the caller may proceed: as a trusted client, or because the first client is awaited and
     /// the caller is entitled to be it. Never blocks; its cost does not depend on how many clients
     /// there are.

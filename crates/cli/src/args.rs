@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::help;
 pub(crate) use clients::{AddClientArgs, ClientsArgs, ClientsCommand, OwnCertificateArgs, RevokeClientArgs};
 pub(crate) use instances::{
-    DeleteArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, StartArgs, StopArgs,
-    SuspendArgs,
+    DeleteArgs, ExecArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, ShellArgs,
+    StartArgs, StopArgs, SuspendArgs,
 };
 
 /// `multipass` and its options.
@@ -102,6 +102,9 @@ pub(crate) enum Command {
                       purged; snapshots are gone."
     )]
     Delete(DeleteArgs),
+    /// `exec`.
+    #[command(about = "Run a command on an instance", long_about = instances::EXEC)]
+    Exec(ExecArgs),
     /// `find`.
     #[command(
         about = "Display available images to create instances from",
@@ -168,6 +171,14 @@ pub(crate) enum Command {
                       local.passphrase is asked for; an empty value removes it."
     )]
     Set(SetArgs),
+    /// `shell`.
+    #[command(
+        visible_aliases = ["sh", "connect"],
+        about = "Open a shell on an instance",
+        long_about = "Open a shell prompt on the instance, which is started if need be. The primary\n\
+                      instance is created if it does not exist."
+    )]
+    Shell(ShellArgs),
     /// `start`.
     #[command(
         about = "Start instances",
@@ -465,6 +476,11 @@ mod tests {
             ("delete --all a", "cannot be used with", "multipass help delete`"),
             ("recover", "<name>", "multipass help recover`"),
             ("purge a", "unexpected argument 'a'", "multipass help purge`"),
+            ("exec", "<name>", "multipass help exec`"),
+            ("exec a", "<command>", "multipass help exec`"),
+            ("exec a --", "<command>", "multipass help exec`"),
+            ("exec a --frob b", "unexpected argument '--frob'", "multipass help exec`"),
+            ("shell a b", "unexpected argument 'b'", "multipass help shell`"),
         ] {
             let error = parsed(line).expect_err(line);
             assert_eq!(error.exit_code(), 1, "{line}");
@@ -497,6 +513,26 @@ mod tests {
         for line in ["launch --mem 1G", "stop -t +5 a", "stop -t 0 a", "stop -c", "delete -p a b.s1", "purge"]
         {
             assert!(matches!(parsed(line), Ok(Parsed::Run(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_command_to_be_run_is_its_own() {
+        for (line, directory, expected) in [
+            ("exec a ls", None, &["ls"][..]),
+            ("exec a -- ls -l --help", None, &["ls", "-l", "--help"]),
+            ("exec a ls -l -- -h", None, &["ls", "-l", "--", "-h"]),
+            ("exec -d /tmp a -- -v", Some("/tmp"), &["-v"]),
+            ("exec a --working-directory /tmp -n -- ls -d", Some("/tmp"), &["ls", "-d"]),
+        ] {
+            let Ok(Parsed::Run(cli)) = parsed(line) else { panic!("{line}") };
+            let Some(Command::Exec(args)) = cli.command else { panic!("{line}") };
+            assert_eq!(
+                (args.instance.as_str(), args.command.as_slice()),
+                ("a", &expected.iter().map(OsString::from).collect::<Vec<_>>()[..]),
+                "{line}"
+            );
+            assert_eq!(args.working_directory, directory.map(OsString::from), "{line}");
         }
     }
 

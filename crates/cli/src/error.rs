@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ssh::SessionError;
 use thiserror::Error as ThisError;
 use tonic::{Code, Status};
 use transport::tls::{NotARootFingerprint, RootCertificateError};
@@ -144,6 +145,17 @@ pub(crate) enum Error {
         /// What the last attempt met.
         source: Option<Box<Error>>,
     },
+    /// What was said with an instance's SSH server came to no good end.
+    #[error("cannot work in instance \"{instance}\"")]
+    Guest {
+        /// Its name.
+        instance: String,
+        /// The reason.
+        source: SessionError,
+    },
+    /// The command that was run in an instance ended with this code.
+    #[error("the command in the instance has ended with {0}")]
+    Exited(u8),
     /// The command cannot be done by this client.
     #[error("{message}")]
     Unsupported {
@@ -163,6 +175,9 @@ pub(crate) enum Error {
     /// An answer cannot be read from the user.
     #[error("cannot read the answer")]
     Input(#[source] io::Error),
+    /// The terminal cannot be handed over to a command in an instance.
+    #[error("cannot set up the terminal")]
+    Terminal(#[source] io::Error),
     /// The result cannot be written.
     #[error("cannot write the output")]
     Output(#[source] io::Error),
@@ -202,6 +217,7 @@ impl Error {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => EXIT_USAGE,
+            Self::Exited(code) => *code,
             Self::Signal(number) => EXIT_SIGNAL.saturating_add(*number),
             _ => EXIT_FAILED,
         }
@@ -277,12 +293,21 @@ impl Error {
             Self::Lost(_) => {
                 Some("The service may have stopped or restarted. Try again, and see its log.".to_owned())
             }
+            Self::Guest { instance, source: SessionError::WrongHost } => Some(format!(
+                "If somebody has changed the keys inside the instance, launch another one and copy what you need; \
+                 `multipass info {instance}` shows it."
+            )),
+            Self::Guest { instance, .. } => {
+                Some(format!("See how it is with `multipass info {instance}`, or restart it."))
+            }
             Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step()),
             Self::Answer(_)
             | Self::Input(_)
             | Self::Output(_)
             | Self::Runtime(_)
+            | Self::Terminal(_)
             | Self::Tls(_)
+            | Self::Exited(_)
             | Self::Signal(_) => None,
         }
     }
@@ -403,5 +428,6 @@ mod tests {
         assert_eq!(Error::usage("x", None).exit_code(), 1);
         assert_eq!(Error::Answer("x").exit_code(), 2);
         assert_eq!(Error::Signal(2).exit_code(), 130);
+        assert_eq!(Error::Exited(3).exit_code(), 3);
     }
 }

@@ -4,14 +4,17 @@
 //! decides nothing about trust; the service does, and this client only keeps its user's identity.
 
 mod args;
+mod attend;
 mod commands;
 mod context;
 mod error;
 mod format;
+mod guest;
 mod help;
 mod identity;
 mod known_servers;
 mod output;
+mod pipes;
 mod platform;
 mod primary_name;
 mod private_files;
@@ -21,6 +24,7 @@ mod server_trust;
 mod service;
 mod text;
 mod transports;
+mod tunnel;
 
 use std::env;
 use std::future::Future;
@@ -53,22 +57,24 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<String, Error> {
     match commands::offline(&cli) {
         Some(result) => result,
-        None => until_signal(commands::online(cli)),
+        None if commands::sees_to_signals(&cli) => block_on(commands::online(cli)),
+        None => block_on(until_signal(commands::online(cli))),
     }
 }
 
 /// Runs `command` to its end or to a signal. On a signal its future is dropped, and with it all that it has
 /// to put back, such as the terminal's echo.
-fn until_signal(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
-    runtime.block_on(async {
-        tokio::select! {
-            // Signals first: they are caught before the command changes anything that has to be put back.
-            biased;
-            signal = platform::interrupted() => Err(signal.map_or_else(Error::Runtime, Error::Signal)),
-            result = command => result,
-        }
-    })
+async fn until_signal(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
+    tokio::select! {
+        // Signals first: they are caught before the command changes anything that has to be put back.
+        biased;
+        signal = platform::interrupted() => Err(signal.map_or_else(Error::Runtime, Error::Signal)),
+        result = command => result,
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
+    Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?.block_on(command)
 }
 
 fn show(result: &str) -> Result<(), Error> {
@@ -78,8 +84,8 @@ fn show(result: &str) -> Result<(), Error> {
 /// Tells what happened, then what to do about it on a line of its own.
 fn report(command: &str, error: &Error) -> ExitCode {
     match error {
-        // The user, or the system, knows.
-        Error::Signal(_) => {}
+        // The user, or the system, knows; or the command in the instance has said it.
+        Error::Signal(_) | Error::Exited(_) => {}
         Error::Usage { .. } => output::tell(&error.message()),
         _ => output::tell(&format!("{command} failed: {}", error.message())),
     }

@@ -81,8 +81,8 @@ impl Denial {
 pub(crate) use account::{Account, go_on_as, is_own, is_root};
 #[cfg(unix)]
 pub(crate) use unix::{
-    EchoOff, explain_denial, interrupted, keep_memory_private, open_without_waiting, others_may_change,
-    tighten, unbuffered_stdin,
+    EchoOff, RawTerminal, explain_denial, interrupted, keep_memory_private, open_without_waiting,
+    others_may_change, tighten, unbuffered_stdin,
 };
 
 #[cfg(unix)]
@@ -92,8 +92,8 @@ mod unix;
 
 #[cfg(windows)]
 pub(crate) use windows::{
-    Account, EchoOff, explain_denial, go_on_as, interrupted, is_own, is_root, keep_memory_private,
-    open_without_waiting, others_may_change, tighten, unbuffered_stdin,
+    Account, EchoOff, RawTerminal, explain_denial, go_on_as, interrupted, is_own, is_root,
+    keep_memory_private, open_without_waiting, others_may_change, tighten, unbuffered_stdin,
 };
 
 #[cfg(windows)]

@@ -9,6 +9,7 @@ use http::{Request, Response, Uri};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use rpc::instances::instances_client::InstancesClient;
 use rpc::rpc_client::RpcClient;
 use rpc::trust::trust_client::TrustClient;
 use tonic::body::Body;
@@ -37,7 +38,8 @@ const ORIGIN: &str = "https://localhost";
 pub(crate) struct Service {
     /// The calls.
     pub(crate) rpc: RpcClient<Channel>,
-    /// The calls of our own service, which stock services do not have.
+    /// The calls of our own services, which stock services do not have.
+    pub(crate) instances: InstancesClient<Channel>,
     pub(crate) trust: TrustClient<Channel>,
     /// The certificate that was presented, in DER.
     pub(crate) certificate: Option<Vec<u8>>,
@@ -210,6 +212,7 @@ replies!(
     rpc::NetworksReply,
     rpc::PurgeReply,
     rpc::RecoverReply,
+    rpc::SshInfoReply,
     rpc::StopReply,
     rpc::SuspendReply,
     rpc::VersionReply,
@@ -266,6 +269,7 @@ impl Target {
             let (channel, origin) = (Channel(sender), Uri::from_static(ORIGIN));
             Ok(Service {
                 rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
+                instances: InstancesClient::with_origin(channel.clone(), origin.clone()),
                 trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(LONGEST_LIST),
                 certificate,
                 endpoint: endpoint.clone(),

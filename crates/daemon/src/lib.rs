@@ -27,6 +27,7 @@ pub mod server_identity;
 mod service;
 mod strangers;
 mod transports;
+mod tunnels;
 
 pub use serve::serve;
 pub use service::Service;

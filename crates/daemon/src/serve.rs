@@ -30,6 +30,8 @@ pub(crate) const FEWEST_DESCRIPTORS: u64 = RESERVED_DESCRIPTORS as u64 + 16;
 const MAX_LEAVING: usize = RESERVED_DESCRIPTORS / 2;
 /// Connections that are not yet admitted.
 const MAX_STRANGERS: usize = 256;
+/// Tunnels into instances, each with a connection to a guest, if there are descriptors for as many.
+const MAX_TUNNELS: usize = 256;
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may stay without being admitted: time for a person to be asked for the
@@ -70,10 +72,9 @@ struct Room {
 impl Room {
     /// The room that so many descriptors leave.
     fn within(descriptors: u64) -> Self {
-        let connections =
-            usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS);
+        let connections = free_of(descriptors);
         let strangers = MAX_STRANGERS.min(connections / 4);
-        let clients = MAX_CLIENTS.min(connections - strangers);
+        let clients = MAX_CLIENTS.min(connections - strangers - tunnels_within(descriptors));
         let all = strangers + clients + MAX_LEAVING;
         Self {
             strangers: Strangers::new(strangers),
@@ -81,6 +82,15 @@ impl Room {
             all: Arc::new(Semaphore::new(all)),
         }
     }
+}
+
+/// The tunnels that so many descriptors leave room for.
+pub(crate) fn tunnels_within(descriptors: u64) -> usize {
+    MAX_TUNNELS.min(free_of(descriptors) / 4)
+}
+
+fn free_of(descriptors: u64) -> usize {
+    usize::try_from(descriptors).unwrap_or(usize::MAX).saturating_sub(RESERVED_DESCRIPTORS)
 }
 
 /// Serves the listeners' peers until `stop`, then lets calls in progress finish for a while. All listeners
@@ -139,6 +149,7 @@ async fn accept(mut listener: Box<dyn Listener>, room: Room, service: Arc<Servic
             Err(_) => break,
         }
     }
+    service.stop();
     listener.close(Instant::now() + DRAIN_DEADLINE).await;
 }
 

@@ -61,6 +61,8 @@ struct Inner {
     faults: HashMap<Step, Fault>,
     done: Vec<(Step, InstanceId)>,
     begun: HashSet<Step>,
+    /// Where all guests answer.
+    ssh: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,11 @@ impl MemoryDriver {
         };
         drop(inner);
         self.changed.notify_waiters();
+    }
+
+    /// Where all guests that run answer from now on; until then on a port where nobody does.
+    pub fn answers_at(&self, address: SocketAddr) {
+        self.inner().ssh = Some(address);
     }
 
     /// Waits until a step has begun since its fault was last set.
@@ -257,7 +264,8 @@ impl Driver for MemoryDriver {
 
     async fn ssh_address(&self, machine: &Machine) -> Option<SocketAddr> {
         let is_running = self.state(machine).await == MachineState::Running;
-        is_running.then_some(SocketAddr::from(([127, 0, 0, 1], 2222)))
+        let address = self.inner().ssh.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 2222)));
+        is_running.then_some(address)
     }
 
     fn ended(&self) -> broadcast::Receiver<Ended> {

@@ -1,5 +1,5 @@
 //! The stock Multipass service on the wire: messages, enums and a client, generated from
-//! `proto/multipass.proto`; and, in [`trust`], our own service beside it.
+//! `proto/multipass.proto`; and, in [`instances`] and [`trust`], our own services beside it.
 //!
 //! It is the contract with deployed clients and daemons and nothing more. It does not connect, serve, decide
 //! who may call or say what a call does; there is no generated server, because the daemon routes methods by
@@ -9,14 +9,28 @@
 //! Two calls need care: `delet` is spelt so, and `clone` is called as `RpcClient::clone(&mut client, …)`,
 //! because `client.clone()` copies the client.
 //!
-//! Messages that carry secrets print them as `[redacted]`, and [`AuthenticateRequest`] and [`SetRequest`]
-//! wipe theirs when they are dropped. The buffers that tonic and prost copy them through are not wiped.
+//! Messages that carry secrets print them as `[redacted]`, and [`AuthenticateRequest`], [`SetRequest`] and
+//! [`instances::Access`] wipe theirs when they are dropped. The buffers that tonic and prost copy them through are not wiped.
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]
 
     include!(concat!(env!("OUT_DIR"), "/multipass.rs"));
     include!(concat!(env!("OUT_DIR"), "/multipass.methods.rs"));
+}
+/// Our own service, generated from `proto/instances.proto`: ways into instances. The stock programs do not know it.
+pub mod instances {
+    mod generated {
+        #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]
+
+        include!(concat!(env!("OUT_DIR"), "/multipass.instances.v1.rs"));
+        include!(concat!(env!("OUT_DIR"), "/multipass.instances.v1.methods.rs"));
+    }
+
+    pub use generated::*;
+
+    /// Full name of the service.
+    pub const SERVICE: &str = "multipass.instances.v1.Instances";
 }
 /// Our own service, generated from `proto/trust.proto`: who may use the service, and the ways back from a
 /// lockout. The stock programs do not know it.

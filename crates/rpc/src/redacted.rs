@@ -9,6 +9,7 @@ use crate::generated::{
     AuthenticateRequest, GetReply, LaunchRequest, MountRequest, RestartRequest, SetRequest, SshInfo,
     StartRequest,
 };
+use crate::instances::Access;
 use crate::trust::SetPassphraseRequest;
 
 struct Redacted;
@@ -56,5 +57,7 @@ redacted_debug!(SetRequest { key, verbosity_level, authorized } redacted { val }
 redacted_debug!(SshInfo { port, host, username } redacted { priv_key_base64 });
 
 redacted_debug!(StartRequest { instance_names, verbosity_level, timeout } redacted { password });
+
+redacted_debug!(Access { user_name, host_key } redacted { private_key });
 
 redacted_debug!(SetPassphraseRequest {} redacted { passphrase });

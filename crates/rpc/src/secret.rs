@@ -1,4 +1,4 @@
-//! Wiping of the messages that carry a passphrase.
+//! Wiping of the messages that carry a passphrase or a key.
 //!
 //! They implement `Drop`, so a request that is refused before anyone looks at it is wiped too. The price:
 //! they cannot be taken apart by move nor built with `..Default::default()`. The longer messages with a
@@ -9,6 +9,7 @@ use std::mem;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::generated::{AuthenticateRequest, SetRequest};
+use crate::instances::Access;
 use crate::trust::SetPassphraseRequest;
 
 impl AuthenticateRequest {
@@ -56,3 +57,18 @@ impl Drop for SetPassphraseRequest {
 }
 
 impl ZeroizeOnDrop for SetPassphraseRequest {}
+
+impl Access {
+    /// Moves the private key out and leaves an empty one behind; the bytes are not copied.
+    pub fn take_private_key(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.private_key))
+    }
+}
+
+impl Drop for Access {
+    fn drop(&mut self) {
+        self.private_key.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Access {}

@@ -5,8 +5,10 @@
 //! caller's: every future here may be dropped.
 
 mod keys;
+mod process;
 mod session;
 pub mod sftp;
 
 pub use keys::{HostKey, KeyError, KeyPair};
+pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};
 pub use session::{Finished, Session, SessionError};

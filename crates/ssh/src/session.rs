@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use russh::client::{self, Handle};
+use russh::client::{self, ChannelOpenHandle, Handle, Msg};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
-use russh::{ChannelMsg, Disconnect, Preferred};
+use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::keys::{HostKey, KeyPair};
+use crate::keys::{HostKey, KeyError, KeyPair};
+use crate::process::{Input, Output, Terminal};
 use crate::sftp::{Sftp, SftpError};
+
+/// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
+const WAITING: usize = 16;
 
 /// A session with a guest. Dropping it ends the connection.
 pub struct Session(Handle<Verifier>);
@@ -41,6 +45,12 @@ pub enum SessionError {
         /// As whom.
         user: String,
     },
+    /// One of the keys is none that can be used.
+    #[error("a key that belongs to the guest cannot be used")]
+    Key(#[from] KeyError),
+    /// The connection ended while a command was running.
+    #[error("the guest has ended the SSH connection")]
+    Lost,
     /// A command has written more than it may.
     #[error("the command has written more than {limit} bytes")]
     TooMuch {
@@ -69,7 +79,7 @@ impl Session {
     {
         // A guest has keys of other kinds too, which nobody has told us.
         let preferred = Preferred { key: Cow::Owned(vec![host.algorithm()]), ..Preferred::default() };
-        let config = client::Config { preferred, ..client::Config::default() };
+        let config = client::Config { preferred, channel_buffer_size: WAITING, ..client::Config::default() };
         let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.clone())).await;
         let mut session = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
@@ -81,6 +91,26 @@ impl Session {
             return Ok(Self(session));
         }
         Err(SessionError::NotLetIn { user: user.to_owned() })
+    }
+
+    /// Starts a command, or the user's shell if it is none, with a terminal if it is to have one.
+    ///
+    /// # Errors
+    /// The connection is gone. Whether the guest runs the command, its output tells.
+    pub async fn start(
+        &self,
+        command: Option<&[u8]>,
+        terminal: Option<&Terminal>,
+    ) -> Result<(Input, Output), SessionError> {
+        let (output, input) = self.0.channel_open_session().await?.split();
+        if let Some(Terminal { kind, size }) = terminal {
+            input.request_pty(true, kind, size.columns.into(), size.rows.into(), 0, 0, &[]).await?;
+        }
+        match command {
+            Some(command) => input.exec(true, command).await?,
+            None => input.request_shell(true).await?,
+        }
+        Ok((Input::new(input), Output::new(output)))
     }
 
     /// Runs a command with nothing on its standard input, and takes in what it writes, `limit` bytes at most.
@@ -155,5 +185,82 @@ impl client::Handler for Verifier {
             // Nobody has certified guests.
             PublicKeyOrCertificate::Certificate(_) => false,
         })
+    }
+
+    // A guest may do nothing through us; by default it could open channels. Refused is what is not accepted.
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut client::Session,
+    ) -> Result<(), Self::Error> {
+        Ok(())
     }
 }

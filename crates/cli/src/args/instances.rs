@@ -1,5 +1,6 @@
 //! The command lines of the commands about instances.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
@@ -14,6 +15,14 @@ Create and start a new instance.
   multipass launch ./disk.img --name dev
   multipass launch https://example.com/cloud.img --cpus 2 --memory 4G
   multipass launch --cloud-init - file:///srv/image.qcow2 < user-data.yaml";
+
+/// What the help of `exec` says.
+pub(super) const EXEC: &str = "\
+Run a command on an instance. It has a terminal if this command has one, and its
+exit code is this command's.
+
+  multipass exec dev -- ls -l /
+  tar -c . | multipass exec dev --working-directory /srv -- tar -x";
 
 const TIMEOUT: &str = "Maximum time, in seconds, to wait for the command to complete. Note that some \
                        background operations may continue beyond that. By default, the service decides.";
@@ -56,6 +65,39 @@ pub(crate) struct DeleteArgs {
         help = "Permanently delete specified instances and snapshots immediately, so that they cannot be recovered"
     )]
     pub(crate) purge: bool,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// Which one.
+    #[arg(
+        id = "name",
+        value_name = "name",
+        value_parser = NonEmptyStringValueParser::new(),
+        help = "Name of the instance to execute the command on"
+    )]
+    pub(crate) instance: String,
+    /// Where the command begins.
+    #[arg(short = 'd', long, value_name = "dir", help = "Change to <dir> before execution")]
+    pub(crate) working_directory: Option<OsString>,
+    /// Not even where a directory of this machine is in the instance, too.
+    #[arg(
+        short,
+        long,
+        conflicts_with = "working_directory",
+        help = "Do not map the host execution path to a mounted path"
+    )]
+    pub(crate) no_map_working_directory: bool,
+    /// What to run.
+    #[arg(
+        value_name = "command",
+        required = true,
+        trailing_var_arg = true,
+        help = "Command to execute on the instance, with its arguments. A -- before it is needed if it begins with \
+                a hyphen."
+    )]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Arguments of `find`.
@@ -165,6 +207,19 @@ pub(crate) struct RecoverArgs {
     /// Every one.
     #[arg(long, conflicts_with = "name", help = "Recover all deleted instances")]
     pub(crate) all: bool,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Args)]
+pub(crate) struct ShellArgs {
+    /// Which one.
+    #[arg(
+        id = "name",
+        value_name = "name",
+        value_parser = NonEmptyStringValueParser::new(),
+        help = "Name of the instance to open a shell on. If omitted, the one that client.primary-name names"
+    )]
+    pub(crate) instance: Option<String>,
 }
 
 /// Arguments of `start` and `restart`.

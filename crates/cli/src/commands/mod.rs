@@ -26,6 +26,7 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
             _ => "clients",
         },
         Some(Command::Delete(_)) => "delete",
+        Some(Command::Exec(_)) => "exec",
         Some(Command::Find(_)) => "find",
         Some(Command::Get(_)) => "get",
         Some(Command::Help(_)) | None => "help",
@@ -37,6 +38,7 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Recover(_)) => "recover",
         Some(Command::Restart(_)) => "restart",
         Some(Command::Set(_)) => "set",
+        Some(Command::Shell(_)) => "shell",
         Some(Command::Start(_)) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Suspend(_)) => "suspend",
@@ -62,6 +64,11 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
     }
 }
 
+/// Whether a command sees to signals itself: it has to tell somebody else before it ends.
+pub(crate) fn sees_to_signals(cli: &Cli) -> bool {
+    matches!(cli.command, Some(Command::Exec(_) | Command::Shell(_)))
+}
+
 /// Runs a command that may talk to the service.
 ///
 /// # Errors
@@ -76,6 +83,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
         Command::Delete(args) => instances::delete(&context, &args).await,
+        Command::Exec(args) => instances::exec(&context, &args).await,
         Command::Find(args) => instances::find(&context, &args).await,
         Command::Get(args) => settings::get(&context, args).await,
         Command::Info(args) => info::run(&context, &args).await,
@@ -86,6 +94,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Recover(args) => instances::recover(&context, &args).await,
         Command::Restart(args) => instances::restart(&context, &args).await,
         Command::Set(args) => settings::set(&context, args).await,
+        Command::Shell(args) => instances::shell(&context, &args).await,
         Command::Start(args) => instances::start(&context, &args).await,
         Command::Stop(args) => instances::stop(&context, &args).await,
         Command::Suspend(args) => instances::suspend(&context, &args).await,

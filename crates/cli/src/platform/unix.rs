@@ -7,8 +7,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, raise};
-use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+use nix::sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
+use ssh::TerminalSize;
 use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
 
 use super::{Denial, Path};
@@ -205,6 +206,54 @@ impl Drop for EchoOff {
     fn drop(&mut self) {
         // What was typed and not entered is part of a secret: the shell must not get to show it.
         let _ = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, &self.before);
+    }
+}
+
+/// A terminal whose keys and output go through this process as they are. Dropping it brings the terminal's settings
+/// back.
+pub(crate) struct RawTerminal {
+    terminal: Stdin,
+    before: Termios,
+    resizes: Arrivals,
+}
+
+impl RawTerminal {
+    /// Takes over standard input's terminal.
+    ///
+    /// # Errors
+    /// Standard input is no terminal, or its settings cannot be changed.
+    pub(crate) fn new() -> io::Result<Self> {
+        let terminal = io::stdin();
+        let before = tcgetattr(&terminal)?;
+        let mut raw = before.clone();
+        cfmakeraw(&mut raw);
+        let resizes = signal(SignalKind::window_change())?;
+        // What was typed ahead is meant for whatever comes.
+        tcsetattr(&terminal, SetArg::TCSADRAIN, &raw)?;
+        Ok(Self { terminal, before, resizes })
+    }
+
+    /// The terminal's size; the usual one if it has none, as where a program plays the terminal.
+    pub(crate) fn size(&self) -> TerminalSize {
+        match rustix::termios::tcgetwinsize(&self.terminal) {
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                TerminalSize { columns: size.ws_col, rows: size.ws_row }
+            }
+            _ => TerminalSize { columns: 80, rows: 24 },
+        }
+    }
+
+    /// Waits until the terminal has another size; none if that is not told.
+    pub(crate) async fn resized(&mut self) -> Option<TerminalSize> {
+        self.resizes.recv().await?;
+        Some(self.size())
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        // Not after what is yet to be shown: a terminal that has stopped would never get there.
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
     }
 }
 

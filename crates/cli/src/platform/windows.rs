@@ -2,9 +2,16 @@
 
 use std::os::windows::io::AsHandle;
 use std::process::Command;
+use std::time::Duration;
 use std::{fs, io};
 
+use crossterm::terminal;
+use ssh::TerminalSize;
+
 use super::{Denial, Path};
+
+/// How often the console's size is looked at: nothing tells of a change but the events that keys come with.
+const SIZE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Without Unix sockets nothing more is known.
 pub(crate) fn explain_denial(path: &Path) -> Denial {
@@ -114,4 +121,48 @@ impl EchoOff {
     pub(crate) async fn stopped_and_continued(&mut self) -> io::Result<()> {
         std::future::pending().await
     }
+}
+
+/// A console whose keys and output go through this process as they are. Dropping it brings its settings back.
+pub(crate) struct RawTerminal {
+    size: TerminalSize,
+}
+
+impl RawTerminal {
+    /// Takes over the console.
+    ///
+    /// # Errors
+    /// There is none, or its settings cannot be changed.
+    pub(crate) fn new() -> io::Result<Self> {
+        terminal::enable_raw_mode()?;
+        // So that a command's control sequences are obeyed, not shown; what cannot do that shows them.
+        let _ = crossterm::ansi_support::supports_ansi();
+        Ok(Self { size: size() })
+    }
+
+    /// The console's size.
+    pub(crate) fn size(&self) -> TerminalSize {
+        self.size
+    }
+
+    /// Waits until the console has another size.
+    pub(crate) async fn resized(&mut self) -> Option<TerminalSize> {
+        while size() == self.size {
+            tokio::time::sleep(SIZE_INTERVAL).await;
+        }
+        self.size = size();
+        Some(self.size)
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        let _ = terminal::disable_raw_mode();
+    }
+}
+
+/// The usual one where it cannot be told.
+fn size() -> TerminalSize {
+    let (columns, rows) = terminal::size().unwrap_or((80, 24));
+    TerminalSize { columns, rows }
 }

@@ -13,6 +13,8 @@ use super::{Service, Visit, about, authenticate, instances, settings, trust};
 
 /// Of a trusted client. The size is gRPC's usual limit.
 const REQUEST: Bounds = Bounds { largest: 4 * 1024 * 1024, deadline: Duration::from_secs(30) };
+/// Of a tunnel: no larger than what an HTTP/2 stream lets through at once.
+const PART_OF_TUNNEL: Bounds = Bounds { largest: 64 * 1024, deadline: Duration::from_secs(30) };
 /// Of anyone.
 const OPEN_REQUEST: Bounds = Bounds { largest: 4 * 1024, deadline: Duration::from_secs(5) };
 
@@ -54,7 +56,7 @@ macro_rules! admitted {
 macro_rules! streamed {
     ($kind:ident $handler:path) => {
         Route::$kind(|service, by, request| {
-            Box::pin(stream(request, REQUEST, move |message, replies| {
+            Box::pin(stream(request, REQUEST, move |message, _, replies| {
                 Box::pin(async move { $handler(&service, &by, message, replies).await })
             }))
         })
@@ -64,7 +66,8 @@ macro_rules! streamed {
 /// A service's methods.
 type Methods = &'static [(&'static str, Route)];
 
-const SERVICES: &[(&str, Methods)] = &[(rpc::SERVICE, RPC), (rpc::trust::SERVICE, TRUST)];
+const SERVICES: &[(&str, Methods)] =
+    &[(rpc::SERVICE, RPC), (rpc::instances::SERVICE, INSTANCES), (rpc::trust::SERVICE, TRUST)];
 
 const RPC: Methods = &[
     ("ping", open!(authenticate::ping)),
@@ -98,12 +101,20 @@ const RPC: Methods = &[
     ("zones_state", Route::NotYet),
 ];
 
+const INSTANCES: Methods = &[("Tunnel", Route::Client(tunnel))];
+
 const TRUST: Methods = &[
     ("List", admitted!(Administrator trust::list)),
     ("Add", admitted!(Administrator trust::add)),
     ("Revoke", admitted!(Administrator trust::revoke)),
     ("SetPassphrase", admitted!(Administrator trust::set_passphrase)),
 ];
+
+fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Incoming>) -> BoxFuture<Response> {
+    Box::pin(stream(request, PART_OF_TUNNEL, |first, rest, replies| {
+        Box::pin(instances::tunnel(service, by, first, rest, replies))
+    }))
+}
 
 /// The method that a request's path names.
 pub(super) fn find(path: &str) -> Option<(&'static str, Route)> {
@@ -120,7 +131,9 @@ mod tests {
 
     #[test]
     fn the_tables_have_each_method_of_the_contracts_once() {
-        for (table, contract) in [(RPC, rpc::METHODS), (TRUST, rpc::trust::METHODS)] {
+        for (table, contract) in
+            [(RPC, rpc::METHODS), (INSTANCES, rpc::instances::METHODS), (TRUST, rpc::trust::METHODS)]
+        {
             let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
             let unique: BTreeSet<&str> = names.iter().copied().collect();
             assert_eq!(names.len(), unique.len());
@@ -129,15 +142,19 @@ mod tests {
     }
 
     #[test]
-    fn only_ping_and_authenticate_are_open_and_root_alone_opens_only_our_own_service() {
+    fn only_ping_and_authenticate_are_open_and_root_alone_opens_only_the_trust_service() {
         let named = |table: Methods, is: fn(&Route) -> bool| -> Vec<&str> {
             table.iter().filter(|(_, route)| is(route)).map(|(name, _)| *name).collect()
         };
         let open = |route: &Route| matches!(route, Route::Open(_));
         assert_eq!(named(RPC, open), ["ping", "authenticate"]);
-        assert_eq!(named(TRUST, open), [""; 0]);
+        for own in [INSTANCES, TRUST] {
+            assert_eq!(named(own, open), [""; 0]);
+        }
         let administrator = |route: &Route| matches!(route, Route::Administrator(_));
-        assert_eq!(named(RPC, administrator), [""; 0]);
+        for instances in [RPC, INSTANCES] {
+            assert_eq!(named(instances, administrator), [""; 0]);
+        }
         assert_eq!(named(TRUST, administrator).len(), TRUST.len());
     }
 
@@ -159,6 +176,8 @@ mod tests {
             "/multipass.Rpcs/list",
             "/x/multipass.Rpc/list",
             "/multipass.Rpc/Revoke",
+            "/multipass.Rpc/Tunnel",
+            "/multipass.instances.v1.Instances/tunnel",
             "/multipass.trust.v1.Trust/list",
             "/multipass.trust.v1/List",
         ] {

@@ -30,6 +30,8 @@ use crate::audit::Refusals;
 use crate::machines::Machines;
 #[cfg(unix)]
 use crate::open_file::Opener;
+use crate::tunnels::Tunnels;
+use crate::{platform, serve};
 use methods::Route;
 use reply::Response;
 
@@ -49,6 +51,7 @@ pub struct Service {
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
     machines: Machines,
+    tunnels: Tunnels,
     #[cfg(unix)]
     opener: Opener,
     /// Changes when others are trusted than before.
@@ -73,6 +76,7 @@ impl Service {
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
             machines,
+            tunnels: Tunnels::new(serve::tunnels_within(platform::raise_descriptor_limit())),
             #[cfg(unix)]
             opener: Opener::own(),
             departures,
@@ -106,6 +110,21 @@ impl Service {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Completes when a client that was admitted is trusted no more.
+    async fn revoked(&self, by: &Authenticated) {
+        let mut departures = self.departures.clone();
+        while self.authority.still_trusts(by) {
+            if departures.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Ends what has no end of its own, as the daemon stops.
+    pub(crate) fn stop(&self) {
+        self.tunnels.end();
     }
 
     /// Answers one call.

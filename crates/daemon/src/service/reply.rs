@@ -46,13 +46,13 @@ where
         .await
 }
 
-/// Decodes the request, and runs the handler for as long as its replies are wanted: it is dropped with the stream
-/// when the client resets the call or its connection ends.
+/// Decodes the first message, and runs the handler, which may read the rest, for as long as its replies are
+/// wanted: it is dropped with the stream when the client resets the call or its connection ends.
 pub(super) async fn stream<Req, Rep, F>(request: Request<Incoming>, bounds: Bounds, handler: F) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
-    F: FnOnce(Req, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
+    F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
     Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
@@ -83,7 +83,7 @@ where
         let deadline = self.deadline;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
-            let reply = handler(received(request, deadline).await?).await?;
+            let reply = handler(received(&mut request.into_inner(), deadline).await?).await?;
             Ok(tonic::Response::new(tokio_stream::once(Ok(reply))))
         })
     }
@@ -99,7 +99,7 @@ impl<Req, Rep, F> StreamingService<Req> for SeveralReplies<F, Rep>
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
-    F: FnOnce(Req, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
+    F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
     type Response = Rep;
     type ResponseStream = Running<Rep>;
@@ -111,15 +111,16 @@ where
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
             let (replies, sent) = mpsc::channel(MAX_REPLIES);
-            let handler = Some(handler(received(request, deadline).await?, Replies(replies)));
+            let mut messages = request.into_inner();
+            let first = received(&mut messages, deadline).await?;
+            let handler = Some(handler(first, messages, Replies(replies)));
             Ok(tonic::Response::new(Running { handler, sent, failed: None }))
         })
     }
 }
 
-/// The one message of a request.
-async fn received<Req>(request: tonic::Request<Streaming<Req>>, deadline: Duration) -> Result<Req, Status> {
-    let mut messages = request.into_inner();
+/// The first message of a request, or the one that there is.
+async fn received<Req>(messages: &mut Streaming<Req>, deadline: Duration) -> Result<Req, Status> {
     let Ok(message) = timeout(deadline, messages.message()).await else {
         return Err(Status::new(Code::DeadlineExceeded, "The request did not arrive in time."));
     };

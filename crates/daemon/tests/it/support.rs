@@ -22,6 +22,9 @@ use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
+/// What clients state as the service's authority.
+pub(crate) const ORIGIN: &str = "https://localhost";
+
 /// A running service; it ends with its runtime.
 pub(crate) struct TestService {
     endpoint: Endpoint,
@@ -82,6 +85,11 @@ impl TestService {
         self.departed.send_replace(());
     }
 
+    /// Asks it to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
     /// Where it has published its root certificate.
     pub(crate) fn published(&self) -> PathBuf {
         self.data().join("root.pem")
@@ -101,6 +109,11 @@ impl TestService {
 
     /// A new client with an identity of its own, connected and its handshake finished.
     pub(crate) async fn client(&self) -> RpcClient<Connected> {
+        RpcClient::with_origin(self.connection().await, http::Uri::from_static(ORIGIN))
+    }
+
+    /// As [`client`](Self::client), for whatever service.
+    pub(crate) async fn connection(&self) -> Connected {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
@@ -109,7 +122,7 @@ impl TestService {
         let stream = connection.open_stream().await.unwrap();
         let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(driver);
-        RpcClient::with_origin(Connected(sender), http::Uri::from_static("https://localhost"))
+        Connected(sender)
     }
 }
 

@@ -104,11 +104,18 @@ fn every_method_has_its_path_shape_and_types() {
 }
 
 #[test]
-fn our_own_service_has_paths_of_its_own() {
+fn our_own_services_have_paths_of_their_own() {
     assert_eq!(trust::METHODS, ["List", "Add", "Revoke", "SetPassphrase"]);
     let recorder = Recorder::default();
     let mut client = trust::trust_client::TrustClient::new(recorder.clone());
     let outcome = completed(client.list(Request::new(trust::ListRequest::default())));
     assert_eq!(outcome.expect_err("no call succeeds").code(), Code::OutOfRange);
     assert_eq!(*recorder.0.lock().expect("not poisoned"), [format!("/{}/List", trust::SERVICE)]);
+
+    assert_eq!(instances::METHODS, ["Tunnel"]);
+    let mut client = instances::instances_client::InstancesClient::new(recorder.clone());
+    let outcome = completed(client.tunnel(tokio_stream::empty::<instances::TunnelRequest>()));
+    assert_eq!(outcome.expect_err("no call succeeds").code(), Code::OutOfRange);
+    let path = format!("/{}/Tunnel", instances::SERVICE);
+    assert_eq!(recorder.0.lock().expect("not poisoned").last(), Some(&path));
 }

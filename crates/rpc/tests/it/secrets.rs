@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 
+use rpc::instances::{Access, TunnelReply, tunnel_reply};
 use rpc::trust::SetPassphraseRequest;
 use rpc::{
     AuthenticateRequest, GetReply, LaunchRequest, MountRequest, RestartRequest, SetRequest, SshInfo,
@@ -64,6 +65,18 @@ fn debug_shows_no_secret() {
     );
     shows(&StartRequest { timeout: 77, password: secret(), ..Default::default() }, &["password"], &["77"]);
     shows(&RestartRequest { timeout: 77, password: secret(), ..Default::default() }, &["password"], &["77"]);
+}
+
+#[test]
+fn debug_shows_no_private_key_inside_a_reply() {
+    let access = Access {
+        user_name: "a-user".to_owned(),
+        host_key: "ssh-ed25519 AAAA".to_owned(),
+        private_key: secret(),
+    };
+    shows(&access, &["private_key"], &["a-user", "ssh-ed25519"]);
+    let reply = TunnelReply { part: Some(tunnel_reply::Part::Access(access)) };
+    shows(&reply, &["private_key"], &["a-user"]);
 }
 
 #[test]

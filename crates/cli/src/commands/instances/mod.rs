@@ -2,12 +2,14 @@
 
 mod cloud_init;
 mod delete;
+mod exec;
 mod find;
 mod image;
 mod launch;
 mod networks;
 mod power;
 mod refusals;
+mod shell;
 mod time_limit;
 
 use rpc::InstanceNames;
@@ -17,10 +19,12 @@ use crate::error::Error;
 use crate::primary_name;
 
 pub(super) use delete::{delete, purge, recover};
+pub(super) use exec::exec;
 pub(super) use find::find;
 pub(super) use launch::launch;
 pub(super) use networks::networks;
 pub(super) use power::{restart, start, stop, suspend};
+pub(super) use shell::shell;
 
 /// The instances that a command is about, as the service wants it: none for all of them.
 fn chosen(instances: &InstancesArg) -> Result<InstanceNames, Error> {

@@ -9,6 +9,7 @@ mod power;
 mod settings;
 mod ssh;
 mod tell;
+mod tunnel;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,6 +25,7 @@ pub(super) use power::{restart, start, stop, suspend};
 pub(super) use settings::Setting;
 pub(super) use ssh::ssh_info;
 pub(super) use tell::{info, list};
+pub(super) use tunnel::tunnel;
 
 use super::{Service, status};
 use failure::unknown;

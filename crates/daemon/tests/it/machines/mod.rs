@@ -5,4 +5,5 @@ mod launch;
 mod life;
 mod refusals;
 mod settings;
+mod tunnel;
 mod world;

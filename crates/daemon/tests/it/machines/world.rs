@@ -9,13 +9,14 @@ use auth_core::MemoryStore;
 use daemon::machines::Machines;
 use instances::testkit::MemoryDriver;
 use instances::{Instances, Limits, Registry, Vault};
+use rpc::instances::instances_client::InstancesClient;
 use rpc::list_reply::ListContents;
 use rpc::rpc_client::RpcClient;
 use rpc::{InstanceNames, InstanceSnapshotPair, LaunchReply, LaunchRequest};
 use tempfile::TempDir;
 use tonic::{Response, Status, Streaming};
 
-use crate::support::{Connected, TestService, request};
+use crate::support::{Connected, ORIGIN, TestService, request};
 
 /// For what happens beside the calls.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -23,6 +24,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(super) struct World {
     pub(super) driver: Arc<MemoryDriver>,
     pub(super) client: RpcClient<Connected>,
+    /// The same client's.
+    pub(super) instances: InstancesClient<Connected>,
     pub(super) service: TestService,
     directory: TempDir,
 }
@@ -39,13 +42,16 @@ impl World {
         let instances =
             Instances::open(registry, vault, running, fetcher, Limits::default(), |_, _| {}).await;
         let service = TestService::serving(MemoryStore::new(), Machines::of(instances)).await;
-        let client = service.client().await;
+        let connection = service.connection().await;
+        let origin = http::Uri::from_static(ORIGIN);
+        let client = RpcClient::with_origin(connection.clone(), origin.clone());
+        let tunnels = InstancesClient::with_origin(connection, origin);
         let mut bytes = vec![0; 4096];
         // As much of a partition table as makes a disk of it.
         bytes[510] = 0x55;
         bytes[511] = 0xaa;
         std::fs::write(directory.path().join("disk.img"), bytes).unwrap();
-        Self { driver, client, service, directory }
+        Self { driver, client, instances: tunnels, service, directory }
     }
 
     /// With instances of those names, which run.
