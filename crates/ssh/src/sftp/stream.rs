@@ -1,9 +1,10 @@
 //! Moving a file's bytes, with as many requests under way as a fast connection needs.
 
 use std::collections::VecDeque;
+use std::io;
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::packet::{Reply, kind};
 use super::{Handle, Sftp, SftpError, code, unexpected};
@@ -24,16 +25,14 @@ struct Piece {
 }
 
 impl<S: AsyncRead + AsyncWrite> Sftp<S> {
-    /// Writes an open file to `sink`, from its beginning to its end as it is found, and tells how much each time.
-    /// The sink is not flushed.
+    /// Gives an open file to `sink` piece by piece, from its beginning to its end as it is found.
     ///
     /// # Errors
     /// See [`SftpError`]; some of the bytes may have been written.
     pub async fn read_to(
         &mut self,
         file: &Handle,
-        sink: &mut (impl AsyncWrite + Unpin),
-        mut moved: impl FnMut(usize),
+        mut sink: impl AsyncFnMut(Bytes) -> io::Result<()>,
     ) -> Result<(), SftpError> {
         let mut pieces = VecDeque::new();
         let mut window = FIRST_READS;
@@ -56,12 +55,9 @@ impl<S: AsyncRead + AsyncWrite> Sftp<S> {
                     if length == 0 || length > piece.length {
                         return Err(SftpError::Protocol("another number of bytes than was asked for"));
                     }
-                    if let Err(error) = sink.write_all(&data).await {
+                    if let Err(error) = sink(data).await {
                         outcome = Some(Err(SftpError::Sink(error)));
-                        continue;
-                    }
-                    moved(data.len());
-                    if length < piece.length {
+                    } else if length < piece.length {
                         let rest = self.ask(file, piece.offset + u64::from(length), piece.length - length);
                         pieces.push_front(rest);
                     } else {

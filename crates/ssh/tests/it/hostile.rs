@@ -106,7 +106,11 @@ async fn download(stream: DuplexStream) -> Result<Vec<u8>, SftpError> {
     let mut sftp = Sftp::open(stream).await?;
     let file = sftp.open_to_read(b"f").await?;
     let mut read = Vec::new();
-    sftp.read_to(&file, &mut read, |_| {}).await?;
+    let keep = async |data: Bytes| {
+        read.extend_from_slice(&data);
+        Ok(())
+    };
+    sftp.read_to(&file, keep).await?;
     sftp.close(file).await?;
     Ok(read)
 }
