@@ -1,10 +1,12 @@
 //! Instances on real QEMU: the life of one, its daemon killed under it, and images that their callers may not read.
 
+mod transfer;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use e2e::{is_root, skip};
+use e2e::{DaemonOptions, is_root, skip};
 use nix::sys::signal::Signal;
 use rpc::launch_reply::CreateOneof;
 use rpc::list_reply::ListContents;
@@ -27,6 +29,10 @@ struct Host {
 impl Host {
     /// Where there are QEMU and a guest image; else the test is skipped.
     fn start() -> Option<Self> {
+        Self::start_with(DaemonOptions::default())
+    }
+
+    fn start_with(options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
         let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
         if !image.exists() {
@@ -39,7 +45,7 @@ impl Host {
                 return None;
             }
         }
-        Some(Self { service: Some(Service::start()), image, identity: Identity::new() })
+        Some(Self { service: Some(Service::start_with(options)), image, identity: Identity::new() })
     }
 
     fn service(&self) -> &Service {

@@ -74,7 +74,7 @@ const RULES: [Rule; 16] = [
     // The client is judged; it does not judge.
     Rule {
         name: "cli",
-        may: &["rpc", "ssh", "transport", "transport-*"],
+        may: &["rpc", "ssh", "transfer", "transport", "transport-*"],
         tests_may: ANY,
         never_links: &["auth-core", "daemon"],
     },

@@ -74,7 +74,11 @@ async fn until_signal(command: impl Future<Output = Result<String, Error>>) -> R
 }
 
 fn block_on(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
-    Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?.block_on(command)
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let outcome = runtime.block_on(command);
+    // Dropping it would wait for whoever is at the other end of a pipe that is still being opened or read.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn show(result: &str) -> Result<(), Error> {
