@@ -28,6 +28,7 @@ mod flood;
 mod guessing;
 mod help;
 mod identity;
+mod in_instances;
 mod installer;
 mod instances;
 mod interop;

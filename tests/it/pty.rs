@@ -12,6 +12,7 @@ use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
+use rustix::termios::{Winsize, tcsetwinsize};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -89,6 +90,11 @@ impl Terminal {
 
     pub(crate) fn types(&mut self, text: &str) {
         self.front.write_all(text.as_bytes()).expect("typed");
+    }
+
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.front, size).expect("resized");
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -20,9 +20,9 @@ use crate::peer::{Identity, Peer, Place};
 use crate::support::{Expected, NO_INSTANCES, Service, below, run};
 
 /// A daemon with the guest's image; its machines end with it.
-struct Host {
+pub(crate) struct Host {
     service: Option<Service>,
-    image: PathBuf,
+    pub(crate) image: PathBuf,
     identity: Identity,
 }
 
@@ -32,7 +32,8 @@ impl Host {
         Self::start_with(DaemonOptions::default())
     }
 
-    fn start_with(options: DaemonOptions) -> Option<Self> {
+    /// As [`start`](Self::start), with a daemon of one's own choice.
+    pub(crate) fn start_with(options: DaemonOptions) -> Option<Self> {
         // Where cargo has the target directory, its folder for tests is in it.
         let image = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("guest-image/guest.qcow2");
         if !image.exists() {
@@ -48,7 +49,7 @@ impl Host {
         Some(Self { service: Some(Service::start_with(options)), image, identity: Identity::new() })
     }
 
-    fn service(&self) -> &Service {
+    pub(crate) fn service(&self) -> &Service {
         self.service.as_ref().expect("a service")
     }
 

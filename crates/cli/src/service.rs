@@ -336,7 +336,7 @@ impl tower_service::Service<Request<Body>> for Channel {
 
 #[cfg(all(unix, feature = "unix"))]
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::fs;
     use std::path::PathBuf;
 
@@ -352,13 +352,13 @@ mod tests {
     use super::*;
 
     /// A place for a socket and a root certificate.
-    struct Place {
+    pub(crate) struct Place {
         directory: TempDir,
         server: TestServer,
     }
 
     impl Place {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let place =
                 Self { directory: tempfile::tempdir().expect("a directory"), server: TestServer::generate() };
             place.publish(&place.server.root_pem());
@@ -381,7 +381,7 @@ mod tests {
             Context::at(&self.address(), self.path("root.pem"))
         }
 
-        async fn connect(&self) -> Result<Service, Error> {
+        pub(crate) async fn connect(&self) -> Result<Service, Error> {
             Service::connect_as(&self.context(), TestIdentity::client().identity()).await
         }
 
@@ -393,7 +393,7 @@ mod tests {
         }
 
         /// A service that completes one handshake and then does `answer`.
-        async fn serve<F: Future<Output = ()> + Send>(
+        pub(crate) async fn serve<F: Future<Output = ()> + Send>(
             &self,
             answer: impl FnOnce(Stream) -> F + Send + 'static,
         ) {

@@ -10,9 +10,22 @@ use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::rsa::RsaKey;
+
 /// A private key with its public one: a guest's, or the one that opens guests.
 #[derive(Clone)]
 pub struct KeyPair(Arc<PrivateKey>);
+
+/// The private key that opens a guest, whoever has made it.
+#[derive(Clone)]
+pub struct ClientKey(pub(crate) Kind);
+
+/// How it is signed with.
+#[derive(Clone)]
+pub(crate) enum Kind {
+    Pair(KeyPair),
+    Rsa(RsaKey),
+}
 
 /// The public key that a host proves itself by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +82,35 @@ impl KeyPair {
 
     pub(crate) fn private(&self) -> Arc<PrivateKey> {
         Arc::clone(&self.0)
+    }
+}
+
+impl ClientKey {
+    /// From a file's text: OpenSSH's format, or PEM with an RSA key, as stock services have it. Not encrypted.
+    ///
+    /// # Errors
+    /// It is no such key.
+    pub fn from_text(text: &str) -> Result<Self, KeyError> {
+        match RsaKey::from_pem(text) {
+            Some(key) => Ok(Self(Kind::Rsa(key))),
+            None => KeyPair::from_openssh(text).map(Self::from),
+        }
+    }
+}
+
+impl From<KeyPair> for ClientKey {
+    fn from(pair: KeyPair) -> Self {
+        Self(Kind::Pair(pair))
+    }
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let public = match &self.0 {
+            Kind::Pair(pair) => pair.public(),
+            Kind::Rsa(key) => HostKey(key.public.clone()),
+        };
+        f.debug_tuple("ClientKey").field(&public.to_string()).finish()
     }
 }
 

@@ -6,9 +6,10 @@
 
 mod keys;
 mod process;
+mod rsa;
 mod session;
 pub mod sftp;
 
-pub use keys::{HostKey, KeyError, KeyPair};
+pub use keys::{ClientKey, HostKey, KeyError, KeyPair};
 pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};
 pub use session::{Finished, Session, SessionError};

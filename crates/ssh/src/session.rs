@@ -9,8 +9,9 @@ use russh::{Channel, ChannelMsg, Disconnect, Preferred};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::keys::{HostKey, KeyError, KeyPair};
+use crate::keys::{ClientKey, HostKey, KeyError, KeyPair, Kind};
 use crate::process::{Input, Output, Terminal};
+use crate::rsa::RsaKey;
 use crate::sftp::{Sftp, SftpError};
 
 /// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
@@ -68,6 +69,13 @@ pub enum SessionError {
     Failed(#[from] russh::Error),
 }
 
+impl From<russh::SendError> for SessionError {
+    /// The session's own task has ended, as it does with the connection.
+    fn from(_: russh::SendError) -> Self {
+        Self::Lost
+    }
+}
+
 impl Session {
     /// Opens a session over a stream that leads to a guest's SSH server.
     ///
@@ -77,17 +85,52 @@ impl Session {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        // A guest has keys of other kinds too, which nobody has told us.
-        let preferred = Preferred { key: Cow::Owned(vec![host.algorithm()]), ..Preferred::default() };
+        Self::open_with(stream, Some(host), user, &ClientKey::from(key.clone())).await
+    }
+
+    /// As [`open`](Self::open), whoever answers: for who knows it in another way, or cannot know it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), but for the first.
+    pub async fn open_unverified<S>(stream: S, user: &str, key: &ClientKey) -> Result<Self, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::open_with(stream, None, user, key).await
+    }
+
+    async fn open_with<S>(
+        stream: S,
+        host: Option<&HostKey>,
+        user: &str,
+        key: &ClientKey,
+    ) -> Result<Self, SessionError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let preferred = match host {
+            // A guest has keys of other kinds too, which nobody has told us.
+            Some(host) => Preferred { key: Cow::Owned(vec![host.algorithm()]), ..Preferred::default() },
+            None => Preferred::default(),
+        };
         let config = client::Config { preferred, channel_buffer_size: WAITING, ..client::Config::default() };
-        let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.clone())).await;
+        let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.cloned())).await;
         let mut session = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
             connected => connected?,
         };
-        // The hash is chosen for RSA keys alone.
-        let key = PrivateKeyWithHashAlg::new(key.private(), None);
-        if session.authenticate_publickey(user, key).await?.success() {
+        let answer = match &key.0 {
+            Kind::Pair(pair) => {
+                // The hash is chosen for RSA keys alone.
+                let key = PrivateKeyWithHashAlg::new(pair.private(), None);
+                session.authenticate_publickey(user, key).await?
+            }
+            Kind::Rsa(key) => {
+                let (public, mut signer) = (key.public.clone(), key.clone());
+                session.authenticate_publickey_with(user, public, Some(RsaKey::HASH), &mut signer).await?
+            }
+        };
+        if answer.success() {
             return Ok(Self(session));
         }
         Err(SessionError::NotLetIn { user: user.to_owned() })
@@ -173,15 +216,16 @@ impl std::fmt::Debug for Session {
     }
 }
 
-/// Knows the one key that the host may have.
-struct Verifier(HostKey);
+/// Knows the one key that the host may have, if there is such a one.
+struct Verifier(Option<HostKey>);
 
 impl client::Handler for Verifier {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        let Some(host) = &self.0 else { return Ok(true) };
         Ok(match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.0.is(key),
+            PublicKeyOrCertificate::PublicKey { key, .. } => host.is(key),
             // Nobody has certified guests.
             PublicKeyOrCertificate::Certificate(_) => false,
         })

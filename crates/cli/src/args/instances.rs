@@ -82,12 +82,7 @@ pub(crate) struct ExecArgs {
     #[arg(short = 'd', long, value_name = "dir", help = "Change to <dir> before execution")]
     pub(crate) working_directory: Option<OsString>,
     /// Not even where a directory of this machine is in the instance, too.
-    #[arg(
-        short,
-        long,
-        conflicts_with = "working_directory",
-        help = "Do not map the host execution path to a mounted path"
-    )]
+    #[arg(short, long, help = "Do not map the host execution path to a mounted path")]
     pub(crate) no_map_working_directory: bool,
     /// What to run.
     #[arg(

@@ -1,12 +1,13 @@
-//! SFTP with OpenSSH's server, and with servers that answer as they should not.
+//! Sessions with a real SSH server, russh's, which does what the tests want of it; and SFTP.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that meets the unexpected fails by panicking"
+    reason = "tests fail by panicking"
 )]
 
+mod commands;
+mod guest;
 mod hostile;
-#[cfg(unix)]
-mod openssh;
+mod sftp;
