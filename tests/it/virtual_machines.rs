@@ -10,6 +10,7 @@ mod programs;
 mod reach;
 mod server;
 mod traces;
+mod transfer;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

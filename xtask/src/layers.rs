@@ -57,7 +57,9 @@ const RULES: [Rule; 16] = [
         never_links: NONE,
     },
     // It is given streams, and does not know where they lead.
-    Rule { name: "ssh", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "ssh", may: NONE, tests_may: &["transport"], never_links: NONE },
+    // It is given a guest's files, and knows neither the guest nor the terminal.
+    Rule { name: "transfer", may: &["ssh"], tests_may: &["transport"], never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
@@ -78,7 +80,7 @@ const RULES: [Rule; 16] = [
     // The client is judged; it does not judge.
     Rule {
         name: "cli",
-        may: &["rpc", "ssh", "transport", "transport-*"],
+        may: &["rpc", "ssh", "transfer", "transport", "transport-*"],
         tests_may: ANY,
         never_links: &["auth-core", "daemon"],
     },

@@ -18,7 +18,7 @@ use crate::help;
 pub(crate) use clients::{AddClientArgs, ClientsArgs, ClientsCommand, OwnCertificateArgs, RevokeClientArgs};
 pub(crate) use instances::{
     DeleteArgs, ExecArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, ShellArgs,
-    StartArgs, StopArgs, SuspendArgs,
+    StartArgs, StopArgs, SuspendArgs, TransferArgs,
 };
 
 const ABOUT: &str = "The client of the Multipass service: create, control and connect to virtual machines.";
@@ -200,6 +200,13 @@ pub(crate) enum Command {
                       `start` lets them go on where they were."
     )]
     Suspend(SuspendArgs),
+    /// `transfer`.
+    #[command(
+        visible_alias = "copy-files",
+        about = "Transfer files between the host and instances",
+        long_about = instances::TRANSFER
+    )]
+    Transfer(TransferArgs),
     /// `version`.
     #[command(
         about = "Show version details",

@@ -19,7 +19,7 @@ const END_LIMIT: Duration = Duration::from_secs(1);
 /// The kind of terminal where the environment does not say.
 const USUAL_TERMINAL: &str = "xterm";
 /// `SIGPIPE`, which ends who writes to what nobody reads. Its number is the same everywhere.
-const BROKEN_PIPE: u8 = 13;
+pub(crate) const BROKEN_PIPE: u8 = 13;
 
 /// The signals that ask this process to end.
 pub(crate) struct Signals(Pin<Box<dyn Future<Output = io::Result<u8>> + Send>>);

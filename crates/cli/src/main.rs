@@ -58,9 +58,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<String, Error> {
     match commands::offline(&cli) {
         Some(result) => result,
-        None => {
-            Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?.block_on(online(cli))
-        }
+        None => block_on(online(cli)),
     }
 }
 
@@ -84,6 +82,14 @@ async fn until_signal(command: impl Future<Output = Result<String, Error>>) -> R
         signal = platform::interrupted() => Err(signal.map_or_else(Error::Runtime, Error::Signal)),
         result = command => result,
     }
+}
+
+fn block_on(command: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let outcome = runtime.block_on(command);
+    // Dropping it would wait for whoever is at the other end of a pipe that is still being opened or read.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn show(result: &str) -> Result<(), Error> {

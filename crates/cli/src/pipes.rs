@@ -6,7 +6,10 @@ use std::io::{self, Read, Write};
 use std::thread;
 
 use bytes::Bytes;
+use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::io::StreamReader;
 
 use crate::platform;
 
@@ -45,6 +48,11 @@ impl Input {
             }
         })?;
         Ok(Self(input))
+    }
+
+    /// As a stream of bytes.
+    pub(crate) fn reader(self) -> impl AsyncRead + Unpin {
+        StreamReader::new(ReceiverStream::new(self.0))
     }
 
     /// What comes next; none at the end. Cancel-safe.

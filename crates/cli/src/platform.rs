@@ -19,6 +19,11 @@ pub(crate) fn own_directory() -> Option<PathBuf> {
 /// What has to be set in the environment for [`identity_directory`] to be known.
 pub(crate) const HOME_VARIABLE: &str = if cfg!(windows) { "LOCALAPPDATA" } else { "HOME" };
 
+/// Whether what stands before the first colon of a path is a drive.
+pub(crate) fn is_drive(prefix: &str) -> bool {
+    cfg!(windows) && prefix.len() == 1
+}
+
 /// Where programs keep a user's data.
 fn data_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -44,6 +44,11 @@ impl Progress {
         Self::on(watched.then_some(output::ask as fn(&str)), step)
     }
 
+    /// For a call beside which something else is seen on the terminal.
+    pub(crate) fn unseen() -> Self {
+        Self::on(None, "")
+    }
+
     fn on(write: Option<fn(&str)>, step: &str) -> Self {
         let screen = write.map(|write| {
             let mut beat = interval(BEAT);

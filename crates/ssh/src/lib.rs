@@ -1,4 +1,5 @@
-//! SSH to a guest: key pairs, and sessions with a host whose key is known beforehand.
+//! SSH to a guest: key pairs, and sessions with a host whose key is known beforehand: commands, and files
+//! over SFTP.
 //!
 //! It is given a stream that leads to the guest, and does not know where that comes from. Deadlines are the
 //! caller's: every future here may be dropped.
@@ -8,6 +9,7 @@ mod process;
 mod rsa;
 mod session;
 mod severable;
+pub mod sftp;
 
 pub use keys::{ClientKey, HostKey, KeyError, KeyPair};
 pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};

@@ -14,6 +14,7 @@ use crate::keys::{ClientKey, HostKey, KeyError, KeyPair, Kind};
 use crate::process::{Input, Output, Terminal};
 use crate::rsa::RsaKey;
 use crate::severable::Severable;
+use crate::sftp::{Sftp, SftpError};
 
 /// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
 const WAITING: usize = 16;
@@ -62,6 +63,12 @@ pub enum SessionError {
         /// So much it may.
         limit: usize,
     },
+    /// The guest cannot move files.
+    #[error("the guest has no SFTP server, which moving files needs")]
+    NoSftp,
+    /// The guest's SFTP server does not begin as it should.
+    #[error("the guest's SFTP server cannot be used")]
+    Sftp(#[from] SftpError),
     /// The connection broke, or the guest does not speak SSH as it should.
     #[error("the SSH connection to the guest failed")]
     Failed(#[from] russh::Error),
@@ -178,6 +185,27 @@ impl Session {
             }
         }
         Ok(finished)
+    }
+
+    /// Begins to move files.
+    ///
+    /// # Errors
+    /// The guest has no SFTP server, or the connection breaks.
+    pub async fn sftp(&self) -> Result<Sftp<impl AsyncRead + AsyncWrite + use<>>, SessionError> {
+        let mut channel = self.handle.channel_open_session().await?;
+        channel.request_subsystem(true, "sftp").await?;
+        loop {
+            match channel.wait().await {
+                Some(ChannelMsg::Success) => break,
+                Some(ChannelMsg::WindowAdjusted { .. }) => {}
+                _ => return Err(SessionError::NoSftp),
+            }
+        }
+        // A server that says no more, because there is none to be run, has not understood what it agreed to.
+        match Sftp::open(channel.into_stream()).await {
+            Err(SftpError::Lost(_)) => Err(SessionError::NoSftp),
+            opened => Ok(opened?),
+        }
     }
 
     /// Says goodbye, and waits until that is on its way.

@@ -91,6 +91,9 @@ pub(super) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
         copy(&file, &folder.join(file.strip_prefix("/").unwrap_or(&file)))?;
     }
 
+    // Where dropbear looks for it.
+    symlink("openssh/sftp-server", folder.join("usr/lib/sftp-server")).context("cannot link sftp-server")?;
+
     for file in &FILES {
         let path = folder.join(file.path);
         write(&path, file.content)?;

@@ -264,3 +264,40 @@ pub(crate) struct SuspendArgs {
     #[command(flatten)]
     pub(crate) instances: InstancesArg,
 }
+
+/// What the help of `transfer` says.
+pub(super) const TRANSFER: &str = "\
+Copy files and directories between this machine and an instance, as cp and scp do.
+
+  multipass transfer notes.txt dev:
+  multipass transfer --recursive dev:/var/log/nginx .
+  tar c site | multipass transfer - dev:site.tar";
+
+/// Arguments of `transfer`.
+#[derive(Debug, Args)]
+pub(crate) struct TransferArgs {
+    /// With all that is in them.
+    #[arg(short, long, help = "Recursively copy entire directories")]
+    pub(crate) recursive: bool,
+    /// What is missing on the way.
+    #[arg(short, long, help = "Make parent directories as needed")]
+    pub(crate) parents: bool,
+    /// What to copy.
+    #[arg(
+        id = "source",
+        value_name = "source",
+        required = true,
+        num_args = 1..,
+        help = "Paths to copy: of this machine, or with <instance>: before them of an instance, where they are \
+                relative to its user's home; or - for standard input"
+    )]
+    pub(crate) sources: Vec<OsString>,
+    /// Where to.
+    #[arg(
+        value_name = "destination",
+        required = true,
+        help = "The path to copy to, with <instance>: before it for one in an instance; or - for standard output. \
+                Several sources, and one source if there is such a directory, are copied into it."
+    )]
+    pub(crate) destination: OsString,
+}

@@ -40,6 +40,7 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Start(_)) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Suspend(_)) => "suspend",
+        Some(Command::Transfer(_)) => "transfer",
         Some(Command::Version(_)) => "version",
         Some(Command::WaitReady(_)) => "wait-ready",
     }
@@ -64,7 +65,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
 
 /// Whether a command sees to signals itself: it has to tell somebody else before it ends.
 pub(crate) fn sees_to_signals(cli: &Cli) -> bool {
-    matches!(cli.command, Some(Command::Exec(_) | Command::Shell(_)))
+    matches!(cli.command, Some(Command::Exec(_) | Command::Shell(_) | Command::Transfer(_)))
 }
 
 /// Runs a command that may talk to the service.
@@ -95,6 +96,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Start(args) => instances::start(context, &args).await,
         Command::Stop(args) => instances::stop(context, &args).await,
         Command::Suspend(args) => instances::suspend(context, &args).await,
+        Command::Transfer(args) => instances::transfer(context, &args).await,
         Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),
     }

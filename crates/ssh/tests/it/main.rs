@@ -1,4 +1,4 @@
-//! Sessions with a real SSH server, russh's, which does what the tests want of it.
+//! Sessions with a real SSH server, russh's, which does what the tests want of it; and SFTP.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -10,3 +10,4 @@
 mod commands;
 mod guest;
 mod hostile;
+mod sftp;

@@ -11,6 +11,7 @@ mod power;
 mod refusals;
 mod shell;
 mod time_limit;
+mod transfer;
 
 use rpc::InstanceNames;
 
@@ -25,6 +26,7 @@ pub(super) use launch::launch;
 pub(super) use networks::networks;
 pub(super) use power::{restart, start, stop, suspend};
 pub(super) use shell::shell;
+pub(super) use transfer::transfer;
 
 /// The instances that a command is about, as the service wants it: none for all of them.
 fn chosen(instances: &InstancesArg) -> Result<InstanceNames, Error> {

@@ -1,0 +1,308 @@
+//! From the guest to this machine.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use bytes::Bytes;
+use ssh::sftp::{Attributes, Entry, Handle, Kind, Sftp, SftpError};
+use tokio::fs::{File, OpenOptions};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use crate::here::{Target, Unfinished};
+use crate::platform::Dir;
+use crate::problem::{Place, Problem, Why};
+use crate::watch::Watch;
+use crate::{DEEPEST, How, MOST_ENTRIES, link, name};
+
+/// Permissions of a file that the guest says nothing of.
+const USUAL_FILE: u32 = 0o666;
+const USUAL_DIRECTORY: u32 = 0o777;
+/// What the owner of a directory needs in order to fill it.
+const OWNER: u32 = 0o700;
+
+/// Copies a file, or a directory with all that is in it, to `destination`. What of a directory cannot be copied is
+/// told to `watch`, and the rest is copied.
+///
+/// # Errors
+/// The source itself cannot be copied, or nothing more can be.
+pub async fn download<S: AsyncRead + AsyncWrite>(
+    sftp: &mut Sftp<S>,
+    source: &[u8],
+    destination: &Path,
+    how: How,
+    watch: &Watch,
+) -> Result<(), Problem> {
+    let source = or_home(source);
+    // Links in the user's own words are followed, by the guest and for itself.
+    let attributes = sftp.metadata(source).await.map_err(|error| Problem::guest(source, error))?;
+    let kind = attributes.kind().unwrap_or(Kind::File);
+    if kind == Kind::Directory && !how.recursive {
+        return Err(Problem::guest(source, Why::Directory));
+    }
+    let target = Target::find(destination, name::last_of(source), kind, how)?;
+    let mut download = Download { sftp, watch, entries: 0 };
+    match (target, kind) {
+        (Target::Named(dir, name, here), Kind::Directory) => {
+            let level = download.level(source.to_owned(), &dir, &name, here, attributes).await?;
+            download.tree(level).await
+        }
+        (Target::Itself(dir, here), _) => {
+            let level = Level::open(download.sftp, source.to_owned(), dir, here, None).await?;
+            download.tree(level).await
+        }
+        (Target::Named(dir, name, here), _) => download.file(source, attributes, &dir, &name, &here).await,
+        (Target::Special(here), _) => {
+            let device = OpenOptions::new().write(true).open(&here).await;
+            let device = device.map_err(|error| Problem::here(&here, error))?;
+            download.content(source, attributes, device, &here).await
+        }
+    }
+}
+
+/// Gives a file's content to `sink`.
+///
+/// # Errors
+/// It cannot be copied.
+pub async fn download_to<S: AsyncRead + AsyncWrite>(
+    sftp: &mut Sftp<S>,
+    source: &[u8],
+    mut sink: impl AsyncFnMut(Bytes) -> io::Result<()>,
+    watch: &Watch,
+) -> Result<(), Problem> {
+    let source = or_home(source);
+    let fault = |error: SftpError| Problem::guest(source, error);
+    let attributes = sftp.metadata(source).await.map_err(fault)?;
+    if attributes.kind() == Some(Kind::Directory) {
+        return Err(Problem::guest(source, Why::Directory));
+    }
+    watch.begin(Place::Guest(source.to_owned()), attributes.size);
+    let file = sftp.open_to_read(source).await.map_err(fault)?;
+    let taken = async |data: Bytes| {
+        let length = data.len();
+        sink(data).await?;
+        watch.moved(length);
+        Ok(())
+    };
+    let outcome = sftp.read_to(&file, taken).await;
+    close(sftp, file, outcome).await.map_err(fault)
+}
+
+/// A guest's user is at home where nothing is said.
+fn or_home(path: &[u8]) -> &[u8] {
+    if path.is_empty() { b"." } else { path }
+}
+
+/// Gives a handle back, unless there is nobody any more to give it to. The first error is the one to tell.
+async fn close<S: AsyncRead + AsyncWrite>(
+    sftp: &mut Sftp<S>,
+    handle: Handle,
+    outcome: Result<(), SftpError>,
+) -> Result<(), SftpError> {
+    match outcome {
+        Err(error) if error.is_final() => Err(error),
+        outcome => outcome.and(sftp.close(handle).await),
+    }
+}
+
+struct Download<'a, S> {
+    sftp: &'a mut Sftp<S>,
+    watch: &'a Watch,
+    /// How many entries of directories there have been.
+    entries: u64,
+}
+
+/// A directory that is being copied.
+struct Level {
+    /// The directory in the guest.
+    handle: Handle,
+    path: Vec<u8>,
+    listed: IntoIter<Entry>,
+    /// The one here.
+    dir: Dir,
+    here: PathBuf,
+    /// What it may keep of its permissions when it is full.
+    permissions: Option<u32>,
+}
+
+impl Level {
+    async fn open<S: AsyncRead + AsyncWrite>(
+        sftp: &mut Sftp<S>,
+        path: Vec<u8>,
+        dir: Dir,
+        here: PathBuf,
+        permissions: Option<u32>,
+    ) -> Result<Self, Problem> {
+        let opened = sftp.open_directory(&path).await;
+        let handle = opened.map_err(|error| Problem::guest(&path, error))?;
+        Ok(Self { handle, path, listed: Vec::new().into_iter(), dir, here, permissions })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
+    /// Copies what is in a directory, and in those that are in it.
+    async fn tree(&mut self, top: Level) -> Result<(), Problem> {
+        let mut levels = vec![top];
+        loop {
+            let depth = levels.len();
+            let Some(level) = levels.last_mut() else { return Ok(()) };
+            let entry = match self.next(level).await {
+                Ok(Some(entry)) => entry,
+                ended => {
+                    self.go_on_after(ended.map(drop))?;
+                    if let Some(level) = levels.pop() {
+                        let finished = self.finish(level).await;
+                        self.go_on_after(finished)?;
+                    }
+                    continue;
+                }
+            };
+            match self.entry(level, entry, depth).await {
+                Ok(Some(below)) => levels.push(below),
+                outcome => self.go_on_after(outcome.map(drop))?,
+            }
+        }
+    }
+
+    /// Tells of a problem, unless it is the end of all.
+    fn go_on_after(&self, outcome: Result<(), Problem>) -> Result<(), Problem> {
+        match outcome {
+            Err(problem) if !problem.is_final() => self.watch.problem(problem),
+            outcome => return outcome,
+        }
+        Ok(())
+    }
+
+    /// The next entry of a directory.
+    async fn next(&mut self, level: &mut Level) -> Result<Option<Entry>, Problem> {
+        loop {
+            if let Some(entry) = level.listed.next() {
+                self.entries += 1;
+                if self.entries > MOST_ENTRIES {
+                    return Err(Problem::guest(&level.path, Why::TooMuch));
+                }
+                if !matches!(&entry.name[..], b"." | b"..") {
+                    return Ok(Some(entry));
+                }
+                continue;
+            }
+            match self.sftp.list(&level.handle).await {
+                Ok(Some(listed)) => level.listed = listed.into_iter(),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(Problem::guest(&level.path, error)),
+            }
+        }
+    }
+
+    async fn finish(&mut self, level: Level) -> Result<(), Problem> {
+        if let Some(permissions) = level.permissions {
+            let kept = level.dir.keep_permissions(permissions);
+            self.go_on_after(kept.map_err(|error| Problem::here(&level.here, error)))?;
+        }
+        let closed = self.sftp.close(level.handle).await;
+        closed.map_err(|error| Problem::guest(&level.path, error))
+    }
+
+    /// Copies an entry of a directory that is `depth` levels deep; a directory is only entered.
+    async fn entry(
+        &mut self,
+        level: &Level,
+        Entry { name: said, attributes }: Entry,
+        depth: usize,
+    ) -> Result<Option<Level>, Problem> {
+        let path = name::join(&level.path, &said);
+        let Some(name) = name::parse(&said) else {
+            return Err(Problem::guest(&path, Why::Name));
+        };
+        let fault = |error: SftpError| Problem::guest(&path, error);
+        let attributes = match attributes.kind() {
+            Some(_) => attributes,
+            None => self.sftp.link_metadata(&path).await.map_err(fault)?,
+        };
+        let here = level.here.join(&name);
+        match attributes.kind() {
+            Some(Kind::File) => self.file(&path, attributes, &level.dir, &name, &here).await?,
+            Some(Kind::Link) => {
+                let target = self.sftp.read_link(&path).await.map_err(fault)?;
+                if !link::stays_within(&target, depth - 1) {
+                    return Err(Problem::guest(&path, Why::LinkOut));
+                }
+                let made = Unfinished::link(&level.dir, &name, &target).and_then(Unfinished::finish);
+                made.map_err(|why| Problem::here(&here, why))?;
+            }
+            Some(Kind::Directory) if depth >= DEEPEST => return Err(Problem::guest(&path, Why::TooDeep)),
+            Some(Kind::Directory) => {
+                return self.level(path, &level.dir, &name, here, attributes).await.map(Some);
+            }
+            Some(Kind::Special) | None => return Err(Problem::guest(&path, Why::Special)),
+        }
+        Ok(None)
+    }
+
+    /// Makes a directory here, or finds it, and opens the guest's.
+    async fn level(
+        &mut self,
+        path: Vec<u8>,
+        dir: &Dir,
+        name: &OsStr,
+        here: PathBuf,
+        attributes: Attributes,
+    ) -> Result<Level, Problem> {
+        let permissions = attributes.permissions().unwrap_or(USUAL_DIRECTORY);
+        let made = dir.make(name, permissions | OWNER);
+        let fault = |error: io::Error| Problem::here(&here, error);
+        let made = match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+            made => made.map(|()| true).map_err(fault)?,
+        };
+        // Nobody but the user should be able to have put a link there meanwhile, but a guest could have done so
+        // before, by an entry of the same name.
+        let entered = match dir.enter(name) {
+            Err(_) if !made => return Err(Problem::here(&here, Why::InTheWay)),
+            entered => entered.map_err(fault)?,
+        };
+        Level::open(self.sftp, path, entered, here, made.then_some(permissions)).await
+    }
+
+    async fn file(
+        &mut self,
+        path: &[u8],
+        attributes: Attributes,
+        dir: &Dir,
+        name: &OsStr,
+        here: &Path,
+    ) -> Result<(), Problem> {
+        let fault = |why| Problem::here(here, why);
+        let permissions = attributes.permissions().unwrap_or(USUAL_FILE);
+        let (unfinished, file) = Unfinished::begin(dir, name, permissions).map_err(fault)?;
+        self.content(path, attributes, file.into(), here).await?;
+        unfinished.finish().map_err(fault)
+    }
+
+    /// Writes a file's content.
+    async fn content(
+        &mut self,
+        path: &[u8],
+        attributes: Attributes,
+        mut to: File,
+        here: &Path,
+    ) -> Result<(), Problem> {
+        self.watch.begin(Place::Guest(path.to_owned()), attributes.size);
+        let opened = self.sftp.open_to_read(path).await;
+        let handle = opened.map_err(|error| Problem::guest(path, error))?;
+        let write = async |data: Bytes| {
+            to.write_all(&data).await?;
+            self.watch.moved(data.len());
+            Ok(())
+        };
+        let outcome = self.sftp.read_to(&handle, write).await;
+        let outcome = close(self.sftp, handle, outcome).await;
+        let flushed = to.flush().await;
+        match outcome {
+            Ok(()) => flushed.map_err(|error| Problem::here(here, error)),
+            Err(SftpError::Sink(error)) => Err(Problem::here(here, error)),
+            Err(error) => Err(Problem::guest(path, error)),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What was not copied, and why.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ssh::sftp::SftpError;
+use thiserror::Error;
+
+/// Where something is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    Here(PathBuf),
+    /// In the guest, which may have chosen any bytes for it.
+    Guest(Vec<u8>),
+}
+
+/// Something was not copied.
+#[derive(Debug, Error)]
+#[error("{place}: {why}")]
+pub struct Problem {
+    /// What.
+    pub place: Place,
+    /// Why not.
+    #[source]
+    pub why: Why,
+}
+
+/// Why something was not copied.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// What the guest says.
+    #[error(transparent)]
+    Guest(SftpError),
+    /// What the system here says.
+    #[error(transparent)]
+    Here(io::Error),
+    /// It is a directory where there should be none, or nobody has said that directories are to be copied.
+    #[error("is a directory")]
+    Directory,
+    /// It should be a directory.
+    #[error("is not a directory")]
+    NotADirectory,
+    /// The directory does not exist.
+    #[error("there is no such directory")]
+    NoDirectory,
+    /// It cannot be replaced.
+    #[error("something of another kind is there already")]
+    InTheWay,
+    /// The name is none that a file can have on the other side.
+    #[error("a file cannot be called so there")]
+    Name,
+    /// The link leads elsewhere.
+    #[error("is a link to outside of what is copied")]
+    LinkOut,
+    /// A device, a pipe, a socket.
+    #[error("is neither a file nor a directory nor a link")]
+    Special,
+    /// Directories in directories without end.
+    #[error("there are too many directories in directories")]
+    TooDeep,
+    /// Entries of directories without end.
+    #[error("there is too much in it")]
+    TooMuch,
+}
+
+impl Problem {
+    pub(crate) fn here(path: &Path, why: impl Into<Why>) -> Self {
+        Self { place: Place::Here(path.to_owned()), why: why.into() }
+    }
+
+    pub(crate) fn guest(path: &[u8], why: impl Into<Why>) -> Self {
+        Self { place: Place::Guest(path.to_owned()), why: why.into() }
+    }
+
+    /// Whether nothing more can be copied after it.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        match &self.why {
+            Why::Guest(error) => error.is_final(),
+            Why::Here(error) => error.kind() == io::ErrorKind::StorageFull,
+            Why::TooMuch => true,
+            _ => false,
+        }
+    }
+}
+
+impl From<SftpError> for Why {
+    fn from(error: SftpError) -> Self {
+        match error {
+            // What was read or written here is no matter of the guest's.
+            SftpError::Source(error) | SftpError::Sink(error) => error.into(),
+            error => Self::Guest(error),
+        }
+    }
+}
+
+impl From<io::Error> for Why {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::NotADirectory => Self::NotADirectory,
+            _ => Self::Here(error),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here(path) => path.display().fmt(f),
+            Self::Guest(path) => String::from_utf8_lossy(path).fmt(f),
+        }
+    }
+}
