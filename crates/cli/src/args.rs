@@ -5,11 +5,12 @@
 mod clients;
 mod instances;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::iter;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, FromArgMatches, Subcommand, ValueEnum};
 use transport::tls::RootFingerprint;
 
 use crate::error::Error;
@@ -20,19 +21,22 @@ pub(crate) use instances::{
     SuspendArgs,
 };
 
-/// `multipass` and its options.
-#[derive(Debug, Parser)]
-#[command(
-    name = "multipass",
-    about = "The client of the Multipass service: create, control and connect to virtual machines.",
-    disable_help_flag = true,
-    disable_help_subcommand = true
-)]
+const ABOUT: &str = "The client of the Multipass service: create, control and connect to virtual machines.";
+
+/// What a command line says.
+#[derive(Debug, Args)]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// In which way.
+    #[command(flatten)]
+    pub(crate) options: Options,
+}
 
+/// The options of `multipass`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
     /// Ends the parsing; clap answers with the command's help.
     #[arg(
         short, long, global = true, action = ArgAction::Help,
@@ -76,8 +80,9 @@ pub(crate) struct Cli {
     pub(crate) version: bool,
 }
 
-/// The commands.
+/// The commands. What can be written after each is defined when it is.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// `authenticate`.
     #[command(
@@ -363,19 +368,41 @@ pub(crate) enum Parsed {
 /// It is not one that this program understands.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let mut definition = help::by_name(Cli::command());
-    let parsed =
-        definition.try_get_matches_from_mut(&arguments).and_then(|found| Cli::from_arg_matches(&found));
-    match parsed {
+    let is_written = |command: &clap::Command| arguments.iter().any(|word| is_called(command, word));
+    if let Ok(parsed) = parse_by(definition(is_written), &arguments) {
+        return Ok(parsed);
+    }
+    // What is wrong with a word may be that it is nearly another command's name.
+    let all = definition(|_| true);
+    parse_by(all.clone(), &arguments).map_err(|fault| {
+        let command = arguments.iter().skip(1).find_map(|word| all.find_subcommand(word));
+        usage_error(&fault, command.map(clap::Command::get_name))
+    })
+}
+
+/// What can be written, with those of the commands that are `wanted`. Clap copies the options to each command that
+/// there is, and that costs more than all else that is done to a command line.
+pub(crate) fn definition(wanted: impl Fn(&clap::Command) -> bool) -> clap::Command {
+    let all = Command::augment_subcommands(clap::Command::default());
+    let multipass = clap::Command::new("multipass").disable_help_flag(true).disable_help_subcommand(true);
+    Options::augment_args(multipass)
+        .about(ABOUT)
+        .subcommands(all.get_subcommands().filter(|command| wanted(command)).cloned())
+}
+
+/// Whether `word` is that command's name, or an alias of it.
+pub(crate) fn is_called(command: &clap::Command, word: impl AsRef<OsStr>) -> bool {
+    iter::once(command.get_name()).chain(command.get_all_aliases()).any(|name| word.as_ref() == name)
+}
+
+fn parse_by(definition: clap::Command, arguments: &[OsString]) -> Result<Parsed, clap::Error> {
+    let found = help::by_name(definition).try_get_matches_from_mut(arguments);
+    match found.and_then(|found| Cli::from_arg_matches(&found)) {
         Ok(cli) => Ok(Parsed::Run(Box::new(cli))),
         Err(answer) if answer.kind() == ErrorKind::DisplayHelp => {
-            // A definition that has parsed has its options twice.
-            Ok(Parsed::Help(help::named(&Cli::command(), answer.render().to_string().trim())))
+            Ok(Parsed::Help(help::named(answer.render().to_string().trim())))
         }
-        Err(fault) => {
-            let command = arguments.iter().skip(1).find_map(|word| definition.find_subcommand(word));
-            Err(usage_error(&fault, command.map(clap::Command::get_name)))
-        }
+        Err(fault) => Err(fault),
     }
 }
 
@@ -408,7 +435,7 @@ mod tests {
 
     #[test]
     fn definitions_are_consistent() {
-        Cli::command().debug_assert();
+        definition(|_| true).debug_assert();
     }
 
     #[test]
@@ -481,7 +508,7 @@ mod tests {
     fn verbosity_counts_on_either_side() {
         for (line, expected) in [("list", 0), ("list -v", 1), ("-vv list", 2), ("list -vvvvvv", 6)] {
             let Ok(Parsed::Run(cli)) = parsed(line) else { panic!("{line}") };
-            assert_eq!(cli.verbose, expected, "{line}");
+            assert_eq!(cli.options.verbose, expected, "{line}");
         }
     }
 

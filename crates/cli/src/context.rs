@@ -61,7 +61,7 @@ impl Context {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
             address: variable(ADDRESS_VARIABLE).map(|address| address.to_string_lossy().into_owned()),
-            root: match (&cli.root_cert, cli.fingerprint) {
+            root: match (&cli.options.root_cert, cli.options.fingerprint) {
                 (Some(file), _) => Some(NamedRoot::Certificate(file.clone())),
                 (None, Some(fingerprint)) => {
                     Some(NamedRoot::Fingerprint { fingerprint, on_command_line: true })
@@ -70,7 +70,7 @@ impl Context {
             },
             root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
             fingerprint: variable(FINGERPRINT_VARIABLE).map(|digits| digits.to_string_lossy().into_owned()),
-            verbosity: cli.verbose.min(MAX_VERBOSITY),
+            verbosity: cli.options.verbose.min(MAX_VERBOSITY),
             leaving: TaskTracker::new(),
         }
     }

@@ -6,27 +6,29 @@ use std::iter;
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::args;
+
 /// Lines are filled up to this many columns.
 const WIDTH: usize = 80;
 
-/// `definition` with its commands' names for every help text: which help somebody asks for. The texts are
-/// laid out when they are asked for, since that costs more than all the rest of reading a command line.
+/// `definition` with its commands' names for their help texts: which help somebody asks for. The texts are laid out
+/// when they are asked for. Commands below commands, which are not defined before, have their names by themselves.
 pub(crate) fn by_name(definition: Command) -> Command {
-    definition.mut_subcommands(|command| named_below("", command)).override_help("")
-}
-
-fn named_below(above: &str, command: Command) -> Command {
-    let name = format!("{above}{} ", command.get_name());
-    command.mut_subcommands(|below| named_below(&name, below)).override_help(name)
+    let named = |command: Command| {
+        let name = command.get_name().to_owned();
+        command.override_help(name)
+    };
+    definition.mut_subcommands(named).override_help("")
 }
 
 /// The help that has those names in a definition made by [`by_name`].
-pub(crate) fn named(definition: &Command, names: &str) -> String {
-    of(definition, names).unwrap_or_else(|| general(definition))
+pub(crate) fn named(names: &str) -> String {
+    of(names).unwrap_or_else(general)
 }
 
 /// The general help: how to call, the options, and one line for each command.
-pub(crate) fn general(definition: &Command) -> String {
+pub(crate) fn general() -> String {
+    let definition = args::definition(|_| true);
     let options: Vec<(String, String)> = definition.get_arguments().map(entry).collect();
     let commands: Vec<(String, String)> = definition.get_subcommands().map(summary).collect();
     let about = definition.get_about().map(ToString::to_string).unwrap_or_default();
@@ -39,13 +41,21 @@ pub(crate) fn general(definition: &Command) -> String {
 }
 
 /// The help of the command of those names, or aliases: a command's, and then of one below it.
-pub(crate) fn of(definition: &Command, names: &str) -> Option<String> {
-    let common: Vec<Arg> = shared_options(definition).cloned().collect();
-    let mut names = names.split_whitespace();
-    let first = definition.find_subcommand(names.next()?)?;
-    names
-        .try_fold(first, |command, name| command.find_subcommand(name))
-        .map(|command| of_command(command, &common))
+pub(crate) fn of(names: &str) -> Option<String> {
+    let first = names.split_whitespace().next()?;
+    let definition = args::definition(|command| args::is_called(command, first));
+    let mut whole = definition.clone();
+    whole.build();
+    // What is defined later replaces what a command is said to be.
+    let (mut command, mut described, mut called) = (&whole, &definition, "multipass".to_owned());
+    for name in names.split_whitespace() {
+        command = command.find_subcommand(name)?;
+        described = described.find_subcommand(name).unwrap_or(command);
+        called = format!("{called} {}", command.get_name());
+    }
+    let about = described.get_long_about().or_else(|| described.get_about()).map(ToString::to_string);
+    let common: Vec<&Arg> = shared_options(&definition).collect();
+    Some(of_command(command, &called, &about.unwrap_or_default(), &common))
 }
 
 /// Options of every command that its help shows. What concerns the service as a whole stands in the
@@ -54,10 +64,9 @@ fn shared_options(definition: &Command) -> impl Iterator<Item = &Arg> {
     definition.get_arguments().filter(|arg| matches!(arg.get_action(), ArgAction::Help | ArgAction::Count))
 }
 
-fn of_command(command: &Command, common: &[Arg]) -> String {
+fn of_command(command: &Command, called: &str, about: &str, common: &[&Arg]) -> String {
     let positionals: Vec<&Arg> = command.get_positionals().filter(|arg| !arg.is_hide_set()).collect();
-    let name = command.get_display_name().unwrap_or(command.get_name());
-    let mut usage = format!("Usage: multipass {name} [options]");
+    let mut usage = format!("Usage: {called} [options]");
     for positional in &positionals {
         usage.push(' ');
         usage.push_str(&placeholder(positional));
@@ -68,14 +77,13 @@ fn of_command(command: &Command, common: &[Arg]) -> String {
     }
 
     // Options and arguments share one column for their descriptions.
-    let own = command.get_arguments().filter(|arg| !arg.is_positional());
-    let options: Vec<&Arg> = common.iter().chain(own).collect();
+    let own = command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_global_set());
+    let options: Vec<&Arg> = common.iter().copied().chain(own).collect();
     let entries: Vec<_> = options.iter().chain(&positionals).map(|arg| entry(arg)).collect();
     let lines = aligned(&entries);
     let (options, arguments) = lines.split_at(options.len().min(lines.len()));
 
-    let about = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string);
-    let mut text = format!("{usage}\n{}\n\n{}", about.unwrap_or_default(), options.concat());
+    let mut text = format!("{usage}\n{about}\n\n{}", options.concat());
     if !arguments.is_empty() {
         text.push('\n');
         text.push_str(&arguments.concat());
@@ -165,10 +173,7 @@ fn break_line(text: &mut String, indent: usize) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-    use crate::args::Cli;
 
     const AUTHENTICATE: &str = "\
 Usage: multipass authenticate [options] [<passphrase>]
@@ -188,7 +193,33 @@ to allow use of the Multipass service.
     #[test]
     fn authenticate_reads_as_the_stock_text() {
         for name in ["authenticate", "auth"] {
-            assert_eq!(of(&Cli::command(), name).as_deref(), Some(AUTHENTICATE));
+            assert_eq!(of(name).as_deref(), Some(AUTHENTICATE));
+        }
+    }
+
+    /// Every command, and those below it, by their names.
+    fn all() -> Vec<String> {
+        let mut definition = args::definition(|_| true);
+        definition.build();
+        let with_below = |command: &Command| {
+            let name = command.get_name().to_owned();
+            let below = command.get_subcommands().map(|below| format!("{name} {}", below.get_name()));
+            iter::once(name.clone()).chain(below.collect::<Vec<_>>()).collect::<Vec<_>>()
+        };
+        definition.get_subcommands().flat_map(with_below).collect()
+    }
+
+    fn lines(text: String) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_command_answers_with_its_own_help() {
+        for names in all() {
+            let words = iter::once("multipass").chain(names.split(' ')).chain(["--help"]);
+            let Ok(args::Parsed::Help(text)) = args::parse(words.map(Into::into)) else { panic!("{names}") };
+            assert!(text.starts_with(&format!("Usage: multipass {names} [options]")), "{names}: {text}");
+            assert_eq!(Some(text), of(&names));
         }
     }
 
@@ -211,14 +242,7 @@ to allow use of the Multipass service.
 
     #[test]
     fn no_line_is_too_wide_and_none_ends_in_spaces() {
-        let definition = Cli::command();
-        let names: Vec<&str> = definition.get_subcommands().map(Command::get_name).collect();
-        let common: Vec<Arg> = shared_options(&definition).cloned().collect();
-        let clients = definition.find_subcommand("clients").expect("a command");
-        let below = clients.get_subcommands().map(|command| of_command(command, &common));
-        let texts =
-            names.iter().filter_map(|name| of(&definition, name)).chain([general(&definition)]).chain(below);
-        for line in texts.collect::<Vec<_>>().iter().flat_map(|text| text.lines()) {
+        for line in all().iter().filter_map(|names| of(names)).chain([general()]).flat_map(lines) {
             assert!(line.len() <= WIDTH && line.trim_end() == line, "{line:?}");
         }
     }
@@ -233,16 +257,15 @@ to allow use of the Multipass service.
             ("help", "Usage: multipass help [options] [<command>]"),
             ("clients", "Usage: multipass clients [options] [<command>]"),
         ] {
-            let text = of(&Cli::command(), name).unwrap_or_default();
+            let text = of(name).unwrap_or_default();
             assert_eq!(text.lines().next(), Some(usage));
         }
     }
 
     #[test]
     fn general_help_has_every_command_once() {
-        let definition = Cli::command();
-        let text = general(&definition);
-        for command in definition.get_subcommands() {
+        let text = general();
+        for command in args::definition(|_| true).get_subcommands() {
             let start = format!("  {} ", command.get_name());
             assert_eq!(text.lines().filter(|line| line.starts_with(&start)).count(), 1, "{start}");
         }

@@ -23,10 +23,11 @@ const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInstances> {
     let (root, cache) = (data.join("instances"), cache.to_owned());
     let looked = tokio::task::spawn_blocking(move || look(&root, &cache)).await;
-    let (driver, registry, vault, client) = looked.map_err(|error| broken(&error))??;
+    let (driver, registry, vault) = looked.map_err(|error| broken(&error))??;
     let known: Vec<_> = registry.all().into_iter().map(|(_, record)| record.id).collect();
     let told = |name: &InstanceName, why: &str| tracing::warn!("instance \"{name}\": {why}");
     let running = Arc::clone(&driver) as Arc<dyn Driver>;
+    let client = fetch::Client::platform(fetch::Limits::default());
     let instances = Instances::open(registry, vault, running, client, Limits::default(), told).await;
     for damaged in instances.damaged() {
         tracing::error!("not an instance, and left as it is: {}: {}", damaged.path.display(), damaged.reason);
@@ -42,7 +43,7 @@ pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInsta
     Ok(instances)
 }
 
-type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>, fetch::Client);
+type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>);
 
 fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
     let driver = QemuDriver::new(Choice::Automatic).map_err(|error| match error {
@@ -55,8 +56,7 @@ fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
         .and_then(|()| private::directory(cache))
         .map_err(|error| NoInstances::Broken(format!("cannot use {}: {error}", cache.display()).into()))?;
     let vault = Vault::open(&cache.join("vault"), LARGEST_IMAGE).map_err(|error| broken(&error))?;
-    let client = fetch::Client::platform(fetch::Limits::default()).map_err(|error| broken(&error))?;
-    Ok((Arc::new(driver), Arc::new(registry), Arc::new(vault), client))
+    Ok((Arc::new(driver), Arc::new(registry), Arc::new(vault)))
 }
 
 fn broken(error: &dyn std::error::Error) -> NoInstances {

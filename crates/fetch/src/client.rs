@@ -14,6 +14,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -28,8 +29,18 @@ use crate::{Answer, FetchError, Url};
 /// Downloads.
 #[derive(Clone, Debug)]
 pub struct Client {
-    tls: Arc<ClientConfig>,
+    trusted: Trusted,
     limits: Limits,
+}
+
+/// Whose servers are asked.
+#[derive(Clone, Debug)]
+enum Trusted {
+    /// Those that the operating system trusts, when they are asked. Its authorities take half a megabyte, and may
+    /// change: they are read for each connection, and not kept.
+    Platform,
+    /// These.
+    Only(Arc<ClientConfig>),
 }
 
 /// How long a server is waited for, and followed.
@@ -61,12 +72,10 @@ impl Default for Limits {
 }
 
 impl Client {
-    /// A client that trusts whom the operating system trusts. *Blocking*: its certificates are read.
-    ///
-    /// # Errors
-    /// The system's certificates cannot be read.
-    pub fn platform(limits: Limits) -> Result<Self, rustls::Error> {
-        Ok(Self::with(builder()?.with_platform_verifier()?.with_no_client_auth(), limits))
+    /// A client that trusts whom the operating system trusts.
+    #[must_use]
+    pub fn platform(limits: Limits) -> Self {
+        Self { trusted: Trusted::Platform, limits }
     }
 
     /// A client that trusts these authorities alone.
@@ -74,12 +83,8 @@ impl Client {
     /// # Errors
     /// The provider of cryptography does not fit.
     pub fn trusting(roots: RootCertStore, limits: Limits) -> Result<Self, rustls::Error> {
-        Ok(Self::with(builder()?.with_root_certificates(roots).with_no_client_auth(), limits))
-    }
-
-    fn with(mut tls: ClientConfig, limits: Limits) -> Self {
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self { tls: Arc::new(tls), limits }
+        let tls = config(builder()?.with_root_certificates(roots));
+        Ok(Self { trusted: Trusted::Only(tls), limits })
     }
 
     /// Asks for what is at `url`. Dropping the future, or what it gives, ends the connection.
@@ -114,7 +119,7 @@ impl Client {
         let name = ServerName::try_from(bare)
             .map_err(|error| fails(io::Error::new(io::ErrorKind::InvalidInput, error)))?;
         let handshake =
-            async { TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(fails) };
+            async { TlsConnector::from(self.trusted.tls().await?).connect(name, tcp).await.map_err(fails) };
         let tls = within(self.limits.connect, &host, handshake).await?;
         self.exchange(url, ask, tls).await
     }
@@ -138,6 +143,24 @@ impl Client {
         };
         within(self.limits.stall, &host, exchange).await
     }
+}
+
+impl Trusted {
+    async fn tls(&self) -> Result<Arc<ClientConfig>, FetchError> {
+        if let Self::Only(tls) = self {
+            return Ok(Arc::clone(tls));
+        }
+        let read = || Ok(config(builder()?.with_platform_verifier()?));
+        let read = tokio::task::spawn_blocking(read).await;
+        read.unwrap_or_else(|error| Err(rustls::Error::General(error.to_string())))
+            .map_err(FetchError::Authorities)
+    }
+}
+
+fn config(builder: ConfigBuilder<ClientConfig, WantsClientCert>) -> Arc<ClientConfig> {
+    let mut tls = builder.with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Arc::new(tls)
 }
 
 fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, rustls::Error> {

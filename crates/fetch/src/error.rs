@@ -27,6 +27,12 @@ pub enum FetchError {
         /// Why.
         source: io::Error,
     },
+    /// It is not known which authorities the system trusts, so no server can be.
+    #[error(
+        "cannot read the certificates of the authorities that this system trusts; install them, on Debian and Ubuntu \
+         with 'sudo apt-get install ca-certificates'"
+    )]
+    Authorities(#[source] rustls::Error),
     /// Nothing came for too long.
     #[error("{host} sent nothing for {} seconds", .limit.as_secs())]
     Stalled {

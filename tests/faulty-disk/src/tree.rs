@@ -5,6 +5,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 /// A file or a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entry {
@@ -67,6 +69,17 @@ impl Tree {
             };
             fs::set_permissions(&full, Permissions::from_mode(mode)).expect("it is ours");
         }
+    }
+
+    /// A new directory that holds all of it.
+    ///
+    /// # Panics
+    /// It cannot be made.
+    #[must_use]
+    pub fn in_a_directory(&self) -> TempDir {
+        let directory = tempfile::tempdir().expect("a directory can be made");
+        self.write(directory.path());
+        directory
     }
 
     /// The bytes of a file, if it is there.

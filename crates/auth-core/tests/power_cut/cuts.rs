@@ -1,14 +1,18 @@
 //! The power is cut: at every step of every operation, and with every sync left out.
 
 use auth_core::StoreError;
-use faulty_disk::{Log, Plan, Tree};
+use faulty_disk::{Log, Tree, walk};
 
 use crate::operations::{self, Operation};
 use crate::store::{DIRECTORY, Seen, is_temporary, restart};
 
 /// What must hold in each state that a cut may leave: the store is as before or after the operation, once
 /// that has returned as after it, and by then all of it is on the disk. Gives the number of states.
-fn survives(operation: &Operation, result: Result<Seen, StoreError>, log: &Log) -> Result<usize, String> {
+pub(crate) fn survives(
+    operation: &Operation,
+    result: Result<Seen, StoreError>,
+    log: &Log,
+) -> Result<usize, String> {
     let told = result.map_err(|error| format!("{error:?}"))?;
     if told != operation.after {
         return Err(format!("the store says {told:?}"));
@@ -38,16 +42,7 @@ fn nothing_is_half(log: &Log, state: &Tree) -> Result<(), String> {
 
 #[test]
 fn what_was_acknowledged_is_there_and_nothing_by_half() {
-    let (mut states, mut wrong) = (0, Vec::new());
-    for operation in operations::all() {
-        let (result, log) = operation.run(&operation.given(), Plan::default());
-        match survives(&operation, result, &log) {
-            Ok(checked) => states += checked,
-            Err(why) => wrong.push(format!("{}: {why}", operation.name)),
-        }
-    }
-    println!("{states} states");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::cut(&operations::all());
 }
 
 /// The syncs of a directory that nobody misses, by what they make last: a later one of the same
@@ -70,17 +65,6 @@ const DONE_BY_A_LATER_ONE: [(&str, &str); 8] = [
 
 #[test]
 fn every_sync_is_missed_when_it_is_left_out() {
-    let mut unmissed = Vec::new();
-    for operation in operations::all() {
-        let given = operation.given();
-        let (_, whole) = operation.run(&given, Plan::default());
-        for (sync, last) in whole.useful_syncs() {
-            let plan = Plan { ignored_sync: Some(sync), ..Plan::default() };
-            let (result, log) = operation.run(&given, plan);
-            if survives(&operation, result, &log).is_ok() {
-                unmissed.push((operation.name, last.to_str().unwrap().to_owned()));
-            }
-        }
-    }
-    assert_eq!(unmissed, DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.to_owned())));
+    let unmissed = walk::unmissed_syncs(&operations::all());
+    assert_eq!(unmissed, DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.into())));
 }

@@ -5,16 +5,18 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use auth_core::{FileStore, StoreError};
-use faulty_disk::{Log, Plan, Tree, record, set};
+use faulty_disk::walk::Work;
+use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use crate::store::{
-    CLIENTS, DIRECTORY, Seen, add, await_first, client, empty, enrol_by_passphrase, enrol_first, holding,
-    open, put, revoke, seen, set_passphrase, torn,
+    CLIENTS, DIRECTORY, Seen, add, await_first, client, empty, enrol_by_passphrase, enrol_first, open, put,
+    revoke, seen, set_passphrase, torn,
 };
+use crate::{cuts, faults};
 
 /// A call, with what it begins and ends with.
 pub(crate) struct Operation {
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// Prepares a data directory. All of it is on the disk for certain.
     given: fn(&Path),
     /// What others do between the opening of the store and the call, and do not sync.
@@ -45,17 +47,21 @@ pub(crate) struct Run {
     pub(crate) log: Log,
 }
 
-impl Operation {
-    /// Everything that is on the disk at the start.
-    pub(crate) fn given(&self) -> Tree {
+impl Work for Operation {
+    type Told = Result<Seen, StoreError>;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn given(&self) -> Tree {
         let data = empty();
         (self.given)(data.path());
         Tree::read(data.path())
     }
 
-    /// Runs the call once.
-    pub(crate) fn run(&self, given: &Tree, plan: Plan) -> (Result<Seen, StoreError>, Log) {
-        let data = holding(given);
+    fn run(&self, given: &Tree, plan: Plan) -> (Self::Told, Log) {
+        let data = given.in_a_directory();
         let mut store = self.opened(data.path());
         record(data.path(), || {
             self.interfere(data.path());
@@ -64,9 +70,19 @@ impl Operation {
         })
     }
 
+    fn survives(&self, _: &Tree, told: Self::Told, log: &Log) -> Result<usize, String> {
+        cuts::survives(self, told, log)
+    }
+
+    fn goes_on(&self, given: &Tree, fault: Fault) -> Result<(), String> {
+        faults::check(self, fault, &self.run_twice(given, Plan { fault: Some(fault), ..Plan::default() }))
+    }
+}
+
+impl Operation {
     /// Runs the call over a faulty disk, and again when it is mended.
-    pub(crate) fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
-        let data = holding(given);
+    fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
+        let data = given.in_a_directory();
         let mut store = self.opened(data.path());
         let ((results, between, files), log) = record(data.path(), || {
             self.interfere(data.path());

@@ -133,13 +133,6 @@ pub(crate) fn put(path: PathBuf, text: &str) {
     fs::rename(beside, path).unwrap();
 }
 
-/// A directory that holds `tree`.
-pub(crate) fn holding(tree: &Tree) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    tree.write(directory.path());
-    directory
-}
-
 /// A data directory with nothing in it.
 pub(crate) fn empty() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
@@ -161,7 +154,7 @@ pub(crate) fn restart(tree: &Tree, kept: &str) -> Result<Seen, String> {
 }
 
 fn restart_over(tree: &Tree, kept: &str) -> Result<Seen, String> {
-    let directory = holding(tree);
+    let directory = tree.in_a_directory();
     let store = open(directory.path()).map_err(|error| format!("it does not open: {error:?}"))?;
     let after = Tree::read(directory.path());
     if let Some((path, _)) = after.files(DIRECTORY).find(|(path, _)| is_temporary(path)) {

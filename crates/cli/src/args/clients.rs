@@ -31,19 +31,19 @@ pub(crate) struct ClientsArgs {
     pub(crate) format: Option<Format>,
 }
 
-/// The commands below `clients`. They are called by their whole name in their help.
+/// The commands below `clients`. By their whole names it is known which help somebody asks for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClientsCommand {
     /// `clients list`.
     #[command(
-        display_name = "clients list",
+        override_help = "clients list",
         about = "List all trusted clients",
         long_about = "List all trusted clients, the oldest first."
     )]
     List(ListClientsArgs),
     /// `clients add`.
     #[command(
-        display_name = "clients add",
+        override_help = "clients add",
         about = "Trust a client",
         long_about = "\
 Trust a client, also one that was revoked.
@@ -56,7 +56,7 @@ Trust a client, also one that was revoked.
     Add(AddClientArgs),
     /// `clients revoke`.
     #[command(
-        display_name = "clients revoke",
+        override_help = "clients revoke",
         about = "End the trust in a client",
         long_about = "\
 End the trust in a client, and the calls that it is making. It stays out until
@@ -68,7 +68,11 @@ it is added, or authenticates with the passphrase, again.
     Revoke(RevokeClientArgs),
     /// `clients own-certificate`: how `clients add --user`, and `multipassd enroll-installer`, act as another
     /// user.
-    #[command(hide = true, about = "Print the client certificate, made if there is none")]
+    #[command(
+        override_help = "clients own-certificate",
+        hide = true,
+        about = "Print the client certificate, made if there is none"
+    )]
     OwnCertificate(OwnCertificateArgs),
 }
 

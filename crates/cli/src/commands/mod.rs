@@ -9,8 +9,6 @@ mod settings;
 mod version;
 mod wait_ready;
 
-use clap::CommandFactory;
-
 use crate::args::{Cli, ClientsCommand, Command, HelpArgs};
 use crate::context::Context;
 use crate::error::Error;
@@ -48,8 +46,8 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
 /// Answers what does not need the service; `None` for the rest.
 pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
     match &cli.command {
-        _ if cli.version => Some(Ok(format::version::client_line())),
-        None => Some(Ok(help::general(&Cli::command()))),
+        _ if cli.options.version => Some(Ok(format::version::client_line())),
+        None => Some(Ok(help::general())),
         Some(Command::Help(args)) => Some(help_about(args)),
         Some(Command::Clients(args)) => match &args.action {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
@@ -97,11 +95,10 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
 }
 
 fn help_about(args: &HelpArgs) -> Result<String, Error> {
-    let definition = Cli::command();
     let Some(name) = &args.command else {
-        return Ok(help::general(&definition));
+        return Ok(help::general());
     };
-    help::of(&definition, name).ok_or_else(|| {
+    help::of(name).ok_or_else(|| {
         Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()))
     })
 }

@@ -1,48 +1,36 @@
 //! The client's identity on a disk that loses power, or fails: what the service may have learned to trust is there
 //! afterwards, nothing is there by half, and the next call has an identity.
 
-use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 use std::fs;
-use tempfile::TempDir;
+
+use faulty_disk::walk::{self, Work};
+use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use super::*;
 
 /// Below the user's data directory.
 const DIRECTORY: &str = "share/multipass-client-certificate";
 
-/// What is there before the first call.
-type Given = fn(&Path);
+/// A call of a client, over what is there before it.
+struct Call(&'static str, fn(&Path));
 
-const ALL: [(&str, Given); 4] = [
-    ("nothing", |_| {}),
-    ("the directory", |home| private_files::create_directory(&home.join(DIRECTORY)).expect("made")),
-    ("a key alone", |home| {
+const ALL: [Call; 4] = [
+    Call("nothing", |_| {}),
+    Call("the directory", |home| private_files::create_directory(&home.join(DIRECTORY)).expect("made")),
+    Call("a key alone", |home| {
         store(home).load_or_create().expect("made");
         fs::remove_file(home.join(DIRECTORY).join(CERTIFICATE_FILE)).expect("removed");
     }),
-    ("an identity", |home| drop(store(home).load_or_create().expect("made"))),
+    Call("an identity", |home| drop(store(home).load_or_create().expect("made"))),
 ];
 
 fn store(home: &Path) -> IdentityStore {
     IdentityStore { directory: home.join(DIRECTORY), own: true }
 }
 
-/// A user's data directory that holds `tree`.
-fn holding(tree: &Tree) -> TempDir {
-    let home = tempfile::tempdir().expect("a directory");
-    tree.write(home.path());
-    home
-}
-
-fn given(given: Given) -> Tree {
-    let home = tempfile::tempdir().expect("a directory");
-    given(home.path());
-    Tree::read(home.path())
-}
-
 /// The identity that a client has which finds this.
 fn found(tree: &Tree) -> Result<Vec<u8>, String> {
-    let home = holding(tree);
+    let home = tree.in_a_directory();
     let identity = store(home.path()).load_or_create().map_err(|fault| fault.to_string())?;
     Ok(identity.certificate().to_vec())
 }
@@ -51,49 +39,56 @@ fn key(tree: &Tree) -> Option<&[u8]> {
     tree.file(Path::new(DIRECTORY).join(KEY_FILE))
 }
 
-/// Runs a call over `given`.
-fn run(given: &Tree, plan: Plan) -> (Result<Vec<u8>, String>, Log) {
-    let home = holding(given);
-    record(home.path(), || {
-        set(plan);
-        let identity = store(home.path()).load_or_create().map_err(|fault| fault.to_string())?;
-        Ok(identity.certificate().to_vec())
-    })
-}
+impl Work for Call {
+    type Told = Result<Vec<u8>, String>;
 
-/// What must hold in each state that a cut may leave: the next call has an identity, with the key that was there,
-/// and once the call has returned it is the one that the service may have seen.
-fn survives(given: &Tree, made: Result<Vec<u8>, String>, log: &Log) -> Result<usize, String> {
-    let made = made?;
-    log.check(|state, last| {
-        let mut whole = state.clone();
-        whole.0.retain(|path, _| !path.to_string_lossy().contains("/.multipass_cert"));
-        if let Some(path) = log.half(&whole) {
-            return Err(format!("{} is there by half", path.display()));
-        }
-        if key(given).is_some() && key(state) != key(given) {
-            return Err("the key is lost".to_owned());
-        }
-        match found(state)? == made {
-            false if last => Err("it is another one after the call has returned".to_owned()),
-            _ => Ok(()),
-        }
-    })
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn given(&self) -> Tree {
+        let home = tempfile::tempdir().expect("a directory");
+        (self.1)(home.path());
+        Tree::read(home.path())
+    }
+
+    fn run(&self, given: &Tree, plan: Plan) -> (Self::Told, Log) {
+        let home = given.in_a_directory();
+        record(home.path(), || {
+            set(plan);
+            let identity = store(home.path()).load_or_create().map_err(|fault| fault.to_string())?;
+            Ok(identity.certificate().to_vec())
+        })
+    }
+
+    /// The next call has an identity, with the key that was there, and once the call has returned it is the one that
+    /// the service may have seen.
+    fn survives(&self, given: &Tree, made: Self::Told, log: &Log) -> Result<usize, String> {
+        let made = made?;
+        log.check(|state, last| {
+            let mut whole = state.clone();
+            whole.0.retain(|path, _| !path.to_string_lossy().contains("/.multipass_cert"));
+            if let Some(path) = log.half(&whole) {
+                return Err(format!("{} is there by half", path.display()));
+            }
+            if key(given).is_some() && key(state) != key(given) {
+                return Err("the key is lost".to_owned());
+            }
+            match found(state)? == made {
+                false if last => Err("it is another one after the call has returned".to_owned()),
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn goes_on(&self, given: &Tree, fault: Fault) -> Result<(), String> {
+        goes_on(given, fault)
+    }
 }
 
 #[test]
 fn the_identity_that_a_call_was_made_with_is_there_after_a_cut_of_the_power() {
-    let (mut states, mut wrong) = (0, Vec::new());
-    for (name, before) in ALL {
-        let before = given(before);
-        let (made, log) = run(&before, Plan::default());
-        match survives(&before, made, &log) {
-            Ok(checked) => states += checked,
-            Err(why) => wrong.push(format!("{name}: {why}")),
-        }
-    }
-    println!("{states} states");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::cut(&ALL);
 }
 
 /// That the key is there, before its certificate: as long as nobody has seen that, the key may be another one.
@@ -104,40 +99,16 @@ const DONE_BY_A_LATER_ONE: [(&str, &str); 2] = [
 
 #[test]
 fn every_sync_is_missed_when_it_is_left_out() {
-    let mut unmissed = Vec::new();
-    for (name, before) in ALL {
-        let before = given(before);
-        let (_, whole) = run(&before, Plan::default());
-        for (sync, last) in whole.useful_syncs() {
-            let plan = Plan { ignored_sync: Some(sync), ..Plan::default() };
-            let (made, log) = run(&before, plan);
-            if survives(&before, made, &log).is_ok() {
-                unmissed.push((name, last.display().to_string()));
-            }
-        }
-    }
-    assert_eq!(unmissed, DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.to_owned())));
+    assert_eq!(walk::unmissed_syncs(&ALL), DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.into())));
 }
 
 #[test]
 fn what_fails_says_so_and_the_next_call_goes_on_from_there() {
-    let (mut faults, mut wrong) = (0, Vec::new());
-    for (name, before) in ALL {
-        let before = given(before);
-        let (_, whole) = run(&before, Plan::default());
-        for fault in Fault::each(whole.asked()) {
-            if let Err(why) = goes_on(&before, fault) {
-                wrong.push(format!("{name}, {fault:?}: {why}"));
-            }
-            faults += 1;
-        }
-    }
-    println!("{faults} faults");
-    assert!(faults > 0 && wrong.is_empty(), "{} of {faults}:\n{}", wrong.len(), wrong.join("\n"));
+    walk::refuse(&ALL);
 }
 
 fn goes_on(before: &Tree, fault: Fault) -> Result<(), String> {
-    let home = holding(before);
+    let home = before.in_a_directory();
     let store = store(home.path());
     let make = || store.load_or_create().map(|identity| identity.certificate().to_vec());
     let ((first, between, second), log) = record(home.path(), || {

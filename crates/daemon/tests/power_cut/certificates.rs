@@ -1,11 +1,9 @@
 //! What must hold after a cut, and after a fault.
 
-use std::error::Error;
-use std::io;
 use std::path::Path;
 
 use daemon::server_identity::ServerIdentityError;
-use faulty_disk::{Fault, Log, Plan, Tree};
+use faulty_disk::{Fault, Log, Tree, walk};
 
 use crate::starts::{ALL, OWN, PUBLISHED, ROOT_KEY, Start};
 
@@ -30,7 +28,11 @@ fn trust_is_kept(start: &Start, state: &Tree) -> Result<(), String> {
 }
 
 /// Checks each state that a cut may leave, and gives their number.
-fn survives(start: &Start, result: Result<(), ServerIdentityError>, log: &Log) -> Result<usize, String> {
+pub(crate) fn survives(
+    start: &Start,
+    result: Result<(), ServerIdentityError>,
+    log: &Log,
+) -> Result<usize, String> {
     result.map_err(|error| format!("{error:?}"))?;
     let in_the_end = log.now(log.steps().len());
     log.check(|state, last| {
@@ -49,16 +51,7 @@ fn survives(start: &Start, result: Result<(), ServerIdentityError>, log: &Log) -
 
 #[test]
 fn what_clients_trust_survives_a_cut() {
-    let (mut states, mut wrong) = (0, Vec::new());
-    for start in ALL {
-        let (result, log) = start.run(&start.given(), Plan::default());
-        match survives(&start, result, &log) {
-            Ok(checked) => states += checked,
-            Err(why) => wrong.push(format!("{}: {why}", start.name)),
-        }
-    }
-    println!("{states} states");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::cut(&ALL);
 }
 
 /// The syncs of a directory that nobody misses, by what they make last: a later one of the same
@@ -78,29 +71,14 @@ const DONE_BY_A_LATER_ONE: [(&str, &str); 6] = [
 
 #[test]
 fn every_sync_is_missed_when_it_is_left_out() {
-    let mut unmissed = Vec::new();
-    for start in ALL {
-        let given = start.given();
-        let (_, whole) = start.run(&given, Plan::default());
-        for (sync, last) in whole.useful_syncs() {
-            let (result, log) = start.run(&given, Plan { ignored_sync: Some(sync), ..Plan::default() });
-            if survives(&start, result, &log).is_ok() {
-                unmissed.push((start.name, last.to_str().unwrap().to_owned()));
-            }
-        }
-    }
-    assert_eq!(unmissed, DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.to_owned())));
+    assert_eq!(walk::unmissed_syncs(&ALL), DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.into())));
 }
 
-fn check(start: &Start, given: &Tree, fault: Fault) -> Result<(), String> {
-    let ([first, second], between, log) =
-        start.run_twice(given, Plan { fault: Some(fault), ..Plan::default() });
+/// What must hold of a start over a disk with this fault, and of one that was mended.
+pub(crate) fn check(start: &Start, given: &Tree, fault: Fault) -> Result<(), String> {
+    let ([first, second], between, log) = start.run_twice(given, fault);
     if let Err(error) = first {
-        let reason = error.source().map(ToString::to_string).unwrap_or_default();
-        let named = error.to_string().contains("/certificates") || error.to_string().contains("/etc");
-        if !named || !reason.contains(&io::Error::from_raw_os_error(fault.errno).to_string()) {
-            return Err(format!("it says no more than: {error}: {reason}"));
-        }
+        fault.is_told_by(&error, &["/certificates", "/etc"])?;
     }
     trust_is_kept(start, &between)?;
     let left = between.files("").find(|(path, _)| is_temporary(path) && given.file(path).is_none());
@@ -122,17 +100,5 @@ fn check(start: &Start, given: &Tree, fault: Fault) -> Result<(), String> {
 
 #[test]
 fn what_fails_says_so_and_leaves_what_clients_trust() {
-    let (mut faults, mut wrong) = (0, Vec::new());
-    for start in ALL {
-        let given = start.given();
-        let (_, whole) = start.run(&given, Plan::default());
-        for fault in Fault::each(whole.asked()) {
-            faults += 1;
-            if let Err(why) = check(&start, &given, fault) {
-                wrong.push(format!("{}, {fault:?}: {why}", start.name));
-            }
-        }
-    }
-    println!("{faults} faults");
-    assert!(wrong.is_empty(), "{} of {faults}:\n{}", wrong.len(), wrong.join("\n"));
+    walk::refuse(&ALL);
 }

@@ -8,8 +8,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use daemon::server_identity::{ServerIdentityError, load_or_create};
-use faulty_disk::{Log, Plan, Tree, record, set};
-use tempfile::TempDir;
+use faulty_disk::walk::Work;
+use faulty_disk::{Fault, Log, Plan, Tree, record, set};
+
+use crate::certificates;
 
 /// Below the recorded directory.
 pub(crate) const ROOT_KEY: &str = "data/certificates/localhost_root_key.pem";
@@ -20,7 +22,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A start of the daemon.
 pub(crate) struct Start {
-    pub(crate) name: &'static str,
+    name: &'static str,
     /// What was there before.
     given: fn(&Path),
     /// How many days after the first start.
@@ -61,16 +63,14 @@ fn start(directory: &Path, days: u32) -> Result<(), ServerIdentityError> {
     load_or_create(&directory.join("data"), &directory.join(PUBLISHED), now).map(|_| ())
 }
 
-/// A directory that holds `tree`.
-fn holding(tree: &Tree) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    tree.write(directory.path());
-    directory
-}
+impl Work for Start {
+    type Told = Result<(), ServerIdentityError>;
 
-impl Start {
-    /// Everything that is on the disk before it.
-    pub(crate) fn given(&self) -> Tree {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn given(&self) -> Tree {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o700)).unwrap();
         DirBuilder::new().mode(0o700).create(directory.path().join("data")).unwrap();
@@ -78,23 +78,33 @@ impl Start {
         Tree::read(directory.path())
     }
 
-    pub(crate) fn run(&self, given: &Tree, plan: Plan) -> (Result<(), ServerIdentityError>, Log) {
-        let directory = holding(given);
+    fn run(&self, given: &Tree, plan: Plan) -> (Self::Told, Log) {
+        let directory = given.in_a_directory();
         record(directory.path(), || {
             set(plan);
             start(directory.path(), self.days)
         })
     }
 
+    fn survives(&self, _: &Tree, told: Self::Told, log: &Log) -> Result<usize, String> {
+        certificates::survives(self, told, log)
+    }
+
+    fn goes_on(&self, given: &Tree, fault: Fault) -> Result<(), String> {
+        certificates::check(self, given, fault)
+    }
+}
+
+impl Start {
     /// Starts over a faulty disk, and again when it is mended. Gives what is there between the two, too.
     pub(crate) fn run_twice(
         &self,
         given: &Tree,
-        plan: Plan,
+        fault: Fault,
     ) -> ([Result<(), ServerIdentityError>; 2], Tree, Log) {
-        let directory = holding(given);
+        let directory = given.in_a_directory();
         let ((results, between), log) = record(directory.path(), || {
-            set(plan);
+            set(Plan { fault: Some(fault), ..Plan::default() });
             let first = start(directory.path(), self.days);
             set(Plan::default());
             let between = Tree::read(directory.path());
@@ -120,7 +130,7 @@ impl Start {
     }
 
     fn restart_over(&self, tree: &Tree) -> Result<Tree, String> {
-        let directory = holding(tree);
+        let directory = tree.in_a_directory();
         start(directory.path(), self.days).map_err(|error| format!("the next start: {error:?}"))?;
         Ok(Tree::read(directory.path()))
     }

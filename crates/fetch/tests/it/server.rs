@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fetch::{Client, Limits};
+use rcgen::Certificate;
 use rustls::RootCertStore;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -32,13 +33,11 @@ impl Server {
         Self::run(say, None).await
     }
 
-    /// One that speaks TLS, and the authority for its certificate.
-    pub(crate) async fn start_tls(say: Say) -> (Self, RootCertStore) {
+    /// One that speaks TLS, and its certificate, which is its own authority.
+    pub(crate) async fn start_tls(say: Say) -> (Self, Certificate) {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate =
             rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = rustls::ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -49,7 +48,7 @@ impl Server {
                 PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
             )
             .unwrap();
-        (Self::run(say, Some(TlsAcceptor::from(Arc::new(config)))).await, roots)
+        (Self::run(say, Some(TlsAcceptor::from(Arc::new(config)))).await, certificate)
     }
 
     async fn run(say: Say, tls: Option<TlsAcceptor>) -> Self {
@@ -111,6 +110,13 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, say: Say, seen: 
 
 pub(crate) const LIMITS: Limits =
     Limits { connect: Duration::from_secs(30), stall: Duration::from_secs(30), redirects: 3 };
+
+/// A client that trusts this authority alone.
+pub(crate) fn trusting(authority: &Certificate) -> Client {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    Client::trusting(roots, LIMITS).unwrap()
+}
 
 /// One that trusts nobody: for http.
 pub(crate) fn client(limits: Limits) -> Client {

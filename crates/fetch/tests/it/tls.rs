@@ -2,7 +2,7 @@
 
 use fetch::{Answer, Ask, Client, FetchError};
 
-use crate::server::{LIMITS, Server, Then, client};
+use crate::server::{LIMITS, Server, Then, client, trusting};
 
 fn say(path: &str) -> (Vec<u8>, Then) {
     let text = match path {
@@ -20,18 +20,16 @@ async fn get(server: &Server, client: &Client, host: &str, path: &str) -> Result
 
 #[tokio::test]
 async fn only_a_server_with_a_trusted_certificate_for_its_name_is_asked() {
-    let (server, roots) = Server::start_tls(say).await;
-    let trusting = Client::trusting(roots, LIMITS).unwrap();
+    let (server, certificate) = Server::start_tls(say).await;
+    let trusting = trusting(&certificate);
     let Answer::Whole(mut body) = get(&server, &trusting, "localhost", "/file").await.unwrap() else {
         panic!("not the whole of it")
     };
     assert_eq!(body.chunk().await.unwrap().unwrap(), "file");
     assert_eq!(server.requests().len(), 1);
 
-    let platform = Client::platform(LIMITS).unwrap();
     for (client, host, why) in [
         (&client(LIMITS), "localhost", "its authority is unknown"),
-        (&platform, "localhost", "its authority is unknown to the system"),
         (&trusting, "127.0.0.1", "it is for another name"),
     ] {
         let error = get(&server, client, host, "/file").await.unwrap_err();
@@ -43,8 +41,42 @@ async fn only_a_server_with_a_trusted_certificate_for_its_name_is_asked() {
 
 #[tokio::test]
 async fn https_does_not_lead_to_http() {
-    let (server, roots) = Server::start_tls(say).await;
-    let trusting = Client::trusting(roots, LIMITS).unwrap();
+    let (server, certificate) = Server::start_tls(say).await;
+    let trusting = trusting(&certificate);
     let error = get(&server, &trusting, "localhost", "/down").await.unwrap_err();
     assert!(matches!(error, FetchError::Downgrade { .. }), "{error:?}");
+}
+
+/// An administrator may trust one authority more, or none, while the service runs.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_system_s_authorities_are_those_of_the_moment() {
+    const NAME: &str = "tls::the_system_s_authorities_are_those_of_the_moment";
+    const FILE: &str = "SSL_CERT_FILE";
+    const INSIDE: &str = "FETCH_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return authorities_come_and_go(std::env::var_os(FILE).unwrap().as_ref());
+    }
+    // The variable is that of a whole process.
+    let directory = tempfile::tempdir().unwrap();
+    let mut test = std::process::Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", NAME, "--nocapture"]).env(INSIDE, "1").env_remove("SSL_CERT_DIR");
+    let output = test.env(FILE, directory.path().join("authorities.pem")).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::main(flavor = "current_thread")]
+async fn authorities_come_and_go(file: &std::path::Path) {
+    let (server, certificate) = Server::start_tls(say).await;
+    let (_, other) = Server::start_tls(say).await;
+    let platform = Client::platform(LIMITS);
+    let error = get(&server, &platform, "localhost", "/file").await.unwrap_err();
+    assert!(matches!(error, FetchError::Authorities(_)) && !error.may_be_resumed(), "{error:?}");
+    std::fs::write(file, certificate.pem()).unwrap();
+    get(&server, &platform, "localhost", "/file").await.unwrap();
+    std::fs::write(file, other.pem()).unwrap();
+    let error = get(&server, &platform, "localhost", "/file").await.unwrap_err();
+    assert!(matches!(error, FetchError::Tls { .. }), "{error:?}");
 }

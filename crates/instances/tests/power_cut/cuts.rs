@@ -3,14 +3,14 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use faulty_disk::{Log, Plan};
+use faulty_disk::{Log, walk};
 use instances::RegistryError;
 
 use crate::operations::{self, Operation, restart};
 
 /// What must hold in each state that a cut may leave: the registry is as before or after the operation, and
 /// once that has returned as after it. Gives the number of states.
-fn survives(
+pub(crate) fn survives(
     operation: &Operation,
     result: Result<String, RegistryError>,
     log: &Log,
@@ -30,16 +30,7 @@ fn survives(
 
 #[test]
 fn what_was_acknowledged_is_there_and_nothing_by_half() {
-    let (mut states, mut wrong) = (0, Vec::new());
-    for operation in operations::all() {
-        let (result, log) = operation.run(&operation.given(), Plan::default());
-        match survives(&operation, result, &log) {
-            Ok(checked) => states += checked,
-            Err(why) => wrong.push(format!("{}: {why}", operation.name)),
-        }
-    }
-    println!("{states} states");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::cut(&operations::all());
 }
 
 /// The syncs that nobody misses, by what they make last.
@@ -75,17 +66,7 @@ fn known(path: &Path) -> String {
 
 #[test]
 fn every_sync_is_missed_when_it_is_left_out() {
-    let mut unmissed = Vec::new();
-    for operation in operations::all() {
-        let given = operation.given();
-        let (_, whole) = operation.run(&given, Plan::default());
-        for (sync, last) in whole.useful_syncs() {
-            let plan = Plan { ignored_sync: Some(sync), ..Plan::default() };
-            let (result, log) = operation.run(&given, plan);
-            if survives(&operation, result, &log).is_ok() {
-                unmissed.push((operation.name, known(last)));
-            }
-        }
-    }
+    let unmissed = walk::unmissed_syncs(&operations::all()).into_iter();
+    let unmissed: Vec<_> = unmissed.map(|(name, last)| (name, known(&last))).collect();
     assert_eq!(unmissed, UNMISSED.map(|(name, last)| (name, last.to_owned())));
 }

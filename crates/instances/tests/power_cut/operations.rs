@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use durable::Readers;
-use faulty_disk::{Log, Plan, Tree, record, set};
+use faulty_disk::walk::Work;
+use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 use instances::{
     Digest, ImageFormat, InstanceId, InstanceName, InstanceSpec, Record, Registry, RegistryError,
 };
-use tempfile::TempDir;
+
+use crate::{cuts, faults};
 
 /// Below the recorded directory.
 const ROOT: &str = "instances";
@@ -43,15 +45,21 @@ pub(crate) struct Run {
     pub(crate) log: Log,
 }
 
-impl Operation {
-    pub(crate) fn given(&self) -> Tree {
+impl Work for Operation {
+    type Told = Result<String, RegistryError>;
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn given(&self) -> Tree {
         let data = tempfile::tempdir().unwrap();
         (self.given)(data.path());
         Tree::read(data.path())
     }
 
-    pub(crate) fn run(&self, given: &Tree, plan: Plan) -> (Result<String, RegistryError>, Log) {
-        let data = holding(given);
+    fn run(&self, given: &Tree, plan: Plan) -> (Self::Told, Log) {
+        let data = given.in_a_directory();
         let mut registry = self.opened(data.path());
         record(data.path(), || {
             set(plan);
@@ -59,8 +67,18 @@ impl Operation {
         })
     }
 
-    pub(crate) fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
-        let data = holding(given);
+    fn survives(&self, _: &Tree, told: Self::Told, log: &Log) -> Result<usize, String> {
+        cuts::survives(self, told, log)
+    }
+
+    fn goes_on(&self, given: &Tree, fault: Fault) -> Result<(), String> {
+        faults::check(self, fault, &self.run_twice(given, Plan { fault: Some(fault), ..Plan::default() }))
+    }
+}
+
+impl Operation {
+    fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
+        let data = given.in_a_directory();
         let mut registry = self.opened(data.path());
         let ((results, between, files), log) = record(data.path(), || {
             set(plan);
@@ -93,12 +111,6 @@ impl Operation {
     }
 }
 
-fn holding(tree: &Tree) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    tree.write(directory.path());
-    directory
-}
-
 fn open(data: &Path) -> Result<Arc<Registry>, RegistryError> {
     Registry::open(&data.join(ROOT)).map(Arc::new)
 }
@@ -110,7 +122,7 @@ fn seen(registry: &Registry) -> String {
 
 /// What a daemon finds that starts over these files. All that is an instance's must be there with it.
 pub(crate) fn restart(tree: &Tree) -> Result<String, String> {
-    let data = holding(tree);
+    let data = tree.in_a_directory();
     let registry = open(data.path()).map_err(|error| format!("it does not open: {error:?}"))?;
     if !registry.damaged().is_empty() {
         return Err(format!("it is damaged: {:?}", registry.damaged()));
