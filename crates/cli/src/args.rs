@@ -107,6 +107,14 @@ pub(crate) enum Command {
                       purged; snapshots are gone."
     )]
     Delete(DeleteArgs),
+    /// `doctor`.
+    #[command(
+        about = "Find out why the service cannot be used, and how to mend it",
+        long_about = "Look at each thing that stands between you and the Multipass service, and say of\n\
+                      each that it is in order, or what is wrong and which command mends it. Nothing\n\
+                      is changed. Succeeds if this client can use the service."
+    )]
+    Doctor(DoctorArgs),
     /// `find`.
     #[command(
         about = "Display available images to create instances from",
@@ -217,6 +225,14 @@ pub(crate) struct AuthenticateArgs {
     /// Anything further is a mistake, which gets the stock client's message rather than clap's.
     #[arg(hide = true)]
     pub(crate) rest: Vec<String>,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of `get`.

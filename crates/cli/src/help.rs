@@ -142,7 +142,7 @@ fn aligned(entries: &[(String, String)]) -> Vec<String> {
 }
 
 /// `text` filled greedily, with lines after the first indented by `indent`. Line breaks in it stay.
-fn wrap(text: &str, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let width = WIDTH.saturating_sub(indent);
     let mut filled = String::with_capacity(text.len() + text.len() / 8);
     for (number, line) in text.split('\n').enumerate() {

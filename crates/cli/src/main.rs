@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod context;
+mod doctor;
 mod error;
 mod format;
 mod help;
@@ -85,6 +86,9 @@ fn report(command: &str, error: &Error) -> ExitCode {
     }
     if let Some(step) = error.next_step() {
         output::tell(&step);
+    }
+    if error.is_on_the_way() {
+        output::tell("`multipass doctor` looks at everything between you and the service.");
     }
     ExitCode::from(error.exit_code())
 }

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod clients;
+mod doctor;
 mod info;
 mod instances;
 mod list;
@@ -24,6 +25,7 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
             _ => "clients",
         },
         Some(Command::Delete(_)) => "delete",
+        Some(Command::Doctor(_)) => "doctor",
         Some(Command::Find(_)) => "find",
         Some(Command::Get(_)) => "get",
         Some(Command::Help(_)) | None => "help",
@@ -74,6 +76,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
         Command::Delete(args) => instances::delete(&context, &args).await,
+        Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Find(args) => instances::find(&context, &args).await,
         Command::Get(args) => settings::get(&context, args).await,
         Command::Info(args) => info::run(&context, &args).await,
