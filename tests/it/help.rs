@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "authenticate",
     "clients",
     "delete",
+    "doctor",
     "find",
     "get",
     "help",

@@ -22,6 +22,7 @@ mod command_line;
 mod crash;
 mod daemon_command_line;
 mod dialling;
+mod doctor;
 mod first_client;
 #[cfg(target_os = "linux")]
 mod flood;

@@ -91,11 +91,6 @@ impl Context {
         self.address.is_some()
     }
 
-    /// Whether the environment names the service's root certificate, and nothing on the command line does.
-    pub(crate) fn root_certificate_is_in_environment(&self) -> bool {
-        self.root.is_none() && self.root_certificate.is_some()
-    }
-
     /// What the environment has set, by name.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         let root = self.root_certificate.as_ref().map(|file| file.display().to_string());

@@ -106,7 +106,7 @@ pub(crate) struct IdentityStore {
     directory: PathBuf,
     /// Whether nothing keeps this user from writing there; see [`platform::is_own`].
     own: bool,
-    /// Whether a key that is open to others is closed when it is read.
+    /// Whether a key of its own that is open to others is closed when it is read.
     tightens: bool,
 }
 
@@ -125,7 +125,7 @@ impl IdentityStore {
     pub(crate) fn of_user() -> Result<Self, IdentityFault> {
         let directory = platform::identity_directory().ok_or(IdentityFault::NoHome)?;
         let own = platform::is_own(&directory);
-        Ok(Self { directory, own, tightens: own })
+        Ok(Self { directory, own, tightens: true })
     }
 
     /// The same, to be looked at alone: also a key that is open to others stays as it is.
@@ -250,7 +250,7 @@ impl IdentityStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(IdentityFault::io("read", &path)(error)),
         };
-        if name == KEY_FILE && self.tightens {
+        if name == KEY_FILE && self.own && self.tightens {
             keep_private(&file, &path);
         }
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.

@@ -207,14 +207,6 @@ impl ServerTrust {
         }
     }
 
-    /// The root certificate's file, if that is how the service is known.
-    pub(crate) fn file(&self) -> Option<&Path> {
-        match &self.source {
-            Source::File(path) => Some(path),
-            Source::Named { .. } | Source::Known { .. } => None,
-        }
-    }
-
     /// The same service by the system's root certificate, if there is one.
     pub(crate) fn by_system_file(context: &Context, endpoint: &Endpoint) -> Option<Self> {
         Self::by_file(context, endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()

@@ -7,7 +7,9 @@ use transport::tls::Identity;
 
 use super::remedy;
 use super::report::{Report, Verdict};
+use super::way::broken;
 use super::{IDENTITY, KEY};
+use crate::error::Error;
 use crate::identity::{IdentityFault, IdentityStore};
 use crate::platform;
 
@@ -16,7 +18,7 @@ pub(super) fn look(report: &mut Report) -> Option<Identity> {
     let store = match IdentityStore::of_user() {
         Ok(store) => store.untouched(),
         Err(fault) => {
-            report.add(IDENTITY, faulty(&fault, None));
+            report.add(IDENTITY, faulty(fault, None));
             report.skip_all(&[KEY]);
             return None;
         }
@@ -35,9 +37,7 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
             let verdict = Verdict::fine(format!("{short}, in {directory}"));
             Ok((Some(identity), verdict))
         }
-        Ok(None) if !store.is_own() => {
-            Err(faulty(&IdentityFault::NotOwn(store.directory().to_owned()), None))
-        }
+        Ok(None) if !store.is_own() => Err(faulty(IdentityFault::NotOwn(store.directory().to_owned()), None)),
         Ok(None) if store.certificate_file().exists() && !store.key_file().exists() => {
             let verdict = Verdict::warning(
                 format!("{} is of no use without its key", store.certificate_file().display()),
@@ -51,18 +51,15 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
             let verdict = Verdict::fine("there is none yet; the first command that needs one makes it");
             Ok((None, verdict))
         }
-        Err(fault) => Err(faulty(&fault, Some(store))),
+        Err(fault) => Err(faulty(fault, Some(store))),
     }
 }
 
-fn faulty(fault: &IdentityFault, store: Option<&IdentityStore>) -> Verdict {
-    // With its reasons: the fault itself says what cannot be done.
-    let mut cause = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(reason) = source {
-        cause = format!("{cause}: {reason}");
-        source = reason.source();
-    }
+fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
+    let next = fault.next_step();
+    let error = Error::from(fault);
+    let cause = error.message();
+    let Error::Identity(fault) = &error else { return broken(&error) };
     let directory = store.map(|store| remedy::quoted_path(store.directory()));
     match (fault, directory) {
         (IdentityFault::Unusable { .. } | IdentityFault::KeyUnusable { .. }, Some(directory)) => {
@@ -89,17 +86,17 @@ fn faulty(fault: &IdentityFault, store: Option<&IdentityStore>) -> Verdict {
         ),
         (IdentityFault::NoHome, _) => Verdict::problem(
             cause,
-            fault.next_step(),
+            next,
             (!cfg!(windows)).then(|| format!("export {}=~", platform::HOME_VARIABLE)),
         ),
-        _ => Verdict::problem(cause, fault.next_step(), None),
+        _ => Verdict::problem(cause, next, None),
     }
 }
 
 fn key(store: &IdentityStore) -> Verdict {
     let file = store.key_file();
     match platform::open_to_others(&file) {
-        Ok(None) => Verdict::fine(format!("{} is for its owner alone", file.display())),
+        Ok(None) => Verdict::fine("it is for its owner alone"),
         Ok(Some(mode)) => Verdict::warning(
             format!("other users can access {}: its mode is {mode:04o}", file.display()),
             "Close it; whoever has read it can act as you:",

@@ -5,7 +5,7 @@ use std::path::Path;
 use transport::Endpoint;
 
 use super::report::{Ailment, Verdict};
-use crate::context::{Context, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{Context, NamedRoot};
 use crate::platform::{self, Listener};
 use crate::transports;
 
@@ -77,18 +77,7 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
 }
 
 /// Has the service write its root certificate's file again.
-pub(super) fn publish(context: &Context, cause: String, listener: Option<&Listener>) -> Ailment {
-    let system = transport::system_root_certificate();
-    let other = context.root_certificate_is_in_environment()
-        && context.endpoint().is_ok_and(|endpoint| endpoint.is_on_this_machine())
-        && system.exists();
-    if other {
-        return Ailment {
-            cause,
-            advice: format!("The system's service has its own in {}. To use that one:", system.display()),
-            command: Some(format!("unset {ROOT_CERTIFICATE_VARIABLE}")),
-        };
-    }
+pub(super) fn publish(cause: String, listener: Option<&Listener>) -> Ailment {
     let command = listener.and_then(hang_up);
     let advice = match &command {
         Some(_) => {

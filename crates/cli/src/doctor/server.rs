@@ -10,7 +10,7 @@ use super::remedy;
 use super::report::{Ailment, Report, Verdict};
 use super::way::{Answer, Way, broken};
 use super::{CLOCK, SERVER};
-use crate::context::{Context, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
 use crate::error::Error;
 use crate::platform::Listener;
 use crate::server_trust::{ServerTrust, ServerTrustFault, Unknown};
@@ -31,12 +31,22 @@ pub(super) async fn root(
         Err(error) => error,
     };
     let cause = error.message();
-    let publish = || Verdict::Problem(remedy::publish(context, cause.clone(), known(answer)));
+    let about_the_file = matches!(
+        error,
+        Error::RootCertificateMissing { .. }
+            | Error::RootCertificateInvalid { .. }
+            | Error::RootCertificateUnreadable { .. }
+    );
+    if about_the_file && let Some(verdict) = systems(context, way, &cause).await {
+        return Err(verdict);
+    }
     Err(match &error {
         Error::RootCertificateMissing { .. } if answer.is_none() => {
             remedy::start(context, &way.endpoint, format!("{cause}; the service writes it when it starts"))
         }
-        Error::RootCertificateMissing { .. } | Error::RootCertificateInvalid { .. } => publish(),
+        Error::RootCertificateMissing { .. } | Error::RootCertificateInvalid { .. } => {
+            Verdict::Problem(remedy::publish(cause, known(answer)))
+        }
         Error::RootCertificateUnreadable { path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
@@ -89,19 +99,13 @@ pub(super) async fn look(
         report.add(CLOCK, clock);
         return None;
     }
-    report.add(SERVER, untrusted(context, way, answer, trust, &error).await);
+    report.add(SERVER, untrusted(context, way, answer, &error).await);
     report.skip_all(&[CLOCK]);
     None
 }
 
 /// A service that is not the one which this client trusts.
-async fn untrusted(
-    context: &Context,
-    way: &Way,
-    answer: &Answer,
-    trust: &ServerTrust,
-    error: &Error,
-) -> Verdict {
+async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error) -> Verdict {
     let cause = error.message();
     if let Error::ServerTrust(fault) = error
         && let ServerTrustFault::Changed { presented, .. } = &**fault
@@ -116,22 +120,29 @@ async fn untrusted(
     if !matches!(error, Error::ServerUntrusted { .. }) {
         return broken(error);
     }
-    let system = transport::system_root_certificate();
-    if trust.file() != Some(&*system)
-        && way.endpoint.is_on_this_machine()
-        && let Some(other) = ServerTrust::by_system_file(context, &way.endpoint)
-        && Service::look_at(context, &way.endpoint, &*way.transport, &other, None).await.is_ok()
-    {
-        let command = match context.root_options() {
-            None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),
-            Some((option, _)) => format!("multipass list  # without {option}"),
-        };
-        let advice = format!("It is the system's service, with its root in {}. Use that:", system.display());
-        return Verdict::problem(cause, advice, Some(command));
+    if let Some(verdict) = systems(context, way, &cause).await {
+        return verdict;
     }
-    let Ailment { cause, advice, command } = remedy::publish(context, cause, known(Some(answer)));
+    let Ailment { cause, advice, command } = remedy::publish(cause, known(Some(answer)));
     let advice = format!("The service was set up anew, or is another than you mean. {advice}");
     Verdict::problem(cause, advice, command)
+}
+
+/// What to do if another file than the system's was named, and the system's would have been the right one.
+async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
+    let Ok(NamedRoot::Certificate(named)) = context.named_root() else { return None };
+    let system = transport::system_root_certificate();
+    if named == system || !way.endpoint.is_on_this_machine() {
+        return None;
+    }
+    let trust = ServerTrust::by_system_file(context, &way.endpoint)?;
+    Service::look_at(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
+    let command = match context.root_options() {
+        None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),
+        Some((option, _)) => format!("multipass doctor  # without {option}"),
+    };
+    let advice = format!("It is the system's service, with its root in {}. Use that:", system.display());
+    Some(Verdict::problem(cause, advice, Some(command)))
 }
 
 /// Who listens, if it is somebody who may say what root is to be trusted here: root can do so anyway, and so can who

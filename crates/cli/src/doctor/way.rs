@@ -13,7 +13,7 @@ use crate::context::{ADDRESS_VARIABLE, Context};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
 use crate::service::{self, in_time};
-use crate::transports;
+use crate::{text, transports};
 
 /// Where the service should be.
 pub(super) struct Way {
@@ -231,7 +231,7 @@ async fn greet(
 
 fn described(listener: &Listener) -> String {
     let Listener { process, program, user, .. } = listener;
-    let program = program.as_deref().unwrap_or("a program");
+    let program = program.as_deref().map_or_else(|| "a program".to_owned(), text::one_line);
     match process {
         Some(process) => format!("{program}, process {process} of {user}"),
         None => format!("{program} of {user}"),
