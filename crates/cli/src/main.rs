@@ -12,6 +12,8 @@ mod format;
 mod help;
 mod identity;
 mod known_servers;
+#[cfg(feature = "man")]
+mod man;
 mod output;
 mod platform;
 mod primary_name;

@@ -10,7 +10,7 @@ mod settings;
 mod version;
 mod wait_ready;
 
-use crate::args::{Cli, ClientsCommand, Command, HelpArgs};
+use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -24,6 +24,7 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
             Some(ClientsCommand::Revoke(_)) => "clients revoke",
             _ => "clients",
         },
+        Some(Command::Completions(_)) => "completions",
         Some(Command::Delete(_)) => "delete",
         Some(Command::Doctor(_)) => "doctor",
         Some(Command::Find(_)) => "find",
@@ -32,6 +33,8 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Info(_)) => "info",
         Some(Command::Launch(_)) => "launch",
         Some(Command::List(_)) => "list",
+        #[cfg(feature = "man")]
+        Some(Command::Man(_)) => "man",
         Some(Command::Networks(_)) => "networks",
         Some(Command::Purge) => "purge",
         Some(Command::Recover(_)) => "recover",
@@ -49,7 +52,10 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
 pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
     match &cli.command {
         _ if cli.options.version => Some(Ok(format::version::client_line())),
-        None => Some(Ok(help::general())),
+        None => Some(Ok(help::START.to_owned())),
+        Some(Command::Completions(args)) => Some(Ok(completions(args))),
+        #[cfg(feature = "man")]
+        Some(Command::Man(args)) => Some(crate::man::write(&args.directory)),
         Some(Command::Help(args)) => Some(help_about(args)),
         Some(Command::Clients(args)) => match &args.action {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
@@ -75,6 +81,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Version(args) => version::run(&context, &args).await,
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
+        Command::Completions(args) => Ok(completions(&args)),
         Command::Delete(args) => instances::delete(&context, &args).await,
         Command::Doctor(args) => doctor::run(&context, &args).await,
         Command::Find(args) => instances::find(&context, &args).await,
@@ -82,6 +89,8 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Info(args) => info::run(&context, &args).await,
         Command::Launch(args) => instances::launch(&context, &args).await,
         Command::List(args) => list::run(&context, &args).await,
+        #[cfg(feature = "man")]
+        Command::Man(args) => crate::man::write(&args.directory),
         Command::Networks(args) => instances::networks(&context, &args).await,
         Command::Purge => instances::purge(&context).await,
         Command::Recover(args) => instances::recover(&context, &args).await,
@@ -95,6 +104,13 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
     };
     context.leave().await;
     result
+}
+
+/// The script with which a shell completes what is defined.
+fn completions(args: &CompletionsArgs) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut help::whole(), "multipass", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn help_about(args: &HelpArgs) -> Result<String, Error> {
