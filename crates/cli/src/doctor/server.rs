@@ -193,13 +193,13 @@ fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -
     }
 }
 
+#[cfg(all(unix, feature = "unix"))]
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    #[cfg(all(unix, feature = "unix"))]
     #[test]
     fn dates_are_judged_by_this_machines_clock() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
