@@ -25,7 +25,9 @@ to allow use of the Multipass service.
 const COMMANDS: &[&str] = &[
     "authenticate",
     "clients",
+    "completions",
     "delete",
+    "doctor",
     "find",
     "get",
     "help",
@@ -99,6 +101,17 @@ fn the_general_help_names_every_command() {
             let named = outcome.stdout.lines().any(|line| line.split_whitespace().next() == Some(command));
             assert!(named, "{command}: {outcome:?}");
         }
+    }
+}
+
+#[test]
+fn who_writes_nothing_is_shown_where_to_begin() {
+    let service = Service::start();
+    let outcome = run(&service.user("user"), &[]);
+    assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
+    assert!(outcome.stdout.lines().count() < 10, "it is short: {outcome:?}");
+    for part in ["multipass launch", "multipass doctor", "`multipass help`"] {
+        assert!(outcome.stdout.contains(part), "no {part}: {outcome:?}");
     }
 }
 

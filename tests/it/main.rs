@@ -19,9 +19,11 @@ mod bad_networks;
 mod clients;
 mod clients_of_users;
 mod command_line;
+mod completions;
 mod crash;
 mod daemon_command_line;
 mod dialling;
+mod doctor;
 mod first_client;
 #[cfg(target_os = "linux")]
 mod flood;
@@ -38,6 +40,7 @@ mod network;
 #[cfg(target_os = "linux")]
 mod other_machines;
 mod over_each_transport;
+mod passphrase_input;
 mod peer;
 mod places;
 mod pty;

@@ -29,7 +29,7 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule {
         name: "auth-core",

@@ -12,6 +12,7 @@ mod demo;
 mod guest_image;
 mod instructions;
 mod layers;
+mod man;
 mod packages;
 mod skips;
 mod test_matrix;
@@ -56,6 +57,10 @@ enum Task {
     Instructions(instructions::Options),
     /// Check which crate knows which, and where unsafe code may be.
     Layers,
+    /// Write the client's man pages into a directory.
+    ///
+    /// They are made of the definitions that its help is made of.
+    Man(man::Options),
     /// Build, lint and test the programs with each set of features.
     TestMatrix(test_matrix::Options),
 }
@@ -83,6 +88,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::GuestImage(options) => guest_image::run(&workspace, &options),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),
+        Task::Man(options) => man::run(&workspace, &options),
         Task::TestMatrix(options) => test_matrix::run(&workspace, &options),
     }
 }

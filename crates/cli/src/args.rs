@@ -100,6 +100,17 @@ pub(crate) enum Command {
         long_about = clients::ABOUT
     )]
     Clients(ClientsArgs),
+    /// `completions`.
+    #[command(
+        visible_alias = "completion",
+        about = "Print what a shell needs to complete commands",
+        long_about = "Print a script with which a shell completes commands and options. It belongs\n\
+                      where your shell looks for such:\n\n  \
+                      source <(multipass completions bash)   # in ~/.bashrc\n  \
+                      multipass completions zsh > ~/.zfunc/_multipass\n  \
+                      multipass completions fish > ~/.config/fish/completions/multipass.fish"
+    )]
+    Completions(CompletionsArgs),
     /// `delete`.
     #[command(
         about = "Delete instances and snapshots",
@@ -107,6 +118,14 @@ pub(crate) enum Command {
                       purged; snapshots are gone."
     )]
     Delete(DeleteArgs),
+    /// `doctor`.
+    #[command(
+        about = "Find out why the service cannot be used, and how to mend it",
+        long_about = "Look at each thing that stands between you and the Multipass service, and say of\n\
+                      each that it is in order, or what is wrong and which command mends it. Nothing\n\
+                      is changed. Succeeds if this client can use the service."
+    )]
+    Doctor(DoctorArgs),
     /// `exec`.
     #[command(about = "Run a command on an instance", long_about = instances::EXEC)]
     Exec(ExecArgs),
@@ -145,6 +164,10 @@ pub(crate) enum Command {
         long_about = "List all instances or snapshots which have been created."
     )]
     List(ListArgs),
+    /// `man`: for `cargo xtask man`.
+    #[cfg(feature = "man")]
+    #[command(hide = true, about = "Write the man pages into a directory")]
+    Man(ManArgs),
     /// `networks`.
     #[command(
         about = "List available network interfaces",
@@ -232,9 +255,44 @@ pub(crate) struct AuthenticateArgs {
                 for entering the passphrase."
     )]
     pub(crate) passphrase: Option<String>,
+    /// The file that holds the passphrase. Its help stands elsewhere: that of this command is the stock client's, to
+    /// the letter.
+    #[arg(
+        long,
+        value_name = "file",
+        hide = true,
+        conflicts_with = "passphrase",
+        help = "File with the passphrase in its first line; - for standard input"
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Anything further is a mistake, which gets the stock client's message rather than clap's.
     #[arg(hide = true)]
     pub(crate) rest: Vec<String>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_name = "shell", help = "Your shell: bash, zsh, fish, elvish or powershell")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[cfg(feature = "man")]
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Where to.
+    #[arg(value_name = "directory", help = "Where to write them")]
+    pub(crate) directory: PathBuf,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of `get`.

@@ -86,6 +86,33 @@ impl Context {
         }
     }
 
+    /// Whether the address is the user's, and not the default.
+    pub(crate) fn address_is_named(&self) -> bool {
+        self.address.is_some()
+    }
+
+    /// What the environment has set, by name.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
+        [
+            (ADDRESS_VARIABLE, self.address.clone()),
+            (ROOT_CERTIFICATE_VARIABLE, root),
+            (FINGERPRINT_VARIABLE, self.fingerprint.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
+    }
+
+    /// The options that name the service's root, as they were written.
+    pub(crate) fn root_options(&self) -> Option<(&'static str, String)> {
+        match self.root.as_ref()? {
+            NamedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
+            NamedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
+            NamedRoot::Usual => None,
+        }
+    }
+
     /// How the user names the service's root.
     ///
     /// # Errors

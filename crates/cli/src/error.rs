@@ -172,6 +172,12 @@ pub(crate) enum Error {
         /// What to do about it.
         next: Option<String>,
     },
+    /// The doctor has found what is in the way, and has said so.
+    #[error("{problems} {}", if *problems == 1 { "problem was found" } else { "problems were found" })]
+    Unwell {
+        /// How many.
+        problems: usize,
+    },
     /// An answer cannot be read from the user.
     #[error("cannot read the answer")]
     Input(#[source] io::Error),
@@ -211,6 +217,29 @@ impl Error {
         // Only what arose on this side carries a source: a status that was received is nothing but text.
         let status = Box::new(status);
         if status.source().is_some() { Self::Lost(status) } else { Self::Refused(status) }
+    }
+
+    /// Whether it is about something between the user and the service, which the doctor looks at.
+    pub(crate) fn is_on_the_way(&self) -> bool {
+        match self {
+            Self::Address(_)
+            | Self::Fingerprint(_)
+            | Self::NoTransport(_)
+            | Self::NoService { .. }
+            | Self::SocketDenied { .. }
+            | Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Protocol { .. }
+            | Self::RootCertificateMissing { .. }
+            | Self::RootCertificateUnreadable { .. }
+            | Self::RootCertificateInvalid { .. }
+            | Self::ServerUntrusted { .. }
+            | Self::ServerTrust(_)
+            | Self::Identity(_) => true,
+            Self::Refused(status) => status.code() == Code::Unauthenticated,
+            Self::NotReady { source, .. } => source.as_ref().is_some_and(|source| source.is_on_the_way()),
+            _ => false,
+        }
     }
 
     /// The exit code.
@@ -302,6 +331,7 @@ impl Error {
             }
             Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step()),
             Self::Answer(_)
+            | Self::Unwell { .. }
             | Self::Input(_)
             | Self::Output(_)
             | Self::Runtime(_)

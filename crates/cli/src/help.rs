@@ -26,11 +26,64 @@ pub(crate) fn named(names: &str) -> String {
     of(names).unwrap_or_else(general)
 }
 
+/// Who writes nothing but `multipass`: where to begin.
+pub(crate) const START: &str = "\
+Multipass runs virtual machines. To begin with:
+
+  multipass launch ./disk.qcow2 --name dev   make one of an image, and start it
+  multipass list                             see which there are
+  multipass doctor                           find out why a command does not work
+
+`multipass help` lists all commands, `multipass help <command>` explains one.
+";
+
+/// The whole definition, with what is defined later and without what is hidden: for what is made of it.
+pub(crate) fn whole() -> Command {
+    let definition = args::definition(|_| true);
+    let mut built = definition.clone();
+    built.build();
+    shown(&built, &definition)
+}
+
+/// `command` as users see it, which is described as `described` is: what is defined later replaces that.
+fn shown(command: &Command, described: &Command) -> Command {
+    let below = command.get_subcommands().filter(|below| !below.is_hide_set()).map(|below| {
+        let described = described.find_subcommand(below.get_name()).unwrap_or(below);
+        shown(below, described)
+    });
+    let mut shown = Command::new(forever(command.get_name()))
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .disable_version_flag(true)
+        .visible_aliases(command.get_visible_aliases().map(forever).collect::<Vec<_>>())
+        .args(command.get_arguments().map(told))
+        .groups(command.get_groups())
+        .subcommands(below);
+    if let Some(about) = described.get_about() {
+        shown = shown.about(about.clone());
+    }
+    if let Some(about) = described.get_long_about() {
+        shown = shown.long_about(about.clone());
+    }
+    shown
+}
+
+/// An option that its help does not tell of, for that is the stock client's to the letter, is told of elsewhere.
+fn told(arg: &Arg) -> Arg {
+    arg.clone().hide(arg.is_hide_set() && arg.is_positional())
+}
+
+/// A name as clap takes it. Those that are written in the program live as long; it ends soon after this.
+pub(crate) fn forever(name: &str) -> &'static str {
+    name.to_owned().leak()
+}
+
 /// The general help: how to call, the options, and one line for each command.
 pub(crate) fn general() -> String {
     let definition = args::definition(|_| true);
     let options: Vec<(String, String)> = definition.get_arguments().map(entry).collect();
-    let commands: Vec<(String, String)> = definition.get_subcommands().map(summary).collect();
+    let commands: Vec<(String, String)> =
+        definition.get_subcommands().filter(|command| !command.is_hide_set()).map(summary).collect();
     let about = definition.get_about().map(ToString::to_string).unwrap_or_default();
     format!(
         "Usage: multipass [options] <command>\n{}\n\nOptions:\n{}\nAvailable commands:\n{}",
@@ -77,7 +130,8 @@ fn of_command(command: &Command, called: &str, about: &str, common: &[&Arg]) -> 
     }
 
     // Options and arguments share one column for their descriptions.
-    let own = command.get_arguments().filter(|arg| !arg.is_positional() && !arg.is_global_set());
+    let is_own = |arg: &&Arg| !arg.is_positional() && !arg.is_global_set() && !arg.is_hide_set();
+    let own = command.get_arguments().filter(is_own);
     let options: Vec<&Arg> = common.iter().copied().chain(own).collect();
     let entries: Vec<_> = options.iter().chain(&positionals).map(|arg| entry(arg)).collect();
     let lines = aligned(&entries);
@@ -142,7 +196,7 @@ fn aligned(entries: &[(String, String)]) -> Vec<String> {
 }
 
 /// `text` filled greedily, with lines after the first indented by `indent`. Line breaks in it stay.
-fn wrap(text: &str, indent: usize) -> String {
+pub(crate) fn wrap(text: &str, indent: usize) -> String {
     let width = WIDTH.saturating_sub(indent);
     let mut filled = String::with_capacity(text.len() + text.len() / 8);
     for (number, line) in text.split('\n').enumerate() {
@@ -265,7 +319,7 @@ to allow use of the Multipass service.
     #[test]
     fn general_help_has_every_command_once() {
         let text = general();
-        for command in args::definition(|_| true).get_subcommands() {
+        for command in args::definition(|_| true).get_subcommands().filter(|command| !command.is_hide_set()) {
             let start = format!("  {} ", command.get_name());
             assert_eq!(text.lines().filter(|line| line.starts_with(&start)).count(), 1, "{start}");
         }

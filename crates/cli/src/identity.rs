@@ -91,6 +91,8 @@ pub(crate) struct IdentityStore {
     directory: PathBuf,
     /// Whether nothing keeps this user from writing there; see [`platform::is_own`].
     own: bool,
+    /// Whether a key of its own that is open to others is closed when it is read.
+    tightens: bool,
 }
 
 /// What the store holds.
@@ -108,12 +110,27 @@ impl IdentityStore {
     pub(crate) fn of_user() -> Result<Self, IdentityFault> {
         let directory = platform::identity_directory().ok_or(IdentityFault::NoHome)?;
         let own = platform::is_own(&directory);
-        Ok(Self { directory, own })
+        Ok(Self { directory, own, tightens: true })
+    }
+
+    /// The same, to be looked at alone: also a key that is open to others stays as it is.
+    pub(crate) fn untouched(self) -> Self {
+        Self { tightens: false, ..self }
     }
 
     /// The directory of the files.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The certificate's file.
+    pub(crate) fn certificate_file(&self) -> PathBuf {
+        self.directory.join(CERTIFICATE_FILE)
+    }
+
+    /// The key's file.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.directory.join(KEY_FILE)
     }
 
     /// Whether the identity there is this user's. What is another's is read at most: under `sudo`, the
@@ -218,7 +235,7 @@ impl IdentityStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(FileFault::io("read", &path)(error).into()),
         };
-        if name == KEY_FILE && self.own {
+        if name == KEY_FILE && self.own && self.tightens {
             keep_private(&file, &path);
         }
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.
@@ -287,7 +304,7 @@ mod tests {
     fn fixture() -> Fixture {
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("share/multipass-client-certificate");
-        let store = IdentityStore { directory, own: true };
+        let store = IdentityStore { directory, own: true, tightens: true };
         Fixture { _home: home, store }
     }
 
@@ -475,7 +492,7 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let store = IdentityStore { directory: file.path().join("below"), own: true };
+        let store = IdentityStore { directory: file.path().join("below"), own: true, tightens: true };
         let fault = store.load_or_create().expect_err("no directory");
         assert!(fault.to_string().contains("below"), "{fault}");
     }

@@ -7,12 +7,15 @@ mod args;
 mod attend;
 mod commands;
 mod context;
+mod doctor;
 mod error;
 mod format;
 mod guest;
 mod help;
 mod identity;
 mod known_servers;
+#[cfg(feature = "man")]
+mod man;
 mod output;
 mod pipes;
 mod platform;
@@ -106,6 +109,9 @@ fn report(command: &str, error: &Error) -> ExitCode {
     }
     if let Some(step) = error.next_step() {
         output::tell(&step);
+    }
+    if error.is_on_the_way() {
+        output::tell("`multipass doctor` looks at everything between you and the service.");
     }
     ExitCode::from(error.exit_code())
 }

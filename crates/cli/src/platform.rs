@@ -82,6 +82,40 @@ impl Denial {
     }
 }
 
+/// A socket's file.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketFile {
+    /// Whether it is one.
+    pub(crate) is_socket: bool,
+    /// Its permissions.
+    pub(crate) mode: u32,
+    /// Its owner's name.
+    pub(crate) owner: String,
+    /// Its group's name.
+    pub(crate) group: String,
+    /// Whether this user owns it.
+    pub(crate) is_own: bool,
+    /// Whether the system lets this process connect to it.
+    pub(crate) may_connect: bool,
+}
+
+/// Who listens on a socket, as the system vouches for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listener {
+    /// The process, where the system tells it.
+    pub(crate) process: Option<i32>,
+    /// What its program is called, where the system tells it. Anybody may call a program so.
+    pub(crate) program: Option<String>,
+    /// Whether it was stopped, and waits to be continued.
+    pub(crate) stopped: bool,
+    /// The name of the user whom it runs as.
+    pub(crate) user: String,
+    /// Whether that is this user.
+    pub(crate) is_own: bool,
+    /// Whether that is root.
+    pub(crate) is_roots: bool,
+}
+
 #[cfg(unix)]
 pub(crate) use account::{Account, go_on_as, is_own, is_root};
 #[cfg(unix)]
@@ -91,14 +125,20 @@ pub(crate) use unix::{
 };
 
 #[cfg(unix)]
+pub(crate) use look::{impassable, listener, open_to_others, owns_directory_of, socket_file, user_name};
+
+#[cfg(unix)]
 mod account;
+#[cfg(unix)]
+mod look;
 #[cfg(unix)]
 mod unix;
 
 #[cfg(windows)]
 pub(crate) use windows::{
-    Account, EchoOff, RawTerminal, explain_denial, go_on_as, interrupted, is_own, is_root,
-    keep_memory_private, open_without_waiting, others_may_change, tighten, unbuffered_stdin,
+    Account, EchoOff, RawTerminal, explain_denial, go_on_as, impassable, interrupted, is_own, is_root,
+    keep_memory_private, listener, open_to_others, open_without_waiting, others_may_change,
+    owns_directory_of, socket_file, tighten, unbuffered_stdin, user_name,
 };
 
 #[cfg(windows)]

@@ -1,7 +1,9 @@
 //! Asks questions: for passphrases without echo on a terminal, or one line from anything else; for a yes.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::path::Path;
 use std::pin::pin;
 use std::{mem, thread};
 
@@ -30,10 +32,47 @@ impl Passphrase {
         self.0.is_empty()
     }
 
+    /// What makes it easy to guess, if something does.
+    pub(crate) fn weakness(&self) -> Option<&'static str> {
+        weakness(&self.0)
+    }
+
     /// A copy for a request, which wipes its own.
     pub(crate) fn expose(&self) -> String {
         String::clone(&self.0)
     }
+}
+
+/// Shorter ones are guessed, in characters: the least that NIST SP 800-63B-4 allows beside another factor.
+const SHORT: usize = 8;
+/// Those that are long enough, and among the first that are tried.
+const COMMON: [&str; 16] = [
+    "12345678",
+    "123456789",
+    "1234567890",
+    "11111111",
+    "00000000",
+    "password",
+    "password1",
+    "passw0rd",
+    "passphrase",
+    "qwertyui",
+    "qwerty123",
+    "1q2w3e4r",
+    "iloveyou",
+    "multipass",
+    "changeme",
+    "letmein1",
+];
+
+fn weakness(passphrase: &str) -> Option<&'static str> {
+    if passphrase.chars().count() < SHORT {
+        return Some("it is short");
+    }
+    COMMON
+        .iter()
+        .any(|common| passphrase.eq_ignore_ascii_case(common))
+        .then_some("it is among the most common ones")
 }
 
 impl fmt::Debug for Passphrase {
@@ -77,6 +116,51 @@ impl Prompt {
             let next = "Type the passphrase, or pipe it in as one line.".to_owned();
             Error::usage("No passphrase given: the input ended", Some(next))
         })
+    }
+}
+
+/// The passphrase in the first line of a file; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be read, its line is no text, or it has none.
+pub(crate) async fn passphrase_in(file: &Path) -> Result<Passphrase, Error> {
+    let line = if file.as_os_str() == "-" {
+        read_line().await
+    } else {
+        if let Ok(Some(mode)) = platform::open_to_others(file) {
+            output::tell(&format!(
+                "note: other users can access {}: its mode is {mode:04o}; `chmod 600` closes it",
+                file.display()
+            ));
+        }
+        let path = file.to_owned();
+        detached(move || line_of(File::open(path)?)).await
+    };
+    let line = line.map_err(|source| {
+        let next = "Name a file whose first line is the passphrase, or - for standard input.".to_owned();
+        Error::failed(format!("cannot read the passphrase in {}: {source}", file.display()), next)
+    })?;
+    line.map(Passphrase)
+        .ok_or_else(|| Error::usage(format!("No passphrase given: {} is empty", file.display()), None))
+}
+
+/// Tells whoever types a passphrase into a command line that it can be seen there.
+pub(crate) fn tell_that_arguments_are_seen(instead: &str) {
+    if io::stderr().is_terminal() {
+        output::tell(&format!(
+            "note: other users of this machine can see a passphrase on the command line, and your shell keeps it in \
+             its history; {instead}"
+        ));
+    }
+}
+
+/// Tells whoever has set a passphrase on a terminal that others may guess it.
+pub(crate) fn tell_of_weakness(weakness: &str) {
+    if io::stderr().is_terminal() {
+        output::tell(&format!(
+            "warning: this passphrase is easy to guess: {weakness}. Whoever knows it can do all that you can; set \
+             another one, of four words for example"
+        ));
     }
 }
 
@@ -206,6 +290,22 @@ mod tests {
         assert!(line_of(format!("{longest}\n").as_bytes()).is_ok());
         assert!(line_of(format!("{longest}x").as_bytes()).is_err());
         assert!(line_of(&b"\xff\n"[..]).is_err());
+    }
+
+    #[test]
+    fn what_is_guessed_at_once_is_weak() {
+        for (passphrase, weak) in [
+            ("", true),
+            ("a b c d", true),
+            ("w\u{f6}rter12", false),
+            ("\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}\u{fc}", true),
+            ("Password", true),
+            ("12345678", true),
+            ("tulips-in-june", false),
+        ] {
+            assert_eq!(weakness(passphrase).is_some(), weak, "{passphrase}");
+        }
+        assert!(COMMON.iter().all(|common| common.chars().count() >= SHORT), "short ones are weak anyway");
     }
 
     #[test]

@@ -196,6 +196,22 @@ impl ServerTrust {
         Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
     }
 
+    /// By what the service is known, for a person to read.
+    pub(crate) fn describe(&self) -> String {
+        match &self.source {
+            Source::File(path) => format!("the root certificate {}", path.display()),
+            Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as it was named"),
+            Source::Known { fingerprint, file, line } => {
+                format!("the fingerprint {fingerprint}, in line {line} of {}", file.display())
+            }
+        }
+    }
+
+    /// The same service by the system's root certificate, if there is one.
+    pub(crate) fn by_system_file(context: &Context, endpoint: &Endpoint) -> Option<Self> {
+        Self::by_file(context, endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()
+    }
+
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
     /// need not be written again.
     pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {

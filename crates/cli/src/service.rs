@@ -25,7 +25,7 @@ use crate::server_trust::{ServerTrust, Unknown};
 use crate::{output, platform, transports};
 
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The longest answer of a call, in bytes: all of its parts together. A hundred thousand instances take less.
@@ -79,6 +79,43 @@ impl Service {
             }
         });
         Target::find(context, Unknown::Ask).await?.connect(context, identity).await
+    }
+
+    /// Connects to a service that is known by `trust`, as `identity` or as nobody. Nothing is remembered of it.
+    ///
+    /// # Errors
+    /// There is no service, or another one.
+    pub(crate) async fn look_at(
+        context: &Context,
+        endpoint: &Endpoint,
+        transport: &dyn Transport,
+        trust: &ServerTrust,
+        identity: Option<Identity>,
+    ) -> Result<Self, Error> {
+        let certificate = identity.as_ref().map(|identity| identity.certificate().to_vec());
+        let tls = ClientTls::new(trust.pin.clone(), trust.dates, identity)
+            .map_err(|source| Error::Tls(source.into()))?;
+        let fault = |error| trust.explain(error, endpoint);
+        let connecting = async {
+            let mut connection = transport.dial(endpoint, tls).await.map_err(fault)?;
+            let stream = connection.open_stream().await.map_err(fault)?;
+            let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .map_err(|source| Error::Protocol { endpoint: endpoint.clone(), source })?;
+            // Its failure reaches the calls that it fails.
+            tokio::spawn(driver);
+            let (channel, origin) = (Channel(sender), Uri::from_static(ORIGIN));
+            Ok(Self {
+                rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
+                instances: InstancesClient::with_origin(channel.clone(), origin.clone()),
+                trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(LONGEST_LIST),
+                certificate,
+                endpoint: endpoint.clone(),
+                context: context.clone(),
+                connection: Some(connection),
+            })
+        };
+        in_time(endpoint, connecting).await
     }
 
     /// Connects as `identity`, asking the user nothing.
@@ -252,32 +289,10 @@ impl Target {
 
     async fn connect(self, context: &Context, identity: Option<Identity>) -> Result<Service, Error> {
         let Self { endpoint, transport, trust } = self;
-        let certificate = identity.as_ref().map(|identity| identity.certificate().to_vec());
-        let tls = ClientTls::new(trust.pin.clone(), trust.dates, identity)
-            .map_err(|source| Error::Tls(source.into()))?;
         context.note(|| format!("connecting to {endpoint}"));
-        let fault = |error| trust.explain(error, &endpoint);
-        let connecting = async {
-            let mut connection = transport.dial(&endpoint, tls).await.map_err(fault)?;
-            trust.is_proven_at(&endpoint);
-            let stream = connection.open_stream().await.map_err(fault)?;
-            let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-                .await
-                .map_err(|source| Error::Protocol { endpoint: endpoint.clone(), source })?;
-            // Its failure reaches the calls that it fails.
-            tokio::spawn(driver);
-            let (channel, origin) = (Channel(sender), Uri::from_static(ORIGIN));
-            Ok(Service {
-                rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
-                instances: InstancesClient::with_origin(channel.clone(), origin.clone()),
-                trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(LONGEST_LIST),
-                certificate,
-                endpoint: endpoint.clone(),
-                context: context.clone(),
-                connection: Some(connection),
-            })
-        };
-        in_time(&endpoint, connecting).await
+        let service = Service::look_at(context, &endpoint, &*transport, &trust, identity).await?;
+        trust.is_proven_at(&endpoint);
+        Ok(service)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::args::AuthenticateArgs;
 use crate::context::Context;
 use crate::error::Error;
-use crate::prompt::{Passphrase, Prompt};
+use crate::prompt::{self, Passphrase, Prompt};
 use crate::service::{Service, once};
 
 pub(super) const QUESTION: &str = "Please enter passphrase: ";
@@ -19,9 +19,15 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
             Some("See `multipass help authenticate`.".to_owned()),
         ));
     }
-    let passphrase = match args.passphrase {
-        Some(given) => Passphrase::new(given),
-        None => {
+    let passphrase = match (args.passphrase, &args.passphrase_file) {
+        (Some(given), _) => {
+            prompt::tell_that_arguments_are_seen(
+                "leave it out to be asked, or name a file with --passphrase-file",
+            );
+            Passphrase::new(given)
+        }
+        (None, Some(file)) => prompt::passphrase_in(file).await?,
+        (None, None) => {
             Service::verify(context).await?;
             Prompt::open()?.passphrase(QUESTION).await?
         }

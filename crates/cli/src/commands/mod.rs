@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod clients;
+mod doctor;
 mod info;
 mod instances;
 mod list;
@@ -9,7 +10,7 @@ mod settings;
 mod version;
 mod wait_ready;
 
-use crate::args::{Cli, ClientsCommand, Command, HelpArgs};
+use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -23,7 +24,9 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
             Some(ClientsCommand::Revoke(_)) => "clients revoke",
             _ => "clients",
         },
+        Some(Command::Completions(_)) => "completions",
         Some(Command::Delete(_)) => "delete",
+        Some(Command::Doctor(_)) => "doctor",
         Some(Command::Exec(_)) => "exec",
         Some(Command::Find(_)) => "find",
         Some(Command::Get(_)) => "get",
@@ -31,6 +34,8 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Info(_)) => "info",
         Some(Command::Launch(_)) => "launch",
         Some(Command::List(_)) => "list",
+        #[cfg(feature = "man")]
+        Some(Command::Man(_)) => "man",
         Some(Command::Networks(_)) => "networks",
         Some(Command::Purge) => "purge",
         Some(Command::Recover(_)) => "recover",
@@ -50,7 +55,10 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
 pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
     match &cli.command {
         _ if cli.options.version => Some(Ok(format::version::client_line())),
-        None => Some(Ok(help::general())),
+        None => Some(Ok(help::START.to_owned())),
+        Some(Command::Completions(args)) => Some(Ok(completions(args))),
+        #[cfg(feature = "man")]
+        Some(Command::Man(args)) => Some(crate::man::write(&args.directory)),
         Some(Command::Help(args)) => Some(help_about(args)),
         Some(Command::Clients(args)) => match &args.action {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
@@ -80,13 +88,17 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Version(args) => version::run(context, &args).await,
         Command::Authenticate(args) => authenticate::run(context, args).await,
         Command::Clients(args) => clients::run(context, &args).await,
+        Command::Completions(args) => Ok(completions(&args)),
         Command::Delete(args) => instances::delete(context, &args).await,
+        Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Exec(args) => instances::exec(context, &args).await,
         Command::Find(args) => instances::find(context, &args).await,
         Command::Get(args) => settings::get(context, args).await,
         Command::Info(args) => info::run(context, &args).await,
         Command::Launch(args) => instances::launch(context, &args).await,
         Command::List(args) => list::run(context, &args).await,
+        #[cfg(feature = "man")]
+        Command::Man(args) => crate::man::write(&args.directory),
         Command::Networks(args) => instances::networks(context, &args).await,
         Command::Purge => instances::purge(context).await,
         Command::Recover(args) => instances::recover(context, &args).await,
@@ -100,6 +112,13 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),
     }
+}
+
+/// The script with which a shell completes what is defined.
+fn completions(args: &CompletionsArgs) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut help::whole(), "multipass", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 fn help_about(args: &HelpArgs) -> Result<String, Error> {

@@ -10,7 +10,7 @@ use crate::commands::clients;
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityFault;
-use crate::prompt::{Passphrase, Prompt};
+use crate::prompt::{self, Passphrase, Prompt};
 use crate::service::{Service, is_known_by_its_user, once};
 use crate::{platform, primary_name};
 
@@ -79,7 +79,12 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             primary_name::set(&value.expose())?;
             return Ok(String::new());
         }
-        (key, Some(value)) => (key, value),
+        (key, Some(value)) => {
+            if key == PASSPHRASE && !value.is_empty() {
+                prompt::tell_that_arguments_are_seen("run `multipass set local.passphrase` to be asked");
+            }
+            (key, value)
+        }
         (key, None) => {
             Service::verify(context).await?;
             (key, ask().await?)
@@ -115,6 +120,9 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             clients::set_passphrase(&mut service, &value).await?;
         }
         outcome => outcome?,
+    }
+    if let Some(weakness) = value.weakness().filter(|_| key == PASSPHRASE && !value.is_empty()) {
+        prompt::tell_of_weakness(weakness);
     }
     Ok(String::new())
 }

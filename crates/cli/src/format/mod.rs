@@ -4,6 +4,7 @@
 //! own. Names, columns and their order are fixed: scripts read them.
 
 pub(crate) mod clients;
+pub(crate) mod doctor;
 pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod list;

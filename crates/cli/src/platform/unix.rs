@@ -58,11 +58,11 @@ impl Facts {
     }
 }
 
-fn name_of_user(uid: Uid) -> String {
+pub(super) fn name_of_user(uid: Uid) -> String {
     User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-fn name_of_group(gid: Gid) -> String {
+pub(super) fn name_of_group(gid: Gid) -> String {
     Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
 }
 

@@ -8,10 +8,49 @@ use std::{fs, io};
 use crossterm::terminal;
 use ssh::TerminalSize;
 
-use super::{Denial, Path};
+use super::{Denial, Listener, Path, PathBuf, SocketFile};
 
 /// How often the console's size is looked at: nothing tells of a change but the events that keys come with.
 const SIZE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// There are no Unix sockets.
+///
+/// # Errors
+/// Always.
+pub(crate) fn socket_file(_path: &Path) -> io::Result<SocketFile> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are no Unix sockets.
+///
+/// # Errors
+/// Always.
+pub(crate) async fn listener(_path: &Path) -> io::Result<Listener> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// There are no Unix sockets, to which a way would lead.
+pub(crate) fn impassable(_path: &Path) -> Option<PathBuf> {
+    None
+}
+
+/// There are no Unix sockets, whose directory would be somebody's.
+pub(crate) fn owns_directory_of(_path: &Path) -> bool {
+    false
+}
+
+/// This user's name, as the environment has it.
+pub(crate) fn user_name() -> Option<String> {
+    std::env::var("USERNAME").ok()
+}
+
+/// The user's profile directory already keeps others out.
+///
+/// # Errors
+/// There is no such file.
+pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
+    fs::metadata(path).map(|_| None)
+}
 
 /// Without Unix sockets nothing more is known.
 pub(crate) fn explain_denial(path: &Path) -> Denial {

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ClientConfig, SignatureScheme};
 
-use super::pinned::{Dates, PinnedRoot, Verdict};
+use super::pinned::{Dates, PinnedRoot, Presented, Verdict};
 use super::{ALPN_H2, ALPN_QUIC, Identity, Pin, SERVER_NAME, provider};
 use crate::ByteStream;
 
@@ -60,6 +60,18 @@ impl ClientTls {
     #[must_use]
     pub fn unverified_from_config(config: ClientConfig) -> Self {
         Self { config: Arc::new(config), verifier: None }
+    }
+
+    /// The same, and what servers present in handshakes that use it.
+    #[must_use]
+    pub fn showing_what_is_presented(&self) -> (Self, Presented) {
+        let presented = Presented::default();
+        let mut config = (*self.config).clone();
+        let verifier = self.verifier.as_ref().map(|verifier| verifier.showing(presented.clone()));
+        if let Some(verifier) = &verifier {
+            config.dangerous().set_certificate_verifier(Arc::new(verifier.clone()));
+        }
+        (Self { config: Arc::new(config), verifier }, presented)
     }
 
     /// The same for QUIC, and the verdict on the server's certificate in handshakes that use it: of an error, quinn

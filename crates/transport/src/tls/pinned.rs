@@ -1,7 +1,7 @@
 //! The client's check of the server's certificate: it must lead to the one pinned root.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -75,6 +75,32 @@ impl Verdict {
     }
 }
 
+/// From when until when a certificate is valid, as it says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment.
+    pub not_before: SystemTime,
+    /// The last moment.
+    pub not_after: SystemTime,
+}
+
+/// The validity of the certificate that a server presented in the last handshake that came so far. It is told also
+/// of one that was refused, and then nothing vouches for it: it is for a person to read.
+#[derive(Clone, Debug, Default)]
+pub struct Presented(Arc<Mutex<Option<Validity>>>);
+
+impl Presented {
+    /// The validity, if there was such a handshake, and if its certificate could be read.
+    #[must_use]
+    pub fn validity(&self) -> Option<Validity> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, certificate: &CertificateDer<'_>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = validity_of(certificate).ok();
+    }
+}
+
 /// Verifies as webpki does, under one root, by the dates or without them.
 #[derive(Clone, Debug)]
 pub(super) struct PinnedRoot {
@@ -83,17 +109,23 @@ pub(super) struct PinnedRoot {
     dates: Dates,
     algorithms: WebPkiSupportedAlgorithms,
     verdict: Verdict,
+    presented: Option<Presented>,
 }
 
 impl PinnedRoot {
     pub(super) fn new(pin: Option<Pin>, dates: Dates) -> Self {
         let algorithms = provider().signature_verification_algorithms;
-        Self { pin, dates, algorithms, verdict: Verdict::default() }
+        Self { pin, dates, algorithms, verdict: Verdict::default(), presented: None }
     }
 
     /// The same, which tells its verdict there.
     pub(super) fn telling(&self, verdict: Verdict) -> Self {
         Self { verdict, ..self.clone() }
+    }
+
+    /// The same, which notes there what a server presents.
+    pub(super) fn showing(&self, presented: Presented) -> Self {
+        Self { presented: Some(presented), ..self.clone() }
     }
 
     fn judge(
@@ -131,6 +163,9 @@ impl ServerCertVerifier for PinnedRoot {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if let Some(presented) = &self.presented {
+            presented.note(end_entity);
+        }
         let judged = self.judge(end_entity, intermediates, server_name, now);
         self.verdict.of(judged).map(|()| ServerCertVerified::assertion())
     }
@@ -192,8 +227,19 @@ fn root_of(presented: &CertificateDer<'_>) -> Option<RootCertificate> {
 
 /// The moment from which a certificate is valid: a time at which its dates are in order.
 fn start_of(certificate: &CertificateDer<'_>) -> Result<UnixTime, Error> {
+    let since = validity_of(certificate)?.not_before.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(UnixTime::since_unix_epoch(since))
+}
+
+/// The dates in a certificate. What is before 1970, or later than the system can tell, is 1970.
+fn validity_of(certificate: &CertificateDer<'_>) -> Result<Validity, Error> {
     let (_, certificate) =
         x509_parser::parse_x509_certificate(certificate).map_err(|_| CertificateError::BadEncoding)?;
-    let seconds = u64::try_from(certificate.validity().not_before.timestamp()).unwrap_or(0);
-    Ok(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    let moment = |seconds: i64| {
+        let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        UNIX_EPOCH.checked_add(seconds).unwrap_or(UNIX_EPOCH)
+    };
+    let validity = certificate.validity();
+    let (not_before, not_after) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+    Ok(Validity { not_before: moment(not_before), not_after: moment(not_after) })
 }

@@ -1,0 +1,109 @@
+//! This user's own certificate and key. Nothing is made, and an open key stays as it is.
+
+use std::io;
+
+use sha2::{Digest, Sha256};
+use transport::tls::Identity;
+
+use super::remedy;
+use super::report::{Report, Verdict};
+use super::way::broken;
+use super::{IDENTITY, KEY};
+use crate::error::Error;
+use crate::identity::{IdentityFault, IdentityStore};
+use crate::platform;
+use crate::private_files::FileFault;
+
+/// The identity, if there is one that can be used.
+pub(super) fn look(report: &mut Report) -> Option<Identity> {
+    let store = match IdentityStore::of_user() {
+        Ok(store) => store.untouched(),
+        Err(fault) => {
+            report.add(IDENTITY, faulty(fault, None));
+            report.skip_all(&[KEY]);
+            return None;
+        }
+    };
+    let identity = report.take(IDENTITY, certificate(&store));
+    report.add(KEY, key(&store));
+    identity.flatten()
+}
+
+fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Verdict> {
+    let directory = store.directory().display();
+    match store.existing() {
+        Ok(Some(identity)) => {
+            let digest = Sha256::digest(identity.certificate());
+            let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+            let verdict = Verdict::fine(format!("{short}, in {directory}"));
+            Ok((Some(identity), verdict))
+        }
+        Ok(None) if !store.is_own() => Err(faulty(IdentityFault::NotOwn(store.directory().to_owned()), None)),
+        Ok(None) if store.certificate_file().exists() && !store.key_file().exists() => {
+            let verdict = Verdict::warning(
+                format!("{} is of no use without its key", store.certificate_file().display()),
+                "Restore the key from a backup. Otherwise the next command makes a new identity, which the service \
+                 does not know:",
+                Some("multipass authenticate".to_owned()),
+            );
+            Ok((None, verdict))
+        }
+        Ok(None) => {
+            let verdict = Verdict::fine("there is none yet; the first command that needs one makes it");
+            Ok((None, verdict))
+        }
+        Err(fault) => Err(faulty(fault, Some(store))),
+    }
+}
+
+fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
+    let next = fault.next_step();
+    let error = Error::from(fault);
+    let cause = error.message();
+    let Error::Identity(fault) = &error else { return broken(&error) };
+    let directory = store.map(|store| remedy::quoted_path(store.directory()));
+    match (fault, directory) {
+        (IdentityFault::Unusable { .. } | IdentityFault::KeyUnusable { .. }, Some(directory)) => {
+            Verdict::problem(
+                cause,
+                "Restore both files from a backup; or move them away and authenticate anew:",
+                Some(format!("mv {directory} {directory}.old")),
+            )
+        }
+        (IdentityFault::File(FileFault::Io { source, .. }), Some(directory))
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
+            Verdict::problem(
+                cause,
+                "The files are yours to have. Take them back:",
+                Some(remedy::as_root(&format!("chown -R {} {directory}", remedy::quoted(&user)))),
+            )
+        }
+        (IdentityFault::NotOwn(_), _) => Verdict::problem(
+            cause,
+            "Run commands without sudo, or with root's own home directory:",
+            Some("sudo -H multipass doctor".to_owned()),
+        ),
+        (IdentityFault::NoHome, _) => Verdict::problem(
+            cause,
+            next,
+            (!cfg!(windows)).then(|| format!("export {}=~", platform::HOME_VARIABLE)),
+        ),
+        _ => Verdict::problem(cause, next, None),
+    }
+}
+
+fn key(store: &IdentityStore) -> Verdict {
+    let file = store.key_file();
+    match platform::open_to_others(&file) {
+        Ok(None) => Verdict::fine("it is for its owner alone"),
+        Ok(Some(mode)) => Verdict::warning(
+            format!("other users can access {}: its mode is {mode:04o}", file.display()),
+            "Close it; whoever has read it can act as you:",
+            Some(format!("chmod 600 {}", remedy::quoted_path(&file))),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Verdict::skipped("there is none"),
+        Err(error) => Verdict::skipped(format!("cannot look at {}: {error}", file.display())),
+    }
+}

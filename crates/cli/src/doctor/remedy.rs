@@ -1,0 +1,154 @@
+//! Commands that mend something, as this user's shell takes them.
+
+use std::path::Path;
+
+use transport::Endpoint;
+
+use super::report::{Ailment, Verdict};
+use crate::context::{Context, NamedRoot};
+use crate::platform::{self, Listener};
+use crate::transports;
+
+/// Where a unit of the service lies, if there is one.
+const UNITS: [&str; 3] = [
+    "/etc/systemd/system/multipassd.service",
+    "/usr/lib/systemd/system/multipassd.service",
+    "/lib/systemd/system/multipassd.service",
+];
+/// The service's program.
+const SERVICE: &str = "multipassd";
+
+/// `command`, run as root by whoever is not.
+pub(super) fn as_root(command: &str) -> String {
+    if platform::is_root() || cfg!(windows) { command.to_owned() } else { format!("sudo {command}") }
+}
+
+/// This program with `arguments`, on the same way to the service.
+pub(super) fn client(context: &Context, arguments: &str) -> String {
+    match context.root_options() {
+        Some((option, value)) => format!("multipass {option} {} {arguments}", quoted(&value)),
+        None => format!("multipass {arguments}"),
+    }
+}
+
+/// As [`client`], run as root: sudo keeps nothing of the environment.
+pub(super) fn client_as_root(context: &Context, arguments: &str) -> String {
+    if platform::is_root() {
+        return client(context, arguments);
+    }
+    let set = |(name, value): (&str, String)| format!("{name}={} ", quoted(&value));
+    let settings: String = context.environment().into_iter().map(set).collect();
+    as_root(&format!("{settings}{}", client(context, arguments)))
+}
+
+/// Starts the service that is missing at `endpoint`.
+pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Verdict {
+    if !endpoint.is_on_this_machine() {
+        return Verdict::problem(
+            cause,
+            "Ask whoever runs that machine to start the service there, or correct the address.",
+            None,
+        );
+    }
+    let by_unit = !context.address_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists());
+    let command = if by_unit {
+        as_root("systemctl start multipassd")
+    } else {
+        let root = match context.named_root() {
+            Ok(NamedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
+            _ => String::new(),
+        };
+        let at = match *endpoint == transports::default_endpoint() {
+            true => String::new(),
+            false => format!(" --address {}", quoted(&endpoint.to_string())),
+        };
+        let program = format!("{SERVICE}{at}{root}");
+        match endpoint {
+            Endpoint::Unix(path) if platform::owns_directory_of(path) => program,
+            _ => as_root(&program),
+        }
+    };
+    let advice = if context.address_is_named() {
+        "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:"
+    } else {
+        "Start the service:"
+    };
+    Verdict::problem(cause, advice, Some(command))
+}
+
+/// Has the service write its root certificate's file again.
+pub(super) fn publish(cause: String, listener: Option<&Listener>) -> Ailment {
+    let command = listener.and_then(hang_up);
+    let advice = match &command {
+        Some(_) => {
+            "Have the service write it again; if it stays as it is, the service keeps it elsewhere: name that file \
+             with --root-cert:"
+        }
+        None => {
+            "Restart the service, which writes it when it starts; or name the right file with --root-cert, or the \
+             service's fingerprint with --fingerprint."
+        }
+    };
+    Ailment { cause, advice: advice.to_owned(), command }
+}
+
+/// The signal on which the service publishes its root certificate again. Other programs would end of it.
+fn hang_up(listener: &Listener) -> Option<String> {
+    let process = listener.process.filter(|_| listener.program.as_deref() == Some(SERVICE))?;
+    Some(signal(listener, "HUP", process))
+}
+
+/// A signal to whoever listens.
+pub(super) fn signal(listener: &Listener, name: &str, process: i32) -> String {
+    let command = format!("kill -{name} {process}");
+    if listener.is_own { command } else { as_root(&command) }
+}
+
+/// `path` for a shell.
+pub(super) fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// `text` as one word for a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:+,@%".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_takes_each_word_as_one() {
+        for (text, expected) in [
+            ("/run/multipass_socket", "/run/multipass_socket"),
+            ("unix:/a b", "'unix:/a b'"),
+            ("[::1]:5", "'[::1]:5'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("a;b", "'a;b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_service_is_sent_a_signal_that_would_end_others() {
+        let listener = |program: &str| Listener {
+            process: Some(7),
+            program: Some(program.to_owned()),
+            stopped: false,
+            user: "me".to_owned(),
+            is_own: true,
+            is_roots: false,
+        };
+        assert_eq!(hang_up(&listener("multipassd")).as_deref(), Some("kill -HUP 7"));
+        assert_eq!(hang_up(&listener("nc")), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! Whether the service is the one that this client trusts: the root by which it is known, the handshake without a
+//! certificate of this client, and the clocks.
+
+use std::io;
+use std::time::SystemTime;
+
+use transport::tls::{Dates, Presented, Validity};
+
+use super::remedy;
+use super::report::{Ailment, Report, Verdict};
+use super::way::{Answer, Way, broken};
+use super::{CLOCK, SERVER};
+use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::error::Error;
+use crate::platform::Listener;
+use crate::server_trust::{ServerTrust, ServerTrustFault, Unknown};
+use crate::service::Service;
+
+/// By what the service is known, if that can be read.
+pub(super) async fn root(
+    context: &Context,
+    way: &Way,
+    answer: Option<&Answer>,
+) -> Result<(ServerTrust, Verdict), Verdict> {
+    let found = ServerTrust::find(context, &way.endpoint, &*way.transport, Unknown::Refuse).await;
+    let error = match found {
+        Ok(trust) => {
+            let verdict = Verdict::fine(format!("the service is known by {}", trust.describe()));
+            return Ok((trust, verdict));
+        }
+        Err(error) => error,
+    };
+    let cause = error.message();
+    let about_the_file = matches!(
+        error,
+        Error::RootCertificateMissing { .. }
+            | Error::RootCertificateInvalid { .. }
+            | Error::RootCertificateUnreadable { .. }
+    );
+    if about_the_file && let Some(verdict) = systems(context, way, &cause).await {
+        return Err(verdict);
+    }
+    Err(match &error {
+        Error::RootCertificateMissing { .. } if answer.is_none() => {
+            remedy::start(context, &way.endpoint, format!("{cause}; the service writes it when it starts"))
+        }
+        Error::RootCertificateMissing { .. } | Error::RootCertificateInvalid { .. } => {
+            Verdict::Problem(remedy::publish(cause, known(answer)))
+        }
+        Error::RootCertificateUnreadable { path, source }
+            if source.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            Verdict::problem(
+                cause,
+                "Everybody may read it, for it is public. Open it:",
+                Some(remedy::as_root(&format!("chmod a+r {}", remedy::quoted_path(path)))),
+            )
+        }
+        Error::RootCertificateUnreadable { .. } => Verdict::problem(
+            cause,
+            "Name the file in which the service publishes its root certificate, or use the system's:",
+            Some(format!("unset {ROOT_CERTIFICATE_VARIABLE}")),
+        ),
+        Error::Fingerprint(_) | Error::Usage { .. } => Verdict::problem(
+            cause,
+            error.next_step().unwrap_or_default(),
+            Some(format!("unset {FINGERPRINT_VARIABLE}")),
+        ),
+        Error::ServerTrust(fault) if matches!(**fault, ServerTrustFault::Unknown(_)) => Verdict::problem(
+            cause,
+            "Run a command on a terminal, which shows the service's fingerprint and asks whether you trust it. \
+             `sudo multipassd fingerprint` prints the right one on that machine:",
+            Some(remedy::client(context, "list")),
+        ),
+        _ => broken(&error),
+    })
+}
+
+/// Completes a handshake with the service, as nobody.
+pub(super) async fn look(
+    context: &Context,
+    way: &Way,
+    answer: &Answer,
+    trust: &ServerTrust,
+    report: &mut Report,
+) -> Option<Service> {
+    let met = Service::look_at(context, &way.endpoint, &*way.transport, trust, None).await;
+    let clock = clock(context, &answer.presented, trust.dates);
+    let error = match met {
+        Ok(service) => {
+            report.add(SERVER, Verdict::fine("it proved to be the service that this client trusts"));
+            report.add(CLOCK, clock);
+            return Some(service);
+        }
+        Err(error) => error,
+    };
+    if let Verdict::Problem(_) = clock {
+        report.add(SERVER, Verdict::skipped("its certificate's dates are in the way: see clock"));
+        report.add(CLOCK, clock);
+        return None;
+    }
+    report.add(SERVER, untrusted(context, way, answer, &error).await);
+    report.skip_all(&[CLOCK]);
+    None
+}
+
+/// A service that is not the one which this client trusts.
+async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error) -> Verdict {
+    let cause = error.message();
+    if let Error::ServerTrust(fault) = error
+        && let ServerTrustFault::Changed { presented, .. } = &**fault
+    {
+        return Verdict::problem(
+            cause,
+            "It was set up anew; or something else answers, and waits for your passphrase. Run `sudo multipassd \
+             fingerprint` on that machine. Only if it prints the fingerprint that is presented, accept it:",
+            Some(format!("multipass --fingerprint {presented} list")),
+        );
+    }
+    if !matches!(error, Error::ServerUntrusted { .. }) {
+        return broken(error);
+    }
+    if let Some(verdict) = systems(context, way, &cause).await {
+        return verdict;
+    }
+    let Ailment { cause, advice, command } = remedy::publish(cause, known(Some(answer)));
+    let advice = format!("The service was set up anew, or is another than you mean. {advice}");
+    Verdict::problem(cause, advice, command)
+}
+
+/// What to do if another file than the system's was named, and the system's would have been the right one.
+async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
+    let Ok(NamedRoot::Certificate(named)) = context.named_root() else { return None };
+    let system = transport::system_root_certificate();
+    if named == system || !way.endpoint.is_on_this_machine() {
+        return None;
+    }
+    let trust = ServerTrust::by_system_file(context, &way.endpoint)?;
+    Service::look_at(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
+    let command = match context.root_options() {
+        None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),
+        Some((option, _)) => format!("multipass doctor  # without {option}"),
+    };
+    let advice = format!("It is the system's service, with its root in {}. Use that:", system.display());
+    Some(Verdict::problem(cause, advice, Some(command)))
+}
+
+/// Who listens, if it is somebody who may say what root is to be trusted here: root can do so anyway, and so can who
+/// listens as this user.
+fn known(answer: Option<&Answer>) -> Option<&Listener> {
+    answer?.listener.as_ref().filter(|listener| listener.is_roots || listener.is_own)
+}
+
+/// The dates in the service's certificate, by this machine's clock.
+fn clock(context: &Context, presented: &Presented, dates: Dates) -> Verdict {
+    let Some(validity) = presented.validity() else {
+        return Verdict::skipped("the service presents no certificate that can be read");
+    };
+    judge(context, validity, SystemTime::now(), dates)
+}
+
+fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -> Verdict {
+    let Validity { not_before, not_after } = validity;
+    let shown = |moment| humantime::format_rfc3339_seconds(moment).to_string();
+    let span = format!(
+        "the service's certificate is valid from {} to {}, and this machine's clock says {}",
+        shown(not_before),
+        shown(not_after),
+        shown(now)
+    );
+    let (advice, command) = if now < not_before {
+        (
+            "This machine's clock is late, or that of the service's machine early. Set it:",
+            "timedatectl set-ntp true",
+        )
+    } else if now > not_after {
+        (
+            "Restart the service, which renews its certificate; if the date is wrong, set this machine's clock:",
+            "timedatectl set-ntp true",
+        )
+    } else {
+        return Verdict::fine(span);
+    };
+    let here = context.endpoint().is_ok_and(|endpoint| endpoint.is_on_this_machine());
+    let command = match now > not_after && here {
+        true => remedy::as_root("systemctl restart multipassd"),
+        false => remedy::as_root(command),
+    };
+    match dates {
+        Dates::Count => Verdict::problem(span, advice, Some(command)),
+        // Between two programs of one machine nobody is kept out by them.
+        Dates::DoNotCount => Verdict::warning(span, advice, Some(command)),
+    }
+}
+
+#[cfg(all(unix, feature = "unix"))]
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_judged_by_this_machines_clock() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let validity = Validity { not_before: at(1000), not_after: at(2000) };
+        let context = Context::at("unix:/run/none", "/none".into());
+        for (now, dates, status, part) in [
+            (999, Dates::Count, "problem", "is late"),
+            (1000, Dates::Count, "ok", ""),
+            (2000, Dates::Count, "ok", ""),
+            (2001, Dates::Count, "problem", "renews"),
+            (2001, Dates::DoNotCount, "warning", "renews"),
+        ] {
+            let verdict = judge(&context, validity, at(now), dates);
+            assert_eq!(verdict.status(), status, "{now}");
+            match verdict {
+                Verdict::Problem(ailment) | Verdict::Warning(ailment) => {
+                    assert!(ailment.advice.contains(part) && ailment.command.is_some(), "{ailment:?}");
+                    assert!(ailment.cause.contains("1970-01-01T00:16:40Z"), "{ailment:?}");
+                }
+                Verdict::Fine(_) | Verdict::Skipped(_) => {}
+            }
+        }
+    }
+}
