@@ -31,6 +31,7 @@ mod identity;
 mod installer;
 mod instances;
 mod interop;
+mod levels;
 mod lifecycle;
 mod lockouts;
 mod network;

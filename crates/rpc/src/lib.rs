@@ -17,6 +17,7 @@ mod generated {
 
     include!(concat!(env!("OUT_DIR"), "/multipass.rs"));
     include!(concat!(env!("OUT_DIR"), "/multipass.methods.rs"));
+    include!(concat!(env!("OUT_DIR"), "/services.rs"));
 }
 /// Our own service, generated from `proto/trust.proto`: who may use the service, and the ways back from a
 /// lockout. The stock programs do not know it.

@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod clients;
+mod deauthenticate;
 mod info;
 mod instances;
 mod list;
@@ -22,9 +23,13 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Authenticate(_)) => "authenticate",
         Some(Command::Clients(args)) => match args.action {
             Some(ClientsCommand::Add(_)) => "clients add",
+            Some(ClientsCommand::Rename(_)) => "clients rename",
             Some(ClientsCommand::Revoke(_)) => "clients revoke",
+            Some(ClientsCommand::SetLevel(_)) => "clients set-level",
+            Some(ClientsCommand::Show(_)) => "clients show",
             _ => "clients",
         },
+        Some(Command::Deauthenticate(_)) => "deauthenticate",
         Some(Command::Delete(_)) => "delete",
         Some(Command::Find(_)) => "find",
         Some(Command::Get(_)) => "get",
@@ -75,6 +80,7 @@ pub(crate) async fn online(cli: Cli) -> Result<String, Error> {
         Command::Version(args) => version::run(&context, &args).await,
         Command::Authenticate(args) => authenticate::run(&context, args).await,
         Command::Clients(args) => clients::run(&context, &args).await,
+        Command::Deauthenticate(args) => deauthenticate::run(&context, &args).await,
         Command::Delete(args) => instances::delete(&context, &args).await,
         Command::Find(args) => instances::find(&context, &args).await,
         Command::Get(args) => settings::get(&context, args).await,

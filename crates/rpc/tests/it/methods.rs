@@ -105,7 +105,9 @@ fn every_method_has_its_path_shape_and_types() {
 
 #[test]
 fn our_own_service_has_paths_of_its_own() {
-    assert_eq!(trust::METHODS, ["List", "Add", "Revoke", "SetPassphrase"]);
+    let methods = ["List", "Add", "Revoke", "SetLevel", "Rename", "Deauthenticate", "SetPassphrase"];
+    assert_eq!(trust::METHODS, methods);
+    assert_eq!(SERVICES, [(SERVICE, METHODS), (trust::SERVICE, trust::METHODS)]);
     let recorder = Recorder::default();
     let mut client = trust::trust_client::TrustClient::new(recorder.clone());
     let outcome = completed(client.list(Request::new(trust::ListRequest::default())));
