@@ -39,6 +39,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(out.join(format!("{package}.methods.rs")), methods)?;
     }
 
+    let mut services = String::from("/// All services, each with the names of its methods.\n");
+    services.push_str("pub const SERVICES: &[(&str, &[&str])] = &[\n");
+    for file in &descriptors.file {
+        for service in &file.service {
+            let methods: Vec<&str> = service.method.iter().map(|method| method.name()).collect();
+            writeln!(services, "    (\"{}.{}\", &{methods:?}),", file.package(), service.name())?;
+        }
+    }
+    services.push_str("];\n");
+    fs::write(out.join("services.rs"), services)?;
+
     tonic_prost_build::configure()
         .build_client(true)
         .build_server(false)

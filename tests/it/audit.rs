@@ -78,7 +78,13 @@ fn each_grant_is_the_documented_line() {
         &["clients", "add", "--cert", &third.certificate().display().to_string(), "--name", "third"],
     );
     let t = new(&[f.clone(), o.clone()]);
-    done(&other, &["clients", "revoke", "third"]);
+    done(&first, &["clients", "rename", "third", "monitor"]);
+    done(&first, &["clients", "set-level", "monitor", "read-only"]);
+    done(&first, &["clients", "set-level", "monitor", "full"]);
+    done(&other, &["clients", "revoke", "monitor"]);
+    let cert = third.certificate().display().to_string();
+    done(&first, &["clients", "add", "--cert", &cert, "--read-only"]);
+    done(&third, &["deauthenticate", "--yes"]);
     done(&other, &["set", "local.passphrase="]);
     done(&first, &["clients", "revoke", &o]);
     done(&first, &["clients", "revoke", "--yes", &f]);
@@ -97,7 +103,12 @@ fn each_grant_is_the_documented_line() {
         ("passphrase_set", &f, &caller, none.clone()),
         ("passphrase_accepted", &o, &caller, client(&o)),
         ("client_added", &f, &caller, client(&t)),
+        ("client_renamed", &f, &caller, client(&t)),
+        ("client_made_read_only", &f, &caller, client(&t)),
+        ("client_made_full", &f, &caller, client(&t)),
         ("client_revoked", &o, &caller, client(&t)),
+        ("read_only_client_added", &f, &caller, client(&t)),
+        ("client_revoked", &t, &caller, client(&t)),
         ("passphrase_removed", &o, &caller, none.clone()),
         ("client_revoked", &f, &caller, client(&o)),
         ("client_revoked", &f, &caller, client(&f)),

@@ -42,7 +42,7 @@ fn trusted(service: &Service, by: &Client, name: &str, uid: u32) -> Client {
     user
 }
 
-/// The trusted clients, each as its columns in CSV: fingerprint, name, added, how, from.
+/// The trusted clients, each as its columns in CSV: fingerprint, name, level, added, how, from, last seen, connections.
 fn listed(by: &Client) -> Vec<Vec<String>> {
     let outcome = run(by, &["clients", "list", "--format", "csv"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
@@ -64,9 +64,9 @@ fn a_trusted_client_lists_them_in_every_form() {
     // Within one second, their order is that of their fingerprints.
     clients.sort_by_key(|row| row[1].clone());
     let told: Vec<[&str; 3]> =
-        clients.iter().map(|row| [1, 3, 4].map(|column| row[column].as_str())).collect();
+        clients.iter().map(|row| [1, 4, 5].map(|column| row[column].as_str())).collect();
     assert_eq!(told, [["", "first-client", "uid:1001"], ["bob", "added", "uid:1001"]]);
-    let [fingerprint, added] = [0, 2].map(|column| clients[1][column].as_str());
+    let [fingerprint, added] = [0, 3].map(|column| clients[1][column].as_str());
     assert!(fingerprint.len() == 64 && added.ends_with('Z'), "{clients:?}");
 
     let json = run(&alice, &["clients", "--format", "json"]).stdout;
@@ -77,9 +77,13 @@ fn a_trusted_client_lists_them_in_every_form() {
     assert!(yaml.starts_with("clients:\n") && yaml.contains("    name: bob\n"), "{yaml}");
     let table = run(&alice, &["clients"]).stdout;
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(rows[0], ["Name", "Fingerprint", "Added", "How", "From"]);
+    assert_eq!(
+        rows[0],
+        ["Name", "Fingerprint", "Level", "Added", "How", "From", "Last", "seen", "Connections"]
+    );
     assert!(rows[1..].iter().any(|row| row[0] == "--"), "{table}");
-    assert!(rows[1..].contains(&vec!["bob", &fingerprint[..12], added, "added", "uid:1001"]), "{table}");
+    let bobs = ["bob", &fingerprint[..12], "full", added, "added", "uid:1001"];
+    assert!(rows[1..].iter().any(|row| row.starts_with(&bobs)), "{table}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ const COMMANDS: &[&str] = &[
     "authenticate",
     "clients",
     "completions",
+    "deauthenticate",
     "delete",
     "doctor",
     "find",
@@ -81,7 +82,7 @@ fn the_commands_below_clients_have_their_help() {
     let service = Service::start();
     let user = service.user("user");
     let clients = run(&user, &["help", "clients"]).stdout;
-    for command in ["list", "add", "revoke"] {
+    for command in ["list", "show", "add", "rename", "set-level", "revoke"] {
         assert!(clients.lines().any(|line| line.split_whitespace().next() == Some(command)), "{clients}");
         let outcome = run(&user, &["clients", command, "--help"]);
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");

@@ -58,7 +58,7 @@ fn the_wrong_client_was_the_first() {
     scene.alice_is_out();
     scene.alice_is_let_in_by_root();
     let clients = run(&scene.root, &["clients", "list", "--format", "csv"]).stdout;
-    let line = clients.lines().find(|line| line.ends_with("first-client,uid:1666")).expect("the wrong one");
+    let line = clients.lines().find(|line| line.contains(",first-client,uid:1666,")).expect("the wrong one");
     assert_eq!(run(&scene.root, &["clients", "revoke", &line[..12]]).code, 0);
     run(&wrong, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
     run(&scene.alice.client, &["list"]).prints(NO_INSTANCES);
@@ -106,6 +106,18 @@ fn nobody_knows_the_passphrase() {
     run_with_input(&scene.root, &["set", "local.passphrase"], "a new one\n").prints("");
     run(alice, &["authenticate", "a new one"]).prints("");
     run(alice, &["list"]).prints(NO_INSTANCES);
+}
+
+#[test]
+fn only_clients_that_may_only_read_are_left() {
+    let Some((scene, first)) = Scene::with_first(1001) else { return };
+    let listed = run(&first, &["clients", "--format", "csv"]).stdout;
+    let own = listed.lines().nth(1).and_then(|line| line.split(',').next()).expect("the first client");
+    assert_eq!(run(&first, &["clients", "set-level", "--yes", own, "read-only"]).code, 0);
+    let set_level = &["clients", "set-level", own, "full"];
+    run(&first, set_level).fails(2, "clients set-level failed: This client may only read", &[]);
+    assert_eq!(run(&scene.root, set_level).code, 0);
+    assert_eq!(run(&first, &["clients"]).code, 0);
 }
 
 #[test]

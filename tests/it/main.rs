@@ -34,6 +34,7 @@ mod in_instances;
 mod installer;
 mod instances;
 mod interop;
+mod levels;
 mod lifecycle;
 mod lockouts;
 mod network;

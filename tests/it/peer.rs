@@ -103,6 +103,7 @@ impl Place {
 pub(crate) struct Peer {
     pub(crate) rpc: RpcClient<Channel>,
     pub(crate) trust: TrustClient<Channel>,
+    channel: Channel,
 }
 
 impl Peer {
@@ -124,7 +125,8 @@ impl Peer {
         let (channel, origin) = (Channel(sender), http::Uri::from_static("https://localhost"));
         Ok(Self {
             rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
-            trust: TrustClient::with_origin(channel, origin),
+            trust: TrustClient::with_origin(channel.clone(), origin),
+            channel,
         })
     }
 
@@ -150,10 +152,34 @@ impl Peer {
         Ok(reply.clients.into_iter().map(|client| client.fingerprint).collect())
     }
 
-    /// Trusts another.
+    /// Trusts another, with everything.
     pub(crate) async fn add(&mut self, other: &Identity) -> Result<(), Status> {
-        let request = rpc::trust::AddRequest { certificate: other.certificate.clone(), ..Default::default() };
+        self.add_at(other, "full").await
+    }
+
+    /// Trusts another with as much as a level allows.
+    pub(crate) async fn add_at(&mut self, other: &Identity, level: &str) -> Result<(), Status> {
+        let (certificate, level) = (other.certificate.clone(), level.to_owned());
+        let request = rpc::trust::AddRequest { certificate, level, ..Default::default() };
         self.trust.add(request).await.map(drop)
+    }
+
+    /// Has another do more, or less.
+    pub(crate) async fn set_level(&mut self, other: &Identity, level: &str) -> Result<(), Status> {
+        let (fingerprint, level) = (other.fingerprint.clone(), level.to_owned());
+        self.trust.set_level(rpc::trust::SetLevelRequest { fingerprint, level }).await.map(drop)
+    }
+
+    /// Calls any method of any service, with an empty request, and waits for the end of its answer.
+    pub(crate) async fn call(&mut self, service: &str, method: &str) -> Result<(), Status> {
+        let mut grpc = tonic::client::Grpc::with_origin(
+            self.channel.clone(),
+            http::Uri::from_static("https://localhost"),
+        );
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let path = format!("/{service}/{method}").parse().expect("a path");
+        let request = tonic::Request::new(tokio_stream::once(()));
+        ended(grpc.streaming(request, path, tonic_prost::ProstCodec::<(), ()>::default())).await
     }
 
     /// Ends the trust in another.

@@ -22,6 +22,13 @@ fn a_revoked_clients_calls_end_within_a_second() {
 }
 
 #[test]
+fn so_do_those_of_a_client_that_may_only_read_from_now_on() {
+    cut_off(|_, mut administrator, client| {
+        Box::pin(async move { administrator.set_level(&client, "read-only").await.unwrap() })
+    });
+}
+
+#[test]
 fn so_do_those_of_a_client_whose_block_was_removed_by_hand() {
     cut_off(|service, _, client| {
         let text = fs::read_to_string(service.trust_file()).expect("text");

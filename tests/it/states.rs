@@ -9,8 +9,8 @@ use e2e::{is_root, skip};
 
 use self::scene::{Scene, State};
 
-/// A file of a daemon that has one client, `alice`, one that was revoked, and a passphrase; and what comes of it
-/// in each state.
+/// A file of a daemon that has a client, `alice`, one that may only read, one that was revoked, and a passphrase;
+/// and what comes of it in each state.
 struct Row {
     path: &'static str,
     outcomes: &'static [(State, &'static str)],
@@ -24,6 +24,7 @@ use State::{
 const SERVES: &str = "serves";
 const REFUSES: &str = "refuses to start";
 const NOBODY: &str = "serves, trusting nobody";
+const NO_READERS: &str = "serves, without who may only read";
 const NO_PASSPHRASE: &str = "serves, without a passphrase";
 const NO_GRANTS: &str = "serves, granting nothing";
 const GRANTS_LATER: &str = "serves, granting later";
@@ -43,6 +44,21 @@ const TRUST: &[Row] = &[
             (OthersMayWrite, SERVES),
             (Directory, REFUSES),
             (Link, NOBODY),
+            (LinkToNothing, REFUSES),
+            (Fifo, REFUSES),
+        ],
+    },
+    Row {
+        path: "data/authenticated-certs/read-only-clients.pem",
+        outcomes: &[
+            (Absent, NO_READERS),
+            (Empty, NO_READERS),
+            (Torn, NO_READERS),
+            (Garbage, NO_READERS),
+            (Another, SERVES),
+            (OthersMayWrite, SERVES),
+            (Directory, REFUSES),
+            (Link, NO_READERS),
             (LinkToNothing, REFUSES),
             (Fifo, REFUSES),
         ],
@@ -262,6 +278,7 @@ const PLACES: &[Row] = &[
     Row { path: "data/authenticated-certs", outcomes: OWN_DIRECTORY },
     Row { path: "data/certificates", outcomes: OWN_DIRECTORY },
     Row { path: "data/audit", outcomes: OWN_DIRECTORY },
+    Row { path: "data/last-seen", outcomes: LEFT_ALONE },
     Row { path: "data/lock", outcomes: LOCK },
     Row { path: "data/lock", outcomes: &[(LockedByAnother, WAITS)] },
     Row { path: "data/daemon.lock", outcomes: LOCK },
@@ -330,6 +347,7 @@ const LOCK: &[(State, &str)] = &[
 /// What an ordinary user's daemon may not read.
 const UNREADABLE: &[Row] = &[
     Row { path: "data/authenticated-certs/multipass_client_certs.pem", outcomes: &[(Unreadable, REFUSES)] },
+    Row { path: "data/authenticated-certs/read-only-clients.pem", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/revoked", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/passphrase.phc", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/enrolled-once", outcomes: &[(Unreadable, SERVES)] },
@@ -346,6 +364,7 @@ const UNREADABLE: &[Row] = &[
     Row { path: "data/authenticated-certs", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/certificates", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/audit", outcomes: &[(Unreadable, REFUSES)] },
+    Row { path: "data/last-seen", outcomes: &[(Unreadable, SERVES)] },
     Row { path: "data/lock", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/daemon.lock", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "run", outcomes: &[(Unreadable, REFUSES)] },

@@ -12,7 +12,7 @@ use std::time::SystemTime;
 use anyhow::{Context, ensure};
 use auth_core::{
     Actor, Admission, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, FileStore,
-    FirstClientRule, MemoryStore, NoGate, Outcome, TrustStore,
+    FirstClientRule, Level, MemoryStore, NoGate, Outcome, TrustStore,
 };
 use bench::{NoAudit, block, clients};
 use clap::Parser;
@@ -50,7 +50,9 @@ fn admit(count: u64) -> anyhow::Result<usize> {
     for der in clients(certificate()?, count)? {
         let certificate = ClientCertificate::from_der(der)?;
         let (condition, at) = (Condition::WantedBy(Actor::Administrator), SystemTime::UNIX_EPOCH);
-        let enrolment = Enrolment { condition, certificate: &certificate, channel: None, name: None, at };
+        let level = Level::Full;
+        let enrolment =
+            Enrolment { condition, certificate: &certificate, level, channel: None, name: None, at };
         let outcome = store.change(&Change::Enrol(enrolment), &mut || Ok(()))?;
         ensure!(outcome == Outcome::Changed, "a client was not enrolled");
         // The last ones too: whoever looks through them all, looks long.

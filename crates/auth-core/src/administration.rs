@@ -8,11 +8,11 @@ use thiserror::Error;
 use crate::authority::EnrolError;
 use crate::{
     Actor, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, ClientName, Condition,
-    Denied, Enrolment, Fingerprint, HashError, Outcome, Passphrase, PassphraseHash, StoreError,
+    Denied, Enrolment, Fingerprint, HashError, Level, Outcome, Passphrase, PassphraseHash, StoreError,
     TrustedClient,
 };
 
-/// Proof that the caller may say who is trusted: as a trusted client, or as root on this machine.
+/// Proof that the caller may say who is trusted: as a client of the full level, or as root on this machine.
 #[derive(Clone, Debug)]
 pub struct Administrator {
     actor: Actor,
@@ -27,10 +27,14 @@ impl Administrator {
     }
 }
 
-/// A trusted client is as good as root.
-impl From<Authenticated> for Administrator {
-    fn from(Authenticated { client, channel }: Authenticated) -> Self {
-        Self { actor: Actor::Client(client), channel }
+impl Authenticated {
+    /// A client of the full level is as good as root.
+    ///
+    /// # Errors
+    /// Its level is a lower one.
+    pub fn administrator(&self) -> Result<Administrator, Denied> {
+        self.require(Level::Full)?;
+        Ok(Administrator { actor: Actor::Client(self.client), channel: self.channel.clone() })
     }
 }
 
@@ -50,9 +54,15 @@ pub enum ChangeError {
     /// The client who wants the change was trusted when it asked, and is not any more.
     #[error("the client who asks is no longer trusted")]
     NoLongerTrusted,
+    /// The client who wants the change was of the full level when it asked, and may only read by now.
+    #[error("the client who asks may only read by now")]
+    ReadOnlyByNow,
     /// No such client is trusted.
     #[error("no such client is trusted")]
     NotTrusted,
+    /// The client that was to be added is trusted already, at another level. Adding changes no level.
+    #[error("the client is trusted already, at the level {0}")]
+    AtOtherLevel(Level),
 }
 
 impl From<EnrolError> for ChangeError {
@@ -65,14 +75,14 @@ impl From<EnrolError> for ChangeError {
 }
 
 impl Authority {
-    /// Whether the caller may say who is trusted: a trusted client, or root over the Unix socket, which is
-    /// the way back from every lockout and the only thing that a uid alone opens. Never blocks.
+    /// Whether the caller may say who is trusted: a client of the full level, or root over the Unix socket,
+    /// which is the way back from every lockout and the only thing that a uid alone opens. Never blocks.
     ///
     /// # Errors
     /// It may not, for the reason given.
     pub fn administrator(&self, caller: &Caller) -> Result<Administrator, Denied> {
-        match (self.recognise(caller), &caller.channel) {
-            (Ok(client), _) => Ok(client.into()),
+        match (self.recognise(caller).and_then(|client| client.administrator()), &caller.channel) {
+            (Ok(administrator), _) => Ok(administrator),
             (Err(_), channel @ Channel::Local { uid: 0, .. }) => {
                 Ok(Administrator { actor: Actor::Administrator, channel: channel.clone() })
             }
@@ -94,7 +104,17 @@ impl Authority {
         let change = Change::SetPassphrase { passphrase: hash, by: by.actor };
         match self.commit(&change, by.actor, Some(&by.channel), now)? {
             Outcome::Changed => Ok(()),
-            Outcome::ConditionFailed => Err(ChangeError::NoLongerTrusted),
+            Outcome::ConditionFailed => Err(self.no_longer(by).unwrap_or(ChangeError::NoLongerTrusted)),
+        }
+    }
+
+    /// Why whoever was an administrator is none by now; none if it is one still.
+    fn no_longer(&self, by: &Administrator) -> Option<ChangeError> {
+        let Actor::Client(client) = by.actor else { return None };
+        match self.store.level(&client) {
+            Some(Level::Full) => None,
+            Some(Level::ReadOnly) => Some(ChangeError::ReadOnlyByNow),
+            None => Some(ChangeError::NoLongerTrusted),
         }
     }
 
@@ -109,20 +129,50 @@ impl Authority {
     /// Trusts a client, also one that was revoked. *Blocking*.
     ///
     /// # Errors
-    /// It could not be stored, or the gate not be opened.
+    /// It is trusted at another level, could not be stored, or the gate not be opened.
     pub fn add(
         &self,
         by: &Administrator,
         certificate: &ClientCertificate,
+        level: Level,
         name: Option<&ClientName>,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
         let (condition, channel) = (Condition::WantedBy(by.actor), Some(&by.channel));
-        let enrolment = Enrolment { condition, certificate, channel, name, at: now };
-        match self.enrol(enrolment, by.actor)? {
-            true => Ok(()),
-            false => Err(ChangeError::NoLongerTrusted),
+        let enrolment = Enrolment { condition, certificate, level, channel, name, at: now };
+        if self.enrol(enrolment, by.actor)? {
+            return Ok(());
         }
+        let at_other_level = || self.store.level(&certificate.fingerprint()).map(ChangeError::AtOtherLevel);
+        Err(self.no_longer(by).or_else(at_other_level).unwrap_or(ChangeError::NoLongerTrusted))
+    }
+
+    /// Has a trusted client do more, or less. *Blocking*.
+    ///
+    /// # Errors
+    /// It is not trusted, or the change could not be stored.
+    pub fn set_level(
+        &self,
+        by: &Administrator,
+        client: Fingerprint,
+        level: Level,
+        now: SystemTime,
+    ) -> Result<(), ChangeError> {
+        self.change_client(by, &Change::SetLevel { client, level, by: by.actor, at: now }, now)
+    }
+
+    /// Calls a trusted client something else. *Blocking*.
+    ///
+    /// # Errors
+    /// It is not trusted, or the change could not be stored.
+    pub fn rename(
+        &self,
+        by: &Administrator,
+        client: Fingerprint,
+        name: &ClientName,
+        now: SystemTime,
+    ) -> Result<(), ChangeError> {
+        self.change_client(by, &Change::Rename { client, name, by: by.actor, at: now }, now)
     }
 
     /// Ends the trust in a client. *Blocking*.
@@ -135,13 +185,32 @@ impl Authority {
         client: Fingerprint,
         now: SystemTime,
     ) -> Result<(), ChangeError> {
-        let change = Change::Revoke { client, by: by.actor, at: now };
-        match (self.commit(&change, by.actor, Some(&by.channel), now)?, by.actor) {
-            (Outcome::Changed, _) => Ok(()),
-            (Outcome::ConditionFailed, Actor::Client(asks)) if !self.store.contains(&asks) => {
-                Err(ChangeError::NoLongerTrusted)
-            }
-            (Outcome::ConditionFailed, _) => Err(ChangeError::NotTrusted),
+        self.change_client(by, &Change::Revoke { client, by: by.actor, at: now }, now)
+    }
+
+    /// A client, of whatever level, gives up the trust in it. *Blocking*.
+    ///
+    /// # Errors
+    /// It is not trusted any more, or the change could not be stored.
+    pub fn leave(&self, client: &Authenticated, now: SystemTime) -> Result<(), ChangeError> {
+        let by = Actor::Client(client.client);
+        let change = Change::Revoke { client: client.client, by, at: now };
+        match self.commit(&change, by, Some(&client.channel), now)? {
+            Outcome::Changed => Ok(()),
+            Outcome::ConditionFailed => Err(ChangeError::NoLongerTrusted),
+        }
+    }
+
+    /// Makes a change to one trusted client.
+    fn change_client(
+        &self,
+        by: &Administrator,
+        change: &Change<'_>,
+        now: SystemTime,
+    ) -> Result<(), ChangeError> {
+        match self.commit(change, by.actor, Some(&by.channel), now)? {
+            Outcome::Changed => Ok(()),
+            Outcome::ConditionFailed => Err(self.no_longer(by).unwrap_or(ChangeError::NotTrusted)),
         }
     }
 }

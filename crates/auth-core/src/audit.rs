@@ -44,7 +44,15 @@ pub enum Event {
     PassphraseAccepted,
     /// A client is added by an administrator.
     ClientAdded,
-    /// A client is no longer trusted, by an administrator's word.
+    /// A client that may only read is added by an administrator.
+    ReadOnlyClientAdded,
+    /// A trusted client may do everything from now on.
+    ClientMadeFull,
+    /// A trusted client may only read from now on.
+    ClientMadeReadOnly,
+    /// A trusted client is called something else.
+    ClientRenamed,
+    /// A client is no longer trusted, by an administrator's word or its own.
     ClientRevoked,
     /// The passphrase is set or replaced.
     PassphraseSet,
@@ -65,6 +73,10 @@ impl Event {
             Self::InstallerEnrolled => "installer_enrolled",
             Self::PassphraseAccepted => "passphrase_accepted",
             Self::ClientAdded => "client_added",
+            Self::ReadOnlyClientAdded => "read_only_client_added",
+            Self::ClientMadeFull => "client_made_full",
+            Self::ClientMadeReadOnly => "client_made_read_only",
+            Self::ClientRenamed => "client_renamed",
             Self::ClientRevoked => "client_revoked",
             Self::PassphraseSet => "passphrase_set",
             Self::PassphraseRemoved => "passphrase_removed",

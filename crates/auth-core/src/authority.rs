@@ -14,7 +14,7 @@ use crate::commit::commit;
 use crate::guessing::{Attempt, Guessing};
 use crate::{
     Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Fingerprint,
-    FirstClientRule, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+    FirstClientRule, Level, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
 };
 
 /// Judges callers over one trust store.
@@ -55,6 +55,7 @@ pub struct Enrolled(Fingerprint);
 #[derive(Clone, Debug)]
 pub struct Authenticated {
     pub(crate) client: Fingerprint,
+    pub(crate) level: Level,
     pub(crate) channel: Channel,
 }
 
@@ -63,6 +64,20 @@ impl Authenticated {
     #[must_use]
     pub fn client(&self) -> Fingerprint {
         self.client
+    }
+
+    /// How much it may do.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Whether it may do what needs a level.
+    ///
+    /// # Errors
+    /// Its own is lower.
+    pub fn require(&self, needed: Level) -> Result<(), Denied> {
+        if self.level < needed { Err(Denied::ReadOnly) } else { Ok(()) }
     }
 
     /// How it has reached the service.
@@ -98,6 +113,9 @@ pub enum Denied {
     /// Its certificate is not among the trusted ones.
     #[error("the client's certificate is not trusted")]
     NotTrusted,
+    /// It is a trusted client, and may only read.
+    #[error("the client may only read")]
+    ReadOnly,
     /// The first client is awaited, and this caller is not entitled to be it.
     #[error("the caller may not be the first client")]
     NotEntitledToBeFirst,
@@ -147,6 +165,7 @@ impl Denied {
         match self {
             Self::NoCertificate => "no_certificate",
             Self::NotTrusted => "not_trusted",
+            Self::ReadOnly => "read_only",
             Self::NotEntitledToBeFirst => "not_entitled_to_be_first",
             Self::NotFirst => "not_first",
             Self::NoPassphraseSet => "no_passphrase_set",
@@ -169,14 +188,14 @@ pub struct Guess {
     channel: Channel,
     passphrase: Passphrase,
     hash: PassphraseHash,
-    /// None for a trusted client, who is not slowed down.
+    /// None for a client of the full level, which has nothing to guess for and is not slowed down.
     attempt: Option<Attempt>,
 }
 
 impl Guess {
-    /// Whether a trusted client gave it, who need not guess and is not slowed down.
+    /// Whether a client of the full level gave it, which need not guess and is not slowed down.
     #[must_use]
-    pub fn is_a_trusted_clients(&self) -> bool {
+    pub fn is_a_full_clients(&self) -> bool {
         self.attempt.is_none()
     }
 }
@@ -200,10 +219,8 @@ impl Authority {
     /// It is not, for the reason given.
     pub fn recognise(&self, caller: &Caller) -> Result<Authenticated, Denied> {
         let client = caller.certificate.as_ref().ok_or(Denied::NoCertificate)?.fingerprint();
-        if !self.store.contains(&client) {
-            return Err(Denied::NotTrusted);
-        }
-        Ok(Authenticated { client, channel: caller.channel.clone() })
+        let level = self.store.level(&client).ok_or(Denied::NotTrusted)?;
+        Ok(Authenticated { client, level, channel: caller.channel.clone() })
     }
 
     /// Whether a client that was admitted is trusted still. Never blocks.
@@ -244,12 +261,12 @@ impl Authority {
         match self.let_in(Condition::FirstClient, certificate, channel, now)? {
             Some(authenticated) => Ok(authenticated),
             // The same client may have claimed on two connections.
-            None if self.store.contains(&client) => {
+            None => {
+                let level = self.store.level(&client).ok_or(Denied::NotFirst)?;
                 // Or at two daemons: then this one's gate is still shut.
                 self.gate.open(&Enrolled(client)).map_err(Denied::Gate)?;
-                Ok(Authenticated { client, channel: channel.clone() })
+                Ok(Authenticated { client, level, channel: channel.clone() })
             }
-            None => Err(Denied::NotFirst),
         }
     }
 
@@ -267,14 +284,18 @@ impl Authority {
         let certificate = caller.certificate.clone().ok_or(Denied::NoCertificate)?;
         let hash = self.store.passphrase().ok_or(Denied::NoPassphraseSet)?;
         let client = certificate.fingerprint();
-        let attempt = match self.store.contains(&client) {
-            true => None,
-            false => Some(self.guessing.begin(&caller.channel, client, now).map_err(Denied::too_soon)?),
+        let attempt = match self.store.level(&client) {
+            Some(Level::Full) => None,
+            // A limited client would gain something, as a stranger would.
+            Some(Level::ReadOnly) | None => {
+                Some(self.guessing.begin(&caller.channel, client, now).map_err(Denied::too_soon)?)
+            }
         };
         Ok(Guess { certificate, channel: caller.channel.clone(), passphrase, hash, attempt })
     }
 
-    /// Lets a caller in whose guess is right. *Blocking*: it hashes.
+    /// Lets a caller in whose guess is right, at the full level: whoever knows the passphrase may do everything.
+    /// *Blocking*: it hashes.
     ///
     /// # Errors
     /// This is not the passphrase, or the client could not be stored.
@@ -299,10 +320,11 @@ impl Authority {
         channel: &Channel,
         now: SystemTime,
     ) -> Result<Option<Authenticated>, Denied> {
-        let client = certificate.fingerprint();
-        let enrolment = Enrolment { condition, certificate, channel: Some(channel), name: None, at: now };
+        let (client, level) = (certificate.fingerprint(), Level::Full);
+        let enrolment =
+            Enrolment { condition, certificate, level, channel: Some(channel), name: None, at: now };
         let enrolled = self.enrol(enrolment, Actor::Client(client))?;
-        Ok(enrolled.then(|| Authenticated { client, channel: channel.clone() }))
+        Ok(enrolled.then(|| Authenticated { client, level, channel: channel.clone() }))
     }
 
     /// Stored, then the gate opened; false if the condition did not hold.

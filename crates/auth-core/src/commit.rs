@@ -3,7 +3,8 @@
 use std::time::SystemTime;
 
 use crate::{
-    Actor, Audit, Change, Channel, Condition, Entry, Event, Fingerprint, Outcome, StoreError, TrustStore,
+    Actor, Audit, Change, Channel, Condition, Entry, Event, Fingerprint, Level, Outcome, StoreError,
+    TrustStore,
 };
 
 /// Makes `change`, with an entry in the audit log before it that says by whom, from where and when. *Blocking*.
@@ -38,8 +39,14 @@ fn event(change: &Change<'_>) -> Event {
             Condition::FirstClient => Event::FirstClientEnrolled,
             Condition::FirstByInstaller => Event::InstallerEnrolled,
             Condition::PassphraseIs(_) => Event::PassphraseAccepted,
-            Condition::WantedBy(_) => Event::ClientAdded,
+            Condition::WantedBy(_) => match enrolment.level {
+                Level::Full => Event::ClientAdded,
+                Level::ReadOnly => Event::ReadOnlyClientAdded,
+            },
         },
+        Change::SetLevel { level: Level::Full, .. } => Event::ClientMadeFull,
+        Change::SetLevel { level: Level::ReadOnly, .. } => Event::ClientMadeReadOnly,
+        Change::Rename { .. } => Event::ClientRenamed,
         Change::Revoke { .. } => Event::ClientRevoked,
         Change::SetPassphrase { passphrase: Some(_), .. } => Event::PassphraseSet,
         Change::SetPassphrase { passphrase: None, .. } => Event::PassphraseRemoved,
@@ -50,7 +57,9 @@ fn event(change: &Change<'_>) -> Event {
 fn client(change: &Change<'_>) -> Option<Fingerprint> {
     match change {
         Change::Enrol(enrolment) => Some(enrolment.certificate.fingerprint()),
-        Change::Revoke { client, .. } => Some(*client),
+        Change::Revoke { client, .. } | Change::SetLevel { client, .. } | Change::Rename { client, .. } => {
+            Some(*client)
+        }
         Change::SetPassphrase { .. } | Change::AwaitFirst => None,
     }
 }

@@ -12,6 +12,7 @@ mod certificate;
 mod client_name;
 mod commit;
 mod guessing;
+mod level;
 mod passphrase;
 mod recovery;
 mod store;
@@ -24,6 +25,7 @@ pub use authority::{
 pub use caller::{Caller, Channel, FirstClientRule, Source};
 pub use certificate::{CertificateError, ClientCertificate, Fingerprint, NotAFingerprint};
 pub use client_name::{ClientName, NotAClientName};
+pub use level::{Level, NotALevel};
 pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
 pub use recovery::Recovery;
 pub use store::file::{FileStore, Notice};

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::commit::commit;
 use crate::{
-    Actor, Audit, Change, ClientCertificate, ClientName, Condition, Enrolment, Outcome, StoreError,
+    Actor, Audit, Change, ClientCertificate, ClientName, Condition, Enrolment, Level, Outcome, StoreError,
     TrustStore,
 };
 
@@ -29,13 +29,17 @@ impl Recovery<'_> {
         Ok(outcome == Outcome::Changed)
     }
 
-    /// Trusts a client. *Blocking*.
+    /// Trusts a client at the full level, whatever it was before. *Blocking*.
     ///
     /// # Errors
     /// The store or the audit log could not be used.
     pub fn add(&self, certificate: &ClientCertificate, now: SystemTime) -> Result<(), StoreError> {
-        let condition = Condition::WantedBy(Actor::Administrator);
-        self.enrol(condition, certificate, None, now).map(|_| ())
+        let by = Actor::Administrator;
+        if self.enrol(Condition::WantedBy(by), certificate, None, now)? == Outcome::Changed {
+            return Ok(());
+        }
+        let change = Change::SetLevel { client: certificate.fingerprint(), level: Level::Full, by, at: now };
+        commit(self.store, self.audit, &change, by, None, now).map(|_| ())
     }
 
     /// Trusts the client of the user who installs the service, if nobody was ever enrolled; says whether that
@@ -60,7 +64,8 @@ impl Recovery<'_> {
         name: Option<&ClientName>,
         at: SystemTime,
     ) -> Result<Outcome, StoreError> {
-        let change = Change::Enrol(Enrolment { condition, certificate, channel: None, name, at });
+        let level = Level::Full;
+        let change = Change::Enrol(Enrolment { condition, certificate, level, channel: None, name, at });
         commit(self.store, self.audit, &change, Actor::Administrator, None, at)
     }
 }

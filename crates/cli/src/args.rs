@@ -15,7 +15,10 @@ use transport::tls::RootFingerprint;
 
 use crate::error::Error;
 use crate::help;
-pub(crate) use clients::{AddClientArgs, ClientsArgs, ClientsCommand, OwnCertificateArgs, RevokeClientArgs};
+pub(crate) use clients::{
+    AddClientArgs, ClientsArgs, ClientsCommand, DeauthenticateArgs, Level, OwnCertificateArgs,
+    RenameClientArgs, RevokeClientArgs, SetLevelArgs,
+};
 pub(crate) use instances::{
     DeleteArgs, ExecArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, ShellArgs,
     StartArgs, StopArgs, SuspendArgs, TransferArgs,
@@ -96,7 +99,7 @@ pub(crate) enum Command {
     /// `clients`.
     #[command(
         disable_help_subcommand = true,
-        about = "List, add and revoke the clients that may use the service",
+        about = "List, add, limit and revoke the clients that may use the service",
         long_about = clients::ABOUT
     )]
     Clients(ClientsArgs),
@@ -111,6 +114,13 @@ pub(crate) enum Command {
                       multipass completions fish > ~/.config/fish/completions/multipass.fish"
     )]
     Completions(CompletionsArgs),
+    /// `deauthenticate`.
+    #[command(
+        about = "Give up this client's trust",
+        long_about = "Have the Multipass service no longer trust this client, whatever its level.\n\
+                      To come back, authenticate again, or ask an administrator."
+    )]
+    Deauthenticate(DeauthenticateArgs),
     /// `delete`.
     #[command(
         about = "Delete instances and snapshots",
@@ -548,6 +558,11 @@ mod tests {
             ("clients add", "--self|--cert <file>|--user <name>", "multipass help clients`"),
             ("clients add --self --user a", "cannot be used with", "multipass help clients`"),
             ("clients revoke", "<client>", "multipass help clients`"),
+            ("clients show", "<client>", "multipass help clients`"),
+            ("clients rename a", "<name>", "multipass help clients`"),
+            ("clients set-level a", "<level>", "multipass help clients`"),
+            ("clients set-level a admin", "full, read-only", "multipass help clients`"),
+            ("deauthenticate now", "unexpected argument 'now'", "multipass help deauthenticate`"),
             ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
             ("--root-cert x list --fingerprint y", "", "multipass help list`"),
             ("launch --cpus many", "invalid value 'many'", "multipass help launch`"),

@@ -64,7 +64,7 @@ mod tests {
 
     use auth_core::{
         Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Entry, Fingerprint,
-        FirstClientRule, MemoryStore, Outcome, PassphraseHash, StoreError, TrustedClient,
+        FirstClientRule, Level, MemoryStore, Outcome, PassphraseHash, StoreError, TrustedClient,
     };
     use transport::testkit::certificates::{TestIdentity, TestServer};
     use transport::testkit::{run, skip};
@@ -77,8 +77,8 @@ mod tests {
     struct RevokesAtOnce(MemoryStore);
 
     impl TrustStore for RevokesAtOnce {
-        fn contains(&self, client: &Fingerprint) -> bool {
-            self.0.contains(client)
+        fn level(&self, client: &Fingerprint) -> Option<Level> {
+            self.0.level(client)
         }
 
         fn is_empty(&self) -> bool {

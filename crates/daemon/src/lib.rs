@@ -19,6 +19,7 @@ mod notices;
 #[cfg(unix)]
 pub mod open_file;
 pub mod platform;
+mod presence;
 pub mod recover;
 mod reload;
 pub mod run;

@@ -19,7 +19,13 @@ pub(crate) fn log(notice: &Notice) {
             "{client} is among the trusted clients again, but was revoked, and stays out; 'multipass clients \
              add' lets it in"
         ),
-        Notice::TrustChanged { gone } => {
+        Notice::ReadOnlyInFile(client) => tracing::warn!(
+            "{client} is in the trust file, but may only read; 'multipass clients set-level' has it do everything"
+        ),
+        Notice::TrustChanged { gone, reduced } => {
+            for client in reduced.iter().take(MOST_TOLD) {
+                tracing::info!("{client} may only read from now on");
+            }
             for client in gone.iter().take(MOST_TOLD) {
                 tracing::info!("{client} is no longer trusted");
             }

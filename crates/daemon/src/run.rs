@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError};
+use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, TrustStore};
 use durable::private;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ use crate::config::Settings;
 use crate::gate::SocketGate;
 use crate::machines::Machines;
 use crate::platform::{self, Directories, NoDirectory, Stage};
+use crate::presence::{self, LastSeen, Presence};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
 use crate::transports::{self, Bound};
@@ -189,8 +190,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let recorder = Arc::new(FileAudit::new(&records));
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);
     let (refusals, teller) = audit::refusals(&records);
+    let (last_seen, presence) = known_presence(&data);
     let service = Service::new(authority, data.clone(), refusals, departures.clone(), machines.clone());
-    let service = Arc::new(service);
+    let service = Arc::new(service.knowing(presence.clone()));
     let stop = CancellationToken::new();
     let endpoints: Vec<Endpoint> =
         listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
@@ -205,7 +207,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         SystemTime::now,
         root_hangups,
     ));
-    tokio::spawn(follow(store, gate, departures, store_hangups));
+    let keeping = tokio::spawn(keep_presence(last_seen.clone(), presence.clone(), Arc::clone(&store)));
+    tokio::spawn(follow(Arc::clone(&store), gate, departures, store_hangups));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
     let mut serving = tokio::spawn(serve(listeners, service, stop.clone()));
@@ -224,12 +227,43 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     stop.cancel();
     serving.await.map_err(|error| RunError::Runtime(error.into()))?;
     machines.settle().await;
+    keeping.abort();
+    write_presence(last_seen, presence, store).await;
     // After the last refusal.
     told_enough.cancel();
     if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {
         tracing::warn!("the last refusals could not be told in time");
     }
     Ok(())
+}
+
+/// Who was here before, and where that is kept. Nothing depends on it.
+fn known_presence(data: &Path) -> (LastSeen, Presence) {
+    // What a crash left; nobody else writes here as long as this daemon has the data.
+    let _ = durable::clear_leftovers(data);
+    let last_seen = LastSeen::within(data);
+    let presence = last_seen.read().unwrap_or_else(|error| {
+        tracing::warn!("when clients were last seen is not known: cannot read {last_seen}: {error}");
+        Presence::default()
+    });
+    (last_seen, presence)
+}
+
+/// Writes down from time to time who is here. Never completes.
+async fn keep_presence(last_seen: LastSeen, presence: Presence, store: Arc<FileStore>) {
+    loop {
+        tokio::time::sleep(presence::INTERVAL).await;
+        write_presence(last_seen.clone(), presence.clone(), Arc::clone(&store)).await;
+    }
+}
+
+async fn write_presence(last_seen: LastSeen, presence: Presence, store: Arc<FileStore>) {
+    let write = move || {
+        if let Err(error) = last_seen.write(&presence, |client| store.contains(client)) {
+            tracing::warn!("when clients were last seen cannot be written to {last_seen}: {error}");
+        }
+    };
+    let _ = tokio::task::spawn_blocking(write).await;
 }
 
 /// Says, ready for a shell, how clients reach a daemon that is not the system's.

@@ -174,10 +174,9 @@ async fn serve_peer(
         Err(_) => return tracing::debug!("{origin}: no handshake within {HANDSHAKE_DEADLINE:?}"),
     };
     let visit = match caller_of(connection.peer()) {
-        Ok(caller) => Arc::new(Visit::new(caller)),
+        Ok(caller) => Arc::new(service.welcome(caller)),
         Err(error) => return tracing::debug!("{origin}: {error}"),
     };
-    service.recognise(&visit);
 
     let closer = connection.closer();
     let serving = serve_connection(connection, Arc::clone(&service), Arc::clone(&visit), stop);
@@ -204,7 +203,7 @@ async fn serve_peer(
     tokio::select! {
         () = serving.as_mut() => {}
         () = service.departed(&visit) => {
-            tracing::info!("cut the connection of a client that is no longer trusted, from {origin}");
+            tracing::info!("cut the connection of a client that is trusted no longer, or with less, from {origin}");
             // The call that revoked it may be its own, and is answered yet. No new one is admitted.
             let _ = timeout(LAST_ANSWER, serving).await;
             closer.close();

@@ -3,7 +3,7 @@
 //!
 //! It is the contract with deployed clients and daemons and nothing more. It does not connect, serve, decide
 //! who may call or say what a call does; there is no generated server, because the daemon routes methods by
-//! its own table, which it compares with [`METHODS`]. The client, [`rpc_client::RpcClient`], speaks over any
+//! its own table, which it compares with [`SERVICES`]. The client, [`rpc_client::RpcClient`], speaks over any
 //! [`tonic::client::GrpcService`].
 //!
 //! Two calls need care: `delet` is spelt so, and `clone` is called as `RpcClient::clone(&mut client, …)`,
@@ -17,6 +17,7 @@ mod generated {
 
     include!(concat!(env!("OUT_DIR"), "/multipass.rs"));
     include!(concat!(env!("OUT_DIR"), "/multipass.methods.rs"));
+    include!(concat!(env!("OUT_DIR"), "/services.rs"));
 }
 /// Our own service, generated from `proto/instances.proto`: ways into instances. The stock programs do not know it.
 pub mod instances {

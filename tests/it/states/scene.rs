@@ -68,6 +68,8 @@ pub(super) struct Scene {
     sandbox: Sandbox,
     account: Option<Account>,
     alice: Identity,
+    /// May only read, where there are clients.
+    reader: Option<Identity>,
     revoked: Identity,
 }
 
@@ -84,6 +86,7 @@ impl Scene {
             sandbox: Sandbox::of_this_build().expect("a sandbox"),
             account,
             alice: Identity::new(),
+            reader: None,
             revoked: Identity::new(),
         };
         let home = scene.sandbox.path(TEMPLATE);
@@ -98,22 +101,27 @@ impl Scene {
 
     /// Of one with a client, and one that was revoked.
     pub(super) fn with_clients() -> Self {
-        Self::with_clients_of(None)
+        Self::with_clients_of(None, Some(Identity::new()))
     }
 
     /// The same, of an ordinary user's daemon.
     pub(super) fn of_an_ordinary_user() -> Self {
-        Self::with_clients_of(Some(outsider()))
+        Self::with_clients_of(Some(outsider()), Some(Identity::new()))
     }
 
-    fn with_clients_of(account: Option<Account>) -> Self {
-        let scene = Self::fresh_of(account);
+    fn with_clients_of(account: Option<Account>, reader: Option<Identity>) -> Self {
+        let scene = Self { reader, ..Self::fresh_of(account) };
         let daemon = scene.start(TEMPLATE).expect("a daemon that listens");
         scene
             .runtime
             .block_on(async {
                 let mut administrator = Peer::connect(&Place::of(&daemon), None).await?;
                 administrator.add(&scene.alice).await?;
+                if let Some(reader) = &scene.reader {
+                    administrator.add_at(reader, "read-only").await?;
+                }
+                // So that it was seen.
+                Peer::connect(&Place::of(&daemon), Some(&scene.alice)).await?.ping().await?;
                 administrator.add(&scene.revoked).await?;
                 administrator.revoke(&scene.revoked).await?;
                 administrator.set_passphrase(Some(PASSPHRASE)).await?;
@@ -129,7 +137,7 @@ impl Scene {
 
     /// The same, with an emptied trust file.
     pub(super) fn emptied() -> Self {
-        let scene = Self::with_clients();
+        let scene = Self::with_clients_of(None, None);
         let path = "data/authenticated-certs/multipass_client_certs.pem";
         fs::write(scene.sandbox.path(TEMPLATE).join(path), "").expect("written");
         scene
@@ -193,13 +201,23 @@ impl Scene {
     async fn ask(&self, place: &Place, lock: Option<File>) -> Result<String, Status> {
         let mut trusted = Peer::connect(place, None).await?.trusted().await?;
         let alice = trusted.contains(&self.alice.fingerprint);
-        trusted.retain(|client| *client != self.alice.fingerprint);
+        let reader = self.reader.as_ref().filter(|reader| trusted.contains(&reader.fingerprint));
+        let known = [Some(&self.alice), reader].into_iter().flatten();
+        let known: Vec<&String> = known.map(|client| &client.fingerprint).collect();
+        trusted.retain(|client| !known.contains(&client));
         if !trusted.is_empty() {
             return Ok(format!("trusts {trusted:?}"));
         }
         let called = code(Peer::connect(place, Some(&self.alice)).await?.ping().await);
         if (called == Code::Ok) != alice {
             return Ok(format!("lists a client, or does not, and answers it {called:?}"));
+        }
+        if let Some(reader) = reader {
+            let mut peer = Peer::connect(place, Some(reader)).await?;
+            let (reads, changes) = (code(peer.list().await), code(peer.call(rpc::SERVICE, "set").await));
+            if changes != Code::PermissionDenied {
+                return Ok(format!("answers who may only read {reads:?} and {changes:?}"));
+            }
         }
         // A caller who may be the first if the first is awaited, and otherwise nothing without the passphrase.
         let newcomer = Identity::new();
@@ -224,6 +242,9 @@ impl Scene {
             return Ok(format!("answers a newcomer {let_in:?} and trusts {now:?}"));
         }
         Ok(match (alice, listed, let_in) {
+            (true, Code::Unauthenticated, Code::Ok) if self.reader.is_some() && reader.is_none() => {
+                "serves, without who may only read"
+            }
             (true, Code::Unauthenticated, Code::Ok) => "serves",
             (false, Code::Unauthenticated, Code::Ok) => "serves, trusting nobody",
             (true, Code::Unauthenticated, Code::FailedPrecondition) => "serves, without a passphrase",

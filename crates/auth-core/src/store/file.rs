@@ -1,10 +1,15 @@
 //! The store on disk, compatible with the stock service in both directions.
 //!
-//! `<data>/authenticated-certs/multipass_client_certs.pem` holds the clients, as the stock service
-//! keeps them; what is ours lies beside it: who was revoked, the passphrase's hash, and a marker that
-//! somebody was enrolled once. All changes go through one path: lock, read again, check, write a new file,
-//! rename.
+//! `<data>/authenticated-certs/multipass_client_certs.pem` holds the clients that may do everything, as the
+//! stock service keeps them; what is ours lies beside it: those that may only read, who was revoked, the
+//! passphrase's hash, and a marker that somebody was enrolled once. All changes go through one path: lock,
+//! read again, check, write a new file, rename.
+//!
+//! A client that is in both files may only read. So a change of level takes effect with one write, that of
+//! the file of those that may only read: whoever is to do more is put into the trust file first, and whoever
+//! is to do less is taken out of it last. Whoever was revoked is not trusted whichever file names him.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -17,7 +22,7 @@ use super::state::State;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::private;
 
-use crate::{Fingerprint, PassphraseHash};
+use crate::{ClientName, Fingerprint, Level, PassphraseHash};
 
 /// A trust store in a directory.
 pub struct FileStore {
@@ -36,20 +41,26 @@ pub struct FileStore {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A part of the trust file was damaged and set aside.
+    /// A part of a file of clients was damaged and set aside.
     Damaged(Damage),
     /// A revoked client's certificate is in the trust file again. It is not trusted.
     RevokedInFile(Fingerprint),
-    /// Others are trusted than before, by a change of this store's or by somebody else's.
+    /// The certificate of a client that may only read is in the trust file. It may still only read.
+    ReadOnlyInFile(Fingerprint),
+    /// Others are trusted than before, or may do something else, by a change of this store's or by somebody
+    /// else's.
     TrustChanged {
         /// Those who are not trusted any more.
         gone: Vec<Fingerprint>,
+        /// Those who may do less than before.
+        reduced: Vec<Fingerprint>,
     },
 }
 
 /// All that is on the disk.
 struct OnDisk {
     clients: Clients,
+    read_only: Clients,
     revoked: Revoked,
     state: State,
     /// What all that was read from.
@@ -74,12 +85,14 @@ impl FileStore {
             .map_err(|source| files::write_error(&files.directory, source))?;
         let _lock = files.lock()?;
         let mut seen = files.stamp();
-        let mut clients = files.read_clients()?;
+        let mut clients = files.read_clients(Level::Full)?;
+        let mut read_only = files.read_clients(Level::ReadOnly)?;
         let revoked = files.read_revoked()?;
         let passphrase = files.read_passphrase()?;
-        let was_damaged = !clients.damaged.is_empty();
+        let was_damaged = !clients.damaged.is_empty() || !read_only.damaged.is_empty();
+        let mut all = clients.fingerprints.iter().chain(&read_only.fingerprints);
         let nobody_yet = !was_damaged
-            && clients.fingerprints.iter().all(|client| revoked.contains_key(client))
+            && all.all(|client| revoked.contains_key(client))
             // Who was revoked was somebody, unless the first client is awaited anew.
             && (revoked.is_empty() || files.first_is_awaited()?)
             && !files.somebody_was_enrolled()?;
@@ -89,12 +102,22 @@ impl FileStore {
             true => files.await_first(&mut seen)?,
             false => files.mark_enrolled_once(&mut seen)?,
         }
-        files.set_aside(&mut clients, now, &|damage| report(&Notice::Damaged(damage)))?;
-        if was_damaged {
-            files.write_clients(&clients.text, &mut seen)?;
+        tell_of_strays(&clients, &read_only, &revoked, &report);
+        // A change of level may have stopped half-way, and the stock service knows but the trust file.
+        let strays: Vec<Fingerprint> =
+            clients.fingerprints.intersection(&read_only.fingerprints).copied().collect();
+        for clients in [&mut clients, &mut read_only] {
+            let strays = if clients.level == Level::Full { strays.as_slice() } else { &[] };
+            if clients.damaged.is_empty() && strays.is_empty() {
+                continue;
+            }
+            files.set_aside(clients, now, &|damage| report(&Notice::Damaged(damage)))?;
+            for client in strays {
+                clients.take_out(*client);
+            }
+            files.write_clients(clients.level, &clients.text, &mut seen)?;
         }
-        tell_of_revoked(&clients, &revoked, &report);
-        let OnDisk { state, seen, .. } = OnDisk::with(&files, clients, revoked, passphrase, seen)?;
+        let OnDisk { state, seen, .. } = OnDisk::with(&files, clients, read_only, revoked, passphrase, seen)?;
         let seen = Mutex::new(seen);
         let report = Box::new(report);
         Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
@@ -119,7 +142,7 @@ impl FileStore {
     /// It cannot be read; what was known before stays in force.
     pub fn reload(&self) -> Result<(), StoreError> {
         self.alone(|disk| {
-            tell_of_revoked(&disk.clients, &disk.revoked, &self.report);
+            tell_of_strays(&disk.clients, &disk.read_only, &disk.revoked, &self.report);
             // Who was put there by hand counts as enrolled too.
             if !disk.state.armed {
                 self.files.mark_enrolled_once(&mut disk.seen)?;
@@ -159,23 +182,30 @@ impl FileStore {
             std::mem::replace(&mut *known, state)
         };
         let state = self.state();
-        let changed = before.clients != state.clients;
-        let gone = before.clients.difference(&state.clients).copied().collect();
-        drop(state);
-        if changed {
-            (self.report)(&Notice::TrustChanged { gone });
+        if before.clients == state.clients {
+            return;
         }
+        let (mut gone, mut reduced) = (Vec::new(), Vec::new());
+        for (client, level) in before.clients {
+            match state.clients.get(&client) {
+                None => gone.push(client),
+                Some(now) if *now < level => reduced.push(client),
+                Some(_) => {}
+            }
+        }
+        drop(state);
+        (self.report)(&Notice::TrustChanged { gone, reduced });
     }
 
     fn enrol(&self, disk: &mut OnDisk, enrolment: &Enrolment<'_>) -> Result<(), StoreError> {
-        let client = enrolment.certificate.fingerprint();
-        if !disk.clients.fingerprints.contains(&client) {
-            self.files.set_aside(&mut disk.clients, enrolment.at, &|damage| {
-                (self.report)(&Notice::Damaged(damage));
-            })?;
-            append(&mut disk.clients.text, enrolment);
-            self.files.write_clients(&disk.clients.text, &mut disk.seen)?;
+        let Enrolment { certificate, level, at, .. } = enrolment;
+        let client = certificate.fingerprint();
+        if !disk.of(*level).fingerprints.contains(&client) {
+            let mut entry = note::write(enrolment, disk.name_of(client).as_ref());
+            entry.push_str(&certificate.to_pem());
+            self.put(disk, *level, client, entry.as_bytes(), *at)?;
         }
+        self.take_out(disk, other(*level), client, *at)?;
         // Only now: until it is in the trust file, nothing may be forgotten.
         if disk.revoked.remove(&client).is_some() {
             self.files.write_revoked(&disk.revoked, &mut disk.seen)?;
@@ -193,8 +223,95 @@ impl FileStore {
         // such list.
         disk.revoked.insert(client, revoked::moment(at));
         self.files.write_revoked(&disk.revoked, &mut disk.seen)?;
-        self.files.set_aside(&mut disk.clients, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
-        self.files.write_clients(&files::without(&disk.clients.text, client), &mut disk.seen)
+        self.take_out(disk, Level::Full, client, at)?;
+        self.take_out(disk, Level::ReadOnly, client, at)
+    }
+
+    fn set_level(
+        &self,
+        disk: &mut OnDisk,
+        client: Fingerprint,
+        level: Level,
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        if !disk.of(level).fingerprints.contains(&client)
+            && let Some(entry) = files::entry(&disk.of(other(level)).text, client)
+        {
+            self.put(disk, level, client, &entry, at)?;
+        }
+        self.take_out(disk, other(level), client, at)
+    }
+
+    fn rename(
+        &self,
+        disk: &mut OnDisk,
+        client: Fingerprint,
+        name: &ClientName,
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        for level in Level::ALL {
+            if disk.of(level).fingerprints.contains(&client) {
+                self.rewrite(disk, level, at, |clients| {
+                    clients.text = files::renamed(&clients.text, client, name);
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a client to the file of a level, at its end.
+    fn put(
+        &self,
+        disk: &mut OnDisk,
+        level: Level,
+        client: Fingerprint,
+        entry: &[u8],
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.rewrite(disk, level, at, |clients| {
+            files::end_line(&mut clients.text);
+            clients.text.extend_from_slice(entry);
+            clients.fingerprints.insert(client);
+        })
+    }
+
+    /// Takes a client out of the file of a level, if it is in there.
+    fn take_out(
+        &self,
+        disk: &mut OnDisk,
+        level: Level,
+        client: Fingerprint,
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        match disk.of(level).fingerprints.contains(&client) {
+            true => self.rewrite(disk, level, at, |clients| clients.take_out(client)),
+            false => Ok(()),
+        }
+    }
+
+    /// Writes the file of a level with a change in it. What is damaged is not written again.
+    fn rewrite(
+        &self,
+        disk: &mut OnDisk,
+        level: Level,
+        at: SystemTime,
+        change: impl FnOnce(&mut Clients),
+    ) -> Result<(), StoreError> {
+        let clients = match level {
+            Level::Full => &mut disk.clients,
+            Level::ReadOnly => &mut disk.read_only,
+        };
+        self.files.set_aside(clients, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
+        change(clients);
+        self.files.write_clients(level, &clients.text, &mut disk.seen)
+    }
+}
+
+/// The level that there is beside `level`.
+fn other(level: Level) -> Level {
+    match level {
+        Level::Full => Level::ReadOnly,
+        Level::ReadOnly => Level::Full,
     }
 }
 
@@ -202,32 +319,61 @@ impl OnDisk {
     fn read(files: &Files) -> Result<Self, StoreError> {
         // First: what others write from now on may not have been read, and is looked for again.
         let seen = files.stamp();
-        Self::with(files, files.read_clients()?, files.read_revoked()?, files.read_passphrase()?, seen)
+        let (clients, read_only) = (files.read_clients(Level::Full)?, files.read_clients(Level::ReadOnly)?);
+        Self::with(files, clients, read_only, files.read_revoked()?, files.read_passphrase()?, seen)
     }
 
     fn with(
         files: &Files,
         clients: Clients,
+        read_only: Clients,
         revoked: Revoked,
         passphrase: Option<PassphraseHash>,
         seen: Stamp,
     ) -> Result<Self, StoreError> {
-        let mut trusted = clients.fingerprints.clone();
-        trusted.retain(|client| !revoked.contains_key(client));
-        let armed = trusted.is_empty() && clients.damaged.is_empty() && files.first_is_awaited()?;
-        Ok(Self { clients, revoked, state: State { clients: trusted, passphrase, armed }, seen })
+        let mut trusted = HashMap::with_capacity(clients.fingerprints.len() + read_only.fingerprints.len());
+        // In this order: who is in both may only read.
+        for file in [&clients, &read_only] {
+            let those = file.fingerprints.iter().filter(|client| !revoked.contains_key(client));
+            trusted.extend(those.map(|client| (*client, file.level)));
+        }
+        let is_whole = clients.damaged.is_empty() && read_only.damaged.is_empty();
+        let armed = trusted.is_empty() && is_whole && files.first_is_awaited()?;
+        Ok(Self { clients, read_only, revoked, state: State { clients: trusted, passphrase, armed }, seen })
+    }
+
+    fn of(&self, level: Level) -> &Clients {
+        match level {
+            Level::Full => &self.clients,
+            Level::ReadOnly => &self.read_only,
+        }
+    }
+
+    /// What a client is called, if it is in either file.
+    fn name_of(&self, client: Fingerprint) -> Option<ClientName> {
+        let files = [&self.clients, &self.read_only].into_iter();
+        files
+            .filter(|file| file.fingerprints.contains(&client))
+            .flat_map(|file| files::clients_in(&file.text, file.level))
+            .find(|found| found.fingerprint == client && found.name.is_some())
+            .and_then(|found| found.name?.parse().ok())
     }
 }
 
-fn tell_of_revoked(clients: &Clients, revoked: &Revoked, report: &dyn Fn(&Notice)) {
-    for client in revoked.keys().filter(|client| clients.fingerprints.contains(client)) {
+/// Tells of those whom the trust file, or either, names in vain.
+fn tell_of_strays(clients: &Clients, read_only: &Clients, revoked: &Revoked, report: &dyn Fn(&Notice)) {
+    let is_in = |file: &Clients, client: &Fingerprint| file.fingerprints.contains(client);
+    for client in revoked.keys().filter(|client| is_in(clients, client) || is_in(read_only, client)) {
         report(&Notice::RevokedInFile(*client));
+    }
+    for client in read_only.fingerprints.iter().filter(|client| is_in(clients, client)) {
+        report(&Notice::ReadOnlyInFile(*client));
     }
 }
 
 impl TrustStore for FileStore {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.state().clients.contains(client)
+    fn level(&self, client: &Fingerprint) -> Option<Level> {
+        self.state().clients.get(client).copied()
     }
 
     fn is_empty(&self) -> bool {
@@ -243,9 +389,16 @@ impl TrustStore for FileStore {
     }
 
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
-        let mut clients = files::clients_in(&self.files.read_clients()?.text);
-        let state = self.state();
-        clients.retain(|client| state.clients.contains(&client.fingerprint));
+        let mut clients = Vec::new();
+        for level in Level::ALL {
+            let text = self.files.read_clients(level)?.text;
+            let state = self.state();
+            // Of one that is in both files, what the file of its level says.
+            clients.extend(
+                files::clients_in(&text, level)
+                    .filter(|client| state.clients.get(&client.fingerprint) == Some(&level)),
+            );
+        }
         Ok(clients)
     }
 
@@ -257,7 +410,8 @@ impl TrustStore for FileStore {
         self.alone(|disk| {
             // A revocation that failed half way is permitted again, for the block to go as well.
             let left_over = matches!(change, Change::Revoke { client, by, .. }
-                if disk.clients.fingerprints.contains(client) && disk.state.trusts(*by));
+                if Level::ALL.into_iter().any(|level| disk.of(level).fingerprints.contains(client))
+                    && disk.state.obeys(*by));
             if !left_over && !disk.state.permits(change) {
                 return Ok(Outcome::ConditionFailed);
             }
@@ -265,6 +419,8 @@ impl TrustStore for FileStore {
             match change {
                 Change::Enrol(enrolment) => self.enrol(disk, enrolment)?,
                 Change::Revoke { client, at, .. } => self.revoke(disk, *client, *at)?,
+                Change::SetLevel { client, level, at, .. } => self.set_level(disk, *client, *level, *at)?,
+                Change::Rename { client, name, at, .. } => self.rename(disk, *client, name, *at)?,
                 Change::SetPassphrase { passphrase, .. } => {
                     self.files.write_passphrase(passphrase.as_ref(), &mut disk.seen)?;
                 }
@@ -283,13 +439,4 @@ impl fmt::Debug for FileStore {
             .field("state", &self.state)
             .finish_non_exhaustive()
     }
-}
-
-/// Adds a client at the end, ahead of it its note.
-fn append(text: &mut Vec<u8>, enrolment: &Enrolment<'_>) {
-    if text.last().is_some_and(|last| *last != b'\n') {
-        text.push(b'\n');
-    }
-    text.extend_from_slice(note::write(enrolment).as_bytes());
-    text.extend_from_slice(enrolment.certificate.to_pem().as_bytes());
 }

@@ -12,7 +12,7 @@ use super::revoked::{self, Revoked};
 use super::{StoreError, TrustedClient, note};
 use durable::{Readers, private};
 
-use crate::{Fingerprint, PassphraseHash};
+use crate::{ClientName, Fingerprint, Level, PassphraseHash};
 
 /// The most that is read of any file of the store: 100,000 clients take about 100 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
@@ -25,7 +25,11 @@ const SMALLEST_ENTRY: usize = 700;
 pub(super) struct Files {
     pub(super) directory: PathBuf,
     lock: PathBuf,
+    /// The trust file, as the stock service has it: who is in it may do everything.
     clients: PathBuf,
+    /// Those that may only read. Apart from the others, because the stock service honours whatever is in the
+    /// trust file.
+    read_only: PathBuf,
     revoked: PathBuf,
     passphrase: PathBuf,
     /// Exists as long as the first client is awaited. Its enrolment renames it to the next one: a rename
@@ -35,12 +39,22 @@ pub(super) struct Files {
     enrolled_once: PathBuf,
 }
 
-/// The trust file, read and understood.
+/// The trust file, or that of those that may only read: read and understood.
 pub(super) struct Clients {
+    /// How much those in it may do.
+    pub(super) level: Level,
     /// The text without its damaged parts.
     pub(super) text: Vec<u8>,
     pub(super) fingerprints: HashSet<Fingerprint>,
     pub(super) damaged: Vec<DamagedPart>,
+}
+
+impl Clients {
+    /// Takes a client out of it.
+    pub(super) fn take_out(&mut self, client: Fingerprint) {
+        self.text = without(&self.text, client);
+        self.fingerprints.remove(&client);
+    }
 }
 
 pub(super) struct DamagedPart {
@@ -49,7 +63,7 @@ pub(super) struct DamagedPart {
     bytes: Vec<u8>,
 }
 
-/// A damaged part of the trust file, which was set aside.
+/// A damaged part of a file of clients, which was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// Its place in the file, in bytes from the start.
@@ -64,9 +78,19 @@ pub struct Damage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stamp {
     clients: Option<FileStamp>,
+    read_only: Option<FileStamp>,
     revoked: Option<FileStamp>,
     passphrase: Option<FileStamp>,
     first_awaited: Option<FileStamp>,
+}
+
+impl Stamp {
+    fn of_clients(&mut self, level: Level) -> &mut Option<FileStamp> {
+        match level {
+            Level::Full => &mut self.clients,
+            Level::ReadOnly => &mut self.read_only,
+        }
+    }
 }
 
 /// What changes when a file is written to or replaced.
@@ -98,6 +122,7 @@ impl Files {
         Self {
             lock: data.join("lock"),
             clients: directory.join("multipass_client_certs.pem"),
+            read_only: directory.join("read-only-clients.pem"),
             revoked: directory.join("revoked"),
             passphrase: directory.join("passphrase.phc"),
             first_awaited: directory.join("first-client-awaited"),
@@ -120,14 +145,23 @@ impl Files {
     pub(super) fn stamp(&self) -> Stamp {
         Stamp {
             clients: FileStamp::at(&self.clients),
+            read_only: FileStamp::at(&self.read_only),
             revoked: FileStamp::at(&self.revoked),
             passphrase: FileStamp::at(&self.passphrase),
             first_awaited: FileStamp::at(&self.first_awaited),
         }
     }
 
-    pub(super) fn read_clients(&self) -> Result<Clients, StoreError> {
-        let text = read(&self.clients)?.unwrap_or_default();
+    /// Where clients of a level are.
+    fn of_clients(&self, level: Level) -> &Path {
+        match level {
+            Level::Full => &self.clients,
+            Level::ReadOnly => &self.read_only,
+        }
+    }
+
+    pub(super) fn read_clients(&self, level: Level) -> Result<Clients, StoreError> {
+        let text = read(self.of_clients(level))?.unwrap_or_default();
         let mut fingerprints = HashSet::with_capacity(text.len() / SMALLEST_ENTRY);
         let mut damaged = Vec::new();
         for part in pem_file::parse(&text) {
@@ -146,26 +180,32 @@ impl Files {
         for part in damaged.iter().rev() {
             kept.drain(part.place.clone());
         }
-        Ok(Clients { text: kept, fingerprints, damaged })
+        Ok(Clients { level, text: kept, fingerprints, damaged })
     }
 
-    /// Replaces the trust file, which was read when it looked as `seen` says.
-    pub(super) fn write_clients(&self, text: &[u8], seen: &mut Stamp) -> Result<(), StoreError> {
+    /// Replaces a file of clients, which was read when it looked as `seen` says.
+    pub(super) fn write_clients(
+        &self,
+        level: Level,
+        text: &[u8],
+        seen: &mut Stamp,
+    ) -> Result<(), StoreError> {
+        let (path, seen) = (self.of_clients(level), seen.of_clients(level));
         // What was written by hand meanwhile must not be lost.
-        if FileStamp::at(&self.clients) != seen.clients {
+        if FileStamp::at(path) != *seen {
             let changed = io::Error::other("somebody else has changed it just now; try again");
-            return Err(write_error(&self.clients, changed));
+            return Err(write_error(path, changed));
         }
         // What would not be read again must not be written.
         if text.len() as u64 > MAX_FILE {
             let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
-            return Err(write_error(&self.clients, full));
+            return Err(write_error(path, full));
         }
-        seen.clients = Some(replace(&self.clients, text)?);
+        *seen = Some(replace(path, text)?);
         Ok(())
     }
 
-    /// Writes the damaged parts to a file of their own, before the trust file is written without them.
+    /// Writes the damaged parts to a file of their own, before the file of clients is written without them.
     pub(super) fn set_aside(
         &self,
         clients: &mut Clients,
@@ -176,7 +216,7 @@ impl Files {
             return Ok(());
         }
         let path_at = |nanoseconds: u128| {
-            let mut path = self.clients.clone().into_os_string();
+            let mut path = self.of_clients(clients.level).as_os_str().to_owned();
             path.push(format!(".damaged-{nanoseconds}"));
             PathBuf::from(path)
         };
@@ -265,21 +305,55 @@ impl Files {
     }
 }
 
-/// Who is in a trust file's text, with what it says of each.
-pub(super) fn clients_in(text: &[u8]) -> Vec<TrustedClient> {
-    pem_file::parse(text)
-        .filter_map(|part| match part.kind {
-            Kind::Certificate(certificate) => {
-                let before = text.get(..part.bytes.start).unwrap_or_default();
-                Some(note::read(before, certificate.fingerprint()))
-            }
-            _ => None,
-        })
-        .collect()
+/// Who is in the text of a file of clients, with what it says of each.
+pub(super) fn clients_in(text: &[u8], level: Level) -> impl Iterator<Item = TrustedClient> {
+    pem_file::parse(text).filter_map(move |part| match part.kind {
+        Kind::Certificate(certificate) => {
+            let before = text.get(..part.bytes.start).unwrap_or_default();
+            Some(note::read(before, certificate.fingerprint(), level))
+        }
+        _ => None,
+    })
 }
 
-/// A trust file's text without a client's blocks, and the notes that belong to them.
-pub(super) fn without(text: &[u8], client: Fingerprint) -> Vec<u8> {
+/// A client's block in a text, with the note that belongs to it.
+pub(super) fn entry(text: &[u8], client: Fingerprint) -> Option<Vec<u8>> {
+    pem_file::parse(text).find_map(|part| match part.kind {
+        Kind::Certificate(certificate) if certificate.fingerprint() == client => {
+            let before = text.get(..part.bytes.start).unwrap_or_default();
+            let mut entry = before.get(note::start(before)..).unwrap_or_default().to_vec();
+            entry.extend_from_slice(certificate.to_pem().as_bytes());
+            Some(entry)
+        }
+        _ => None,
+    })
+}
+
+/// A text in which a client's notes call it `name`.
+pub(super) fn renamed(text: &[u8], client: Fingerprint, name: &ClientName) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(text.len() + SMALLEST_ENTRY);
+    for part in pem_file::parse(text) {
+        if matches!(&part.kind, Kind::Certificate(certificate) if certificate.fingerprint() == client) {
+            let start = note::start(&kept);
+            let note = note::renamed(kept.get(start..).unwrap_or_default(), name);
+            kept.truncate(start);
+            end_line(&mut kept);
+            kept.extend_from_slice(note.as_bytes());
+        }
+        kept.extend_from_slice(text.get(part.bytes).unwrap_or_default());
+    }
+    kept
+}
+
+/// Makes what follows a line of its own.
+pub(super) fn end_line(text: &mut Vec<u8>) {
+    if text.last().is_some_and(|last| *last != b'\n') {
+        text.push(b'\n');
+    }
+}
+
+/// A text without a client's blocks, and the notes that belong to them.
+fn without(text: &[u8], client: Fingerprint) -> Vec<u8> {
     let mut kept = Vec::with_capacity(text.len());
     let mut removed = false;
     for part in pem_file::parse(text) {
@@ -332,16 +406,16 @@ mod tests {
         let files = Files::within(data.path());
         std::fs::create_dir(&files.directory).unwrap();
         let mut seen = files.stamp();
-        files.write_clients(b"# the old ones\n", &mut seen).unwrap();
+        files.write_clients(Level::Full, b"# the old ones\n", &mut seen).unwrap();
         // Never touched, so that it takes no memory.
         let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
-        let error = files.write_clients(&too_long, &mut seen).unwrap_err();
+        let error = files.write_clients(Level::Full, &too_long, &mut seen).unwrap_err();
         assert!(
             matches!(&error, StoreError::Write { path, source }
                 if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),
             "{error:?}"
         );
-        assert_eq!(files.read_clients().unwrap().text, b"# the old ones\n");
+        assert_eq!(files.read_clients(Level::Full).unwrap().text, b"# the old ones\n");
         assert_eq!(std::fs::read_dir(&files.directory).unwrap().count(), 1, "nothing else is left");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::state::State;
 use super::{Change, Outcome, StoreError, TrustStore, TrustedClient};
-use crate::{Fingerprint, PassphraseHash};
+use crate::{Fingerprint, Level, PassphraseHash};
 
 /// A trust store in memory.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ impl Default for MemoryStore {
 }
 
 impl TrustStore for MemoryStore {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.read().clients.contains(client)
+    fn level(&self, client: &Fingerprint) -> Option<Level> {
+        self.read().clients.get(client).copied()
     }
 
     fn is_empty(&self) -> bool {
@@ -49,7 +49,8 @@ impl TrustStore for MemoryStore {
 
     /// Who is trusted, and nothing else of them.
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
-        Ok(self.read().clients.iter().copied().map(TrustedClient::unknown).collect())
+        let state = self.read();
+        Ok(state.clients.iter().map(|(client, level)| TrustedClient::unknown(*client, *level)).collect())
     }
 
     fn change(

@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, PassphraseHash};
+use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, Level, PassphraseHash};
 
 /// The clients that may use the service, the passphrase that lets others in, and whether the first
 /// client is still awaited.
@@ -23,8 +23,14 @@ use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, Passphra
 /// Each change is atomic and checks its condition in the same step, against what is stored and not
 /// what is remembered: two callers, or two processes, cannot both be first.
 pub trait TrustStore: Debug + Send + Sync {
-    /// Whether a client is trusted. Constant time, and never waits for a change in progress.
-    fn contains(&self, client: &Fingerprint) -> bool;
+    /// How much a client may do; none if it is not trusted. Constant time, and never waits for a change in
+    /// progress.
+    fn level(&self, client: &Fingerprint) -> Option<Level>;
+
+    /// Whether a client is trusted, at whatever level.
+    fn contains(&self, client: &Fingerprint) -> bool {
+        self.level(client).is_some()
+    }
 
     /// Whether no client is trusted.
     fn is_empty(&self) -> bool;
@@ -58,23 +64,45 @@ pub trait TrustStore: Debug + Send + Sync {
 /// A change to the store.
 #[derive(Debug)]
 pub enum Change<'a> {
-    /// A client is trusted from now on, also one that was revoked.
+    /// A client is trusted from now on, also one that was revoked; and at this level, whatever it was before.
     Enrol(Enrolment<'a>),
     /// A client is no longer trusted, also if its certificate is put back into the trust file. On the
     /// condition that it is trusted now.
     Revoke {
         /// The client.
         client: Fingerprint,
-        /// Who wants it; a client must be trusted itself at that moment.
+        /// Who wants it: a client for itself, or whoever is of the full level at that moment.
         by: Actor,
         /// The moment, for the record.
+        at: SystemTime,
+    },
+    /// A client may do more, or less. On the condition that it is trusted now.
+    SetLevel {
+        /// The client.
+        client: Fingerprint,
+        /// How much it may do from now on.
+        level: Level,
+        /// Who wants it; a client must be of the full level itself at that moment.
+        by: Actor,
+        /// The moment, for the name of what is set aside.
+        at: SystemTime,
+    },
+    /// A client is called something else. On the condition that it is trusted now.
+    Rename {
+        /// The client.
+        client: Fingerprint,
+        /// Its new name.
+        name: &'a ClientName,
+        /// Who wants it; a client must be of the full level itself at that moment.
+        by: Actor,
+        /// The moment, for the name of what is set aside.
         at: SystemTime,
     },
     /// The passphrase is another one, or there is none any more.
     SetPassphrase {
         /// The new one.
         passphrase: Option<PassphraseHash>,
-        /// Who wants it; a client must be trusted itself at that moment.
+        /// Who wants it; a client must be of the full level itself at that moment.
         by: Actor,
     },
     /// The first client is awaited anew. On the condition that no client is trusted.
@@ -88,6 +116,8 @@ pub struct Enrolment<'a> {
     pub condition: Condition,
     /// Its certificate.
     pub certificate: &'a ClientCertificate,
+    /// How much it may do.
+    pub level: Level,
     /// Where the call came from, if it was a call.
     pub channel: Option<&'a Channel>,
     /// A name for people.
@@ -105,7 +135,8 @@ pub enum Condition {
     FirstByInstaller,
     /// The passphrase that the client gave is still the one that is set.
     PassphraseIs(PassphraseHash),
-    /// Whoever wants it is an administrator; a client must be trusted itself at that moment.
+    /// Whoever wants it is an administrator; a client must be of the full level itself at that moment. And the
+    /// client is not trusted at another level: that is changed by [`Change::SetLevel`] alone.
     WantedBy(Actor),
 }
 
@@ -124,6 +155,8 @@ pub enum Outcome {
 pub struct TrustedClient {
     /// Which client.
     pub fingerprint: Fingerprint,
+    /// How much it may do.
+    pub level: Level,
     /// A name for people.
     pub name: Option<String>,
     /// When, as RFC 3339 in UTC.
@@ -135,8 +168,8 @@ pub struct TrustedClient {
 }
 
 impl TrustedClient {
-    pub(crate) fn unknown(fingerprint: Fingerprint) -> Self {
-        Self { fingerprint, name: None, added: None, how: None, from: None }
+    pub(crate) fn unknown(fingerprint: Fingerprint, level: Level) -> Self {
+        Self { fingerprint, level, name: None, added: None, how: None, from: None }
     }
 }
 

@@ -1,17 +1,17 @@
-//! What the trust file says of a client: one comment line ahead of its block, which the stock service
+//! What the files of clients say of one: one comment line ahead of its block, which the stock service
 //! ignores.
 
 use std::time::UNIX_EPOCH;
 
 use super::{Condition, Enrolment, TrustedClient};
-use crate::Fingerprint;
+use crate::{ClientName, Fingerprint, Level};
 
 const MARK: &str = "# multipass-client:";
 /// People may write such lines too: what is longer is not one of ours.
 const LONGEST_VALUE: usize = 64;
 
-/// The line, with its newline.
-pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
+/// The line, with its newline. A client that is enrolled without a name keeps the one that it had.
+pub(super) fn write(enrolment: &Enrolment<'_>, had: Option<&ClientName>) -> String {
     // The format has no years before 1970, which a clock that was never set may show.
     let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
     let how = match enrolment.condition {
@@ -24,7 +24,7 @@ pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
     if let Some(channel) = enrolment.channel {
         line.push_str(&format!(" from={channel}"));
     }
-    if let Some(name) = enrolment.name {
+    if let Some(name) = enrolment.name.or(had) {
         line.push_str(&format!(" name={name}"));
     }
     line.push('\n');
@@ -32,8 +32,8 @@ pub(super) fn write(enrolment: &Enrolment<'_>) -> String {
 }
 
 /// What the text ahead of a block says of its client.
-pub(super) fn read(before: &[u8], fingerprint: Fingerprint) -> TrustedClient {
-    let mut client = TrustedClient::unknown(fingerprint);
+pub(super) fn read(before: &[u8], fingerprint: Fingerprint, level: Level) -> TrustedClient {
+    let mut client = TrustedClient::unknown(fingerprint, level);
     let line = before.get(start(before)..).and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
     for (key, value) in line.split_whitespace().filter_map(|word| word.split_once('=')) {
         if value.is_empty() || value.len() > LONGEST_VALUE || !value.bytes().all(|b| b.is_ascii_graphic()) {
@@ -49,6 +49,17 @@ pub(super) fn read(before: &[u8], fingerprint: Fingerprint) -> TrustedClient {
         *field = Some(value.to_owned());
     }
     client
+}
+
+/// A client's line, or none, with another name in it.
+pub(super) fn renamed(line: &[u8], name: &ClientName) -> String {
+    let line = str::from_utf8(line).unwrap_or_default();
+    let kept = line
+        .split_whitespace()
+        .skip_while(|word| !word.contains('='))
+        .filter(|word| !word.starts_with("name="));
+    let words: String = kept.map(|word| format!(" {word}")).collect();
+    format!("{MARK}{words} name={name}\n")
 }
 
 /// Where the line begins in the text ahead of a block; at its end if there is no such line.

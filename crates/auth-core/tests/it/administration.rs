@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, ChangeError, Channel, ClientName,
-    Condition, Denied, Entry, Event, Fingerprint, MemoryStore, NoGate, Outcome, PassphraseHash, Recovery,
-    StoreError, TrustStore, TrustedClient,
+    Condition, Denied, Entry, Event, Fingerprint, Level, MemoryStore, NoGate, Outcome, PassphraseHash,
+    Recovery, StoreError, TrustStore, TrustedClient,
 };
 
 use crate::support::{
@@ -64,8 +64,8 @@ fn an_administrator_adds_clients() {
             let nobody = Caller { channel: local(0, 0, &[]), certificate: None };
             let by = administrator(&bench, &nobody);
             let name: ClientName = "bob".parse().unwrap();
-            bench.authority.add(&by, &bob, Some(&name), now()).unwrap();
-            bench.authority.add(&by, &bob, None, now()).unwrap();
+            bench.authority.add(&by, &bob, Level::Full, Some(&name), now()).unwrap();
+            bench.authority.add(&by, &bob, Level::Full, None, now()).unwrap();
             assert!(bench.authority.recognise(&stranger(&bob)).is_ok(), "{kind:?} {past:?}");
             let once = ["client_added", "stored", "opened"];
             assert_eq!(bench.events(), [once, once].concat(), "{kind:?} {past:?}");
@@ -101,7 +101,7 @@ fn a_revoked_client_is_out_until_it_is_enrolled_again() {
         }
         assert_eq!(bench.events(), ["client_revoked"], "{kind:?}: what did not happen is not recorded");
 
-        bench.authority.add(&by, &alice, None, now()).unwrap();
+        bench.authority.add(&by, &alice, Level::Full, None, now()).unwrap();
         assert!(bench.authority.recognise(&stranger(&alice)).is_ok(), "{kind:?}");
         // By the passphrase too: its owner could come with another certificate as well.
         let condition = by_passphrase(&bench.store);
@@ -151,7 +151,7 @@ fn each_grant_and_change_is_recorded_with_who_from_where_and_about_whom() {
     authority.authenticate(guess.unwrap(), now()).unwrap();
     authority.set_passphrase(&by, None, now()).unwrap();
     let by = authority.administrator(&root(&carol)).unwrap();
-    authority.add(&by, &carol, None, now()).unwrap();
+    authority.add(&by, &carol, Level::Full, None, now()).unwrap();
     authority.revoke(&by, b, now()).unwrap();
     let recovery = Recovery { store: &*store, audit: &*protocol };
     recovery.add(&bob, now()).unwrap();
@@ -194,7 +194,7 @@ fn what_cannot_be_recorded_is_not_done() {
         let not_done = |result: Result<(), ChangeError>| {
             assert!(matches!(&result, Err(ChangeError::Store(StoreError::NotRecorded(_)))), "{result:?}");
         };
-        not_done(bench.authority.add(&by, &bob, None, now()));
+        not_done(bench.authority.add(&by, &bob, Level::Full, None, now()));
         not_done(bench.authority.set_passphrase(&by, None, now()));
         assert_eq!(bench.events(), [""; 0], "{kind:?}");
         assert!(bench.store.is_empty() && bench.store.is_armed() && bench.store.passphrase().is_some());
@@ -212,7 +212,7 @@ fn what_cannot_be_recorded_is_not_done() {
 struct FailsLate(MemoryStore);
 
 impl TrustStore for FailsLate {
-    ask!(0: contains is_empty is_armed passphrase clients);
+    ask!(0: level is_empty is_armed passphrase clients);
 
     fn change(
         &self,
@@ -229,7 +229,7 @@ fn what_was_recorded_and_could_not_be_stored_is_recorded_as_that() {
     let alice = certificate("alice");
     let bench = Bench::over(Box::new(FailsLate(MemoryStore::new())), None, RULE);
     let by = administrator(&bench, &root(&alice));
-    assert!(matches!(bench.authority.add(&by, &alice, None, now()), Err(ChangeError::Store(_))));
+    assert!(matches!(bench.authority.add(&by, &alice, Level::Full, None, now()), Err(ChangeError::Store(_))));
     assert!(matches!(bench.authority.set_passphrase(&by, None, now()), Err(ChangeError::Store(_))));
     assert_eq!(bench.events(), ["client_added", "not_stored", "passphrase_removed", "not_stored"]);
 }
@@ -293,15 +293,15 @@ fn who_is_revoked_in_the_middle_of_a_call_changes_nothing_more() {
         by_passphrase(&bench.store);
         let under_way = administrator(&bench, &stranger(&alice));
         let root = administrator(&bench, &root(&certificate("root")));
-        bench.authority.add(&root, &bob, None, now()).unwrap();
+        bench.authority.add(&root, &bob, Level::Full, None, now()).unwrap();
         bench.authority.revoke(&root, alice.fingerprint(), now()).unwrap();
         bench.events();
 
         let refused = |result: Result<(), ChangeError>| {
             assert!(matches!(result, Err(ChangeError::NoLongerTrusted)), "{kind:?}: {result:?}");
         };
-        refused(bench.authority.add(&under_way, &alice, None, now()));
-        refused(bench.authority.add(&under_way, &certificate("accomplice"), None, now()));
+        refused(bench.authority.add(&under_way, &alice, Level::Full, None, now()));
+        refused(bench.authority.add(&under_way, &certificate("accomplice"), Level::Full, None, now()));
         refused(bench.authority.revoke(&under_way, bob.fingerprint(), now()));
         refused(bench.authority.revoke(&under_way, alice.fingerprint(), now()));
         refused(bench.authority.set_passphrase(&under_way, None, now()));

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use auth_core::{
-    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Notice, Outcome, PassphraseHash,
-    StoreError, TrustStore,
+    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Notice, Outcome,
+    PassphraseHash, StoreError, TrustStore,
 };
 
 use crate::support::{Data, Unrecorded, by_passphrase, certificate, enrol, now, passphrase};
@@ -25,7 +25,8 @@ fn append_text(path: &Path, text: &str) {
 
 fn added(certificate: &ClientCertificate) -> Change<'_> {
     let condition = Condition::WantedBy(Actor::Administrator);
-    Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at: now() })
+    let level = Level::Full;
+    Change::Enrol(Enrolment { condition, certificate, level, channel: None, name: None, at: now() })
 }
 
 fn revoked(client: &ClientCertificate) -> Change<'_> {

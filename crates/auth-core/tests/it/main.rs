@@ -13,6 +13,7 @@ mod authority;
 mod by_hand;
 mod file_store;
 mod installer;
+mod levels;
 mod passphrase;
 mod race;
 mod revocation;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
 use auth_core::{
-    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, MemoryStore, NoGate, Outcome,
-    PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Level, MemoryStore, NoGate,
+    Outcome, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
 use crate::support::{Data, NoAudit, RULE, by_passphrase, certificate, enrol, now, root};
@@ -107,8 +107,8 @@ struct CheckThenAdd {
 }
 
 impl TrustStore for CheckThenAdd {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.clients.lock().unwrap().contains(client)
+    fn level(&self, client: &Fingerprint) -> Option<Level> {
+        self.clients.lock().unwrap().contains(client).then_some(Level::Full)
     }
 
     fn is_empty(&self) -> bool {

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use auth_core::{
-    Actor, Change, ClientName, Condition, Enrolment, FileStore, Notice, Outcome, StoreError, TrustStore,
+    Actor, Change, ClientName, Condition, Enrolment, FileStore, Level, Notice, Outcome, StoreError,
+    TrustStore,
 };
 
 use crate::support::{Data, Unrecorded, certificate, enrol, local, now};
@@ -123,16 +124,20 @@ fn that_others_are_trusted_is_told_however_it_came() {
     let (store, notices) = watched(&data);
     let told = || std::mem::take(&mut *notices.lock().unwrap());
     store.revoke(&a).unwrap();
-    assert_eq!(told(), [Notice::TrustChanged { gone: vec![a.fingerprint()] }], "by this store");
+    assert_eq!(
+        told(),
+        [Notice::TrustChanged { gone: vec![a.fingerprint()], reduced: vec![] }],
+        "by this store"
+    );
     fs::write(data.clients(), text(&[&c, &d])).unwrap();
     assert_eq!(told(), []);
     store.reload().unwrap();
-    assert_eq!(told(), [Notice::TrustChanged { gone: vec![b.fingerprint()] }], "by hand");
+    assert_eq!(told(), [Notice::TrustChanged { gone: vec![b.fingerprint()], reduced: vec![] }], "by hand");
     data.open().revoke(&c).unwrap();
     store.set_passphrase(None).unwrap();
     assert_eq!(
         told(),
-        [Notice::TrustChanged { gone: vec![c.fingerprint()] }],
+        [Notice::TrustChanged { gone: vec![c.fingerprint()], reduced: vec![] }],
         "by another process, seen at a change"
     );
     store.set_passphrase(None).unwrap();
@@ -141,7 +146,7 @@ fn that_others_are_trusted_is_told_however_it_came() {
     // Who came is not told by name, only that somebody did: the gate may have to be opened.
     enrol(&data.open(), &Condition::WantedBy(Actor::Administrator), &c);
     store.set_passphrase(None).unwrap();
-    assert_eq!(told(), [Notice::TrustChanged { gone: vec![] }]);
+    assert_eq!(told(), [Notice::TrustChanged { gone: vec![], reduced: vec![] }]);
     assert!(store.contains(&d.fingerprint()));
 }
 
@@ -158,8 +163,14 @@ fn clients_are_listed_with_what_was_written_down() {
     let name: ClientName = "carol".parse().unwrap();
     let channel = local(1000, 1000, &[]);
     let (condition, certificate) = (Condition::WantedBy(Actor::Administrator), &c);
-    let enrolment =
-        Enrolment { condition, certificate, channel: Some(&channel), name: Some(&name), at: now() };
+    let enrolment = Enrolment {
+        condition,
+        certificate,
+        level: Level::Full,
+        channel: Some(&channel),
+        name: Some(&name),
+        at: now(),
+    };
     store.make(&Change::Enrol(enrolment)).unwrap();
     enrol(&store, &Condition::WantedBy(Actor::Administrator), &d);
 

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
     Actor, Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Condition, Damage,
-    Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, MemoryStore, Notice,
-    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, Level, MemoryStore,
+    Notice, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 use tempfile::TempDir;
 
@@ -79,11 +79,24 @@ pub(crate) trait Unrecorded: TrustStore {
     fn enrol_if(&self, condition: &Condition, arrival: &Arrival<'_>) -> Result<Outcome, StoreError> {
         let Arrival { certificate, channel, at } = *arrival;
         let (condition, channel) = (condition.clone(), Some(channel));
-        self.make(&Change::Enrol(Enrolment { condition, certificate, channel, name: None, at }))
+        let level = Level::Full;
+        self.make(&Change::Enrol(Enrolment { condition, certificate, level, channel, name: None, at }))
     }
 
     fn revoke(&self, client: &ClientCertificate) -> Result<Outcome, StoreError> {
         self.make(&Change::Revoke { client: client.fingerprint(), by: Actor::Administrator, at: now() })
+    }
+
+    /// Adds a client that may only read.
+    fn add_read_only(&self, certificate: &ClientCertificate) -> Result<Outcome, StoreError> {
+        let (condition, level) = (Condition::WantedBy(Actor::Administrator), Level::ReadOnly);
+        let at = now();
+        self.make(&Change::Enrol(Enrolment { condition, certificate, level, channel: None, name: None, at }))
+    }
+
+    fn set_level(&self, client: &ClientCertificate, level: Level) -> Result<Outcome, StoreError> {
+        let (client, by, at) = (client.fingerprint(), Actor::Administrator, now());
+        self.make(&Change::SetLevel { client, level, by, at })
     }
 
     fn set_passphrase(&self, passphrase: Option<PassphraseHash>) -> Result<(), StoreError> {
@@ -98,9 +111,9 @@ macro_rules! ask {
     ($inner:tt: $($question:ident)+) => {
         $(ask!(@$question $inner);)+
     };
-    (@contains $inner:tt) => {
-        fn contains(&self, client: &Fingerprint) -> bool {
-            self.$inner.contains(client)
+    (@level $inner:tt) => {
+        fn level(&self, client: &Fingerprint) -> Option<auth_core::Level> {
+            self.$inner.level(client)
         }
     };
     (@is_empty $inner:tt) => {
@@ -330,7 +343,7 @@ impl<T> std::ops::Deref for Shared<T> {
 }
 
 impl<T: TrustStore> TrustStore for Shared<T> {
-    ask!(0: contains is_empty is_armed passphrase clients change);
+    ask!(0: level is_empty is_armed passphrase clients change);
 }
 
 impl<T: Gate> Gate for Shared<T> {
@@ -357,7 +370,7 @@ impl WatchedStore {
 }
 
 impl TrustStore for WatchedStore {
-    ask!(inner: contains is_empty is_armed passphrase clients);
+    ask!(inner: level is_empty is_armed passphrase clients);
 
     fn change(
         &self,

@@ -151,6 +151,7 @@ impl World {
             Action::Wipe => {
                 self.left.wipes -= 1;
                 self.disk.trusted = Default::default();
+                self.disk.read_only = Default::default();
                 self.promised = Default::default();
             }
             Action::AwaitFirst => {
@@ -254,6 +255,12 @@ impl World {
         let gained = self.disk.trusted.without(before.trusted);
         if gained.iter().any(|other| other != client) {
             self.blame("somebody else was enrolled");
+        }
+        // Whoever may do more than before must have had them too.
+        let raised =
+            before.read_only.without(self.disk.read_only).iter().filter(|it| self.disk.trusted.has(*it));
+        if raised.collect::<Vec<_>>().iter().any(|it| *it != client || !grounds) {
+            self.blame("somebody may do more without grounds");
         }
         if gained.has(client) {
             if grounds {

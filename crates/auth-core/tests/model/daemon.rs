@@ -10,8 +10,8 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
-    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, MemoryStore,
-    NoGate, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Level,
+    MemoryStore, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
 use crate::wishes::Asker;
@@ -117,8 +117,8 @@ impl Disk {
         };
         let enrol = |client: Client| {
             let (condition, certificate) = (Condition::WantedBy(Actor::Administrator), &CERTIFICATES[client]);
-            let at = SystemTime::UNIX_EPOCH;
-            Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at })
+            let (at, level) = (SystemTime::UNIX_EPOCH, self.level(client));
+            Change::Enrol(Enrolment { condition, certificate, level, channel: None, name: None, at })
         };
         if !self.armed && self.trusted.is_empty() {
             make(enrol(0));
@@ -136,11 +136,17 @@ impl Disk {
         store
     }
 
+    fn level(self, client: Client) -> Level {
+        if self.read_only.has(client) { Level::ReadOnly } else { Level::Full }
+    }
+
     /// The state of a store.
     pub(crate) fn of(store: &dyn TrustStore) -> Self {
-        let trusted = CLIENTS.into_iter().filter(|client| store.contains(&fingerprint(*client))).collect();
+        let level = |client: &Client| store.level(&fingerprint(*client));
+        let trusted = CLIENTS.into_iter().filter(|client| level(client).is_some()).collect();
+        let read_only = CLIENTS.into_iter().filter(|client| level(client) == Some(Level::ReadOnly)).collect();
         let words = |hash| if hash == hash_of(Words::Right) { Words::Right } else { Words::Other };
-        Self { trusted, armed: store.is_armed(), passphrase: store.passphrase().map(words) }
+        Self { trusted, read_only, armed: store.is_armed(), passphrase: store.passphrase().map(words) }
     }
 }
 
@@ -191,6 +197,9 @@ impl Remembering {
             (Flaw::AskedIsEnough, Change::Revoke { client, at, .. }) => {
                 Some(Change::Revoke { client: *client, by, at: *at })
             }
+            (Flaw::AskedIsEnough, Change::SetLevel { client, level, at, .. }) => {
+                Some(Change::SetLevel { client: *client, level: *level, by, at: *at })
+            }
             (Flaw::AskedIsEnough, Change::SetPassphrase { passphrase, .. }) => {
                 Some(Change::SetPassphrase { passphrase: passphrase.clone(), by })
             }
@@ -200,8 +209,9 @@ impl Remembering {
 }
 
 impl TrustStore for Remembering {
-    fn contains(&self, client: &Fingerprint) -> bool {
-        self.known().trusted.iter().any(|known| fingerprint(known) == *client)
+    fn level(&self, client: &Fingerprint) -> Option<Level> {
+        let known = self.known();
+        known.trusted.iter().find(|it| fingerprint(*it) == *client).map(|it| known.level(it))
     }
 
     fn is_empty(&self) -> bool {

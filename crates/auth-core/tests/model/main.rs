@@ -30,6 +30,7 @@ const ALL: Left = Left {
     revocations: 1,
     passphrases: 1,
     additions: 0,
+    levels: 0,
     clients_wishes: 0,
     wipes: 1,
     recoveries: 1,
@@ -38,6 +39,9 @@ const ALL: Left = Left {
 /// Where clients are administrators too. Nothing happens by itself here: there would be too much of it.
 const CLIENTS_MAY: Left =
     Left { revocations: 2, additions: 1, clients_wishes: 1, crashes: 0, wipes: 0, recoveries: 0, ..ALL };
+
+/// Where levels change, too.
+const LEVELS: Left = Left { revocations: 0, passphrases: 0, levels: 2, ..CLIENTS_MAY };
 
 /// All that can happen, among these daemons and so often.
 fn explore(daemons: usize, left: Left, at_least: usize) {
@@ -63,6 +67,11 @@ fn nobody_changes_anything_who_is_not_trusted_any_more() {
     explore(2, CLIENTS_MAY, 100_000);
 }
 
+#[test]
+fn nobody_does_more_than_his_level_allows_or_gets_another_unasked() {
+    explore(2, LEVELS, 50_000);
+}
+
 /// The flaw of a service that checks whether its store is empty, and then adds.
 #[test]
 fn the_model_finds_a_store_that_checks_and_then_adds() {
@@ -77,6 +86,7 @@ fn the_model_finds_a_store_that_does_not_ask_again_who_wants_a_change() {
     let fault = "somebody changed something who is not trusted any more";
     for daemons in [1, 2] {
         finds(daemons, CLIENTS_MAY, Flaw::AskedIsEnough, fault);
+        finds(daemons, LEVELS, Flaw::AskedIsEnough, fault);
     }
 }
 

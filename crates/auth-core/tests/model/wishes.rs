@@ -3,7 +3,7 @@
 
 use std::time::SystemTime;
 
-use auth_core::{Administrator, Authority, Change, TrustStore};
+use auth_core::{Administrator, Authority, Change, Level, TrustStore};
 
 use crate::actions::Action;
 use crate::daemon::{Death, administrator, caller, certificate, fingerprint, hash_of, root};
@@ -23,13 +23,14 @@ pub(crate) enum Asker {
 pub(crate) enum Wish {
     Add(Client),
     Revoke(Client),
+    SetLevel(Client, Level),
     SetPassphrase(Words),
 }
 
 impl Wish {
     /// Each administrator's client for the other's.
     pub(crate) fn swap(&mut self) {
-        if let Self::Add(client) | Self::Revoke(client) = self
+        if let Self::Add(client) | Self::Revoke(client) | Self::SetLevel(client, _) = self
             && *client < 2
         {
             *client = 1 - *client;
@@ -43,6 +44,12 @@ impl World {
         let mut wishes = Vec::new();
         if self.left.revocations > 0 {
             wishes.extend(CLIENTS.into_iter().filter(|it| self.disk.trusted.has(*it)).map(Wish::Revoke));
+        }
+        if self.left.levels > 0 {
+            let trusted = || CLIENTS.into_iter().filter(|it| self.disk.trusted.has(*it));
+            wishes.extend(
+                Level::ALL.into_iter().flat_map(|level| trusted().map(move |it| Wish::SetLevel(it, level))),
+            );
         }
         if self.left.passphrases > 0 {
             wishes.extend([Words::Right, Words::Other].map(Wish::SetPassphrase));
@@ -68,7 +75,11 @@ impl World {
             if may == Some(true) && !self.enrolled.has(client) {
                 self.blame("somebody entered who was not enrolled");
             }
-            if may == Some(false) && running.known == self.disk && self.promised.has(client) {
+            if may == Some(true) && running.known.read_only.has(client) {
+                self.blame("who may only read is an administrator");
+            }
+            let may_everything = self.promised.has(client) && !self.disk.read_only.has(client);
+            if may == Some(false) && running.known == self.disk && may_everything {
                 self.blame("somebody was refused who was let in before");
             }
         }
@@ -78,6 +89,7 @@ impl World {
         match wish {
             Wish::Add(_) => self.left.additions -= 1,
             Wish::Revoke(_) => self.left.revocations -= 1,
+            Wish::SetLevel(..) => self.left.levels -= 1,
             Wish::SetPassphrase(_) => self.left.passphrases -= 1,
         }
         match asker {
@@ -102,7 +114,7 @@ impl World {
         let before = self.disk;
         let may = match asker {
             Asker::Root => true,
-            Asker::Client(client) => before.trusted.has(client),
+            Asker::Client(client) => before.trusted.has(client) && !before.read_only.has(client),
         };
         let by = administrator(asker);
         let done = self.at(daemon, death, flaw, |it, store| done(it, store, by, wish));
@@ -111,7 +123,7 @@ impl World {
         }
         match wish {
             Wish::Add(client) => {
-                if may && done == Some(false) {
+                if may && done == Some(false) && !before.read_only.has(client) {
                     self.blame("an administrator could not add a client");
                 }
                 self.note_gain(client, before, may);
@@ -123,6 +135,13 @@ impl World {
                 }
                 if may {
                     self.promised = self.promised.without(Clients::from_iter([client]));
+                }
+            }
+            Wish::SetLevel(client, level) => {
+                self.note_gain(client, before, may);
+                let is_read_only = self.knows(daemon).read_only.has(client);
+                if done == Some(true) && is_read_only != (level == Level::ReadOnly) {
+                    self.blame("a client's level is another one");
                 }
             }
             Wish::SetPassphrase(words) => {
@@ -137,8 +156,9 @@ impl World {
 /// Does it by the real authority, and says whether that told so.
 fn done(authority: &Authority, store: &dyn TrustStore, by: &Administrator, wish: Wish) -> bool {
     match wish {
-        Wish::Add(client) => authority.add(by, certificate(client), None, NOW).is_ok(),
+        Wish::Add(client) => authority.add(by, certificate(client), Level::Full, None, NOW).is_ok(),
         Wish::Revoke(client) => authority.revoke(by, fingerprint(client), NOW).is_ok(),
+        Wish::SetLevel(client, level) => authority.set_level(by, fingerprint(client), level, NOW).is_ok(),
         // As the authority does, but with a hash that is cheap.
         Wish::SetPassphrase(words) => {
             let change = Change::SetPassphrase { passphrase: Some(hash_of(words)), by: by.actor() };

@@ -65,6 +65,8 @@ pub(crate) enum Words {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Disk {
     pub(crate) trusted: Clients,
+    /// Of these, those that may only read.
+    pub(crate) read_only: Clients,
     pub(crate) armed: bool,
     pub(crate) passphrase: Option<Words>,
 }
@@ -98,6 +100,7 @@ pub(crate) struct Left {
     pub(crate) revocations: u8,
     pub(crate) passphrases: u8,
     pub(crate) additions: u8,
+    pub(crate) levels: u8,
     /// How many of these three clients may want. Root may want all.
     pub(crate) clients_wishes: u8,
     pub(crate) wipes: u8,
@@ -153,9 +156,12 @@ impl World {
             if let Some((_, wish)) = &mut other.root {
                 wish.swap();
             }
-            let known = other.daemons.iter_mut().flatten().map(|running| &mut running.known.trusted);
-            let told = [&mut other.disk.trusted, &mut other.promised, &mut other.enrolled];
-            known.chain(told).for_each(Clients::swap);
+            let known = other.daemons.iter_mut().flatten().map(|running| &mut running.known);
+            for disk in known.chain([&mut other.disk]) {
+                disk.trusted.swap();
+                disk.read_only.swap();
+            }
+            [&mut other.promised, &mut other.enrolled].into_iter().for_each(Clients::swap);
             other
         };
         let (daemons, clients) = (daemons_swapped(&self), clients_swapped(&self));
@@ -231,6 +237,9 @@ impl Model for Protocol {
             Property::always("who is trusted is not awaited", |_, world: &World| {
                 !world.disk.armed || world.disk.trusted.is_empty()
             }),
+            Property::always("who may only read is trusted", |_, world: &World| {
+                world.disk.read_only.without(world.disk.trusted).is_empty()
+            }),
             // That these can happen shows that the model is not empty.
             Property::sometimes("one is first and another knew the passphrase", |_, world: &World| {
                 world.promised.has(0) && world.promised.has(2)
@@ -239,22 +248,39 @@ impl Model for Protocol {
                 let both = |one, other| model.daemons == 1 || one != other;
                 matches!(world.calls[..2], [Call::Claims(one), Call::Claims(other)] if both(one, other))
             }),
-            Property::sometimes("a guess is overtaken by a change", |_, world: &World| {
-                matches!(world.calls[2], Call::Guesses(_)) && world.disk.passphrase == Some(Words::Other)
+            Property::sometimes("a guess is overtaken by a change", |model: &Self, world: &World| {
+                model.left.passphrases == 0
+                    || matches!(world.calls[2], Call::Guesses(_))
+                        && world.disk.passphrase == Some(Words::Other)
             }),
-            Property::sometimes(
-                "root's wish is overtaken by a change",
-                |_, world: &World| matches!(world.root, Some((_, Wish::Revoke(client))) if !world.disk.trusted.has(client)),
-            ),
+            Property::sometimes("root's wish is overtaken by a change", |model: &Self, world: &World| {
+                model.left.revocations == 0
+                    || matches!(world.root, Some((_, Wish::Revoke(client))) if !world.disk.trusted.has(client))
+            }),
             Property::sometimes(
                 "a client's wish is overtaken by its revocation",
                 |model: &Self, world: &World| {
                     let overtaken = |client: Client| {
                         matches!(world.calls[client], Call::Wants(..)) && !world.disk.trusted.has(client)
                     };
-                    model.left.clients_wishes == 0 || CLIENTS.into_iter().any(overtaken)
+                    model.left.clients_wishes == 0
+                        || model.left.revocations == 0
+                        || CLIENTS.into_iter().any(overtaken)
                 },
             ),
+            Property::sometimes(
+                "a client's wish is overtaken by its reduction",
+                |model: &Self, world: &World| {
+                    let overtaken = |client: Client| {
+                        matches!(world.calls[client], Call::Wants(..)) && world.disk.read_only.has(client)
+                    };
+                    model.left.levels == 0 || CLIENTS.into_iter().any(overtaken)
+                },
+            ),
+            Property::sometimes("who may only read knows the passphrase", |model: &Self, world: &World| {
+                model.left.levels == 0
+                    || matches!(world.calls[2], Call::Guesses(_)) && world.disk.read_only.has(2)
+            }),
             Property::sometimes("the first client is awaited anew", |_, world: &World| {
                 world.left.recoveries == 0 && world.disk.armed
             }),

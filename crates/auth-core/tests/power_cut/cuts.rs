@@ -4,7 +4,7 @@ use auth_core::StoreError;
 use faulty_disk::{Log, Tree, walk};
 
 use crate::operations::{self, Operation};
-use crate::store::{DIRECTORY, Seen, is_temporary, restart};
+use crate::store::{DIRECTORY, Seen, is_temporary, restart, stock_trusts};
 
 /// What must hold in each state that a cut may leave: the store is as before or after the operation, once
 /// that has returned as after it, and by then all of it is on the disk. Gives the number of states.
@@ -20,6 +20,11 @@ pub(crate) fn survives(
     let in_the_end = log.now(log.steps().len());
     log.check(|state, last| {
         nothing_is_half(log, state)?;
+        // Half-way too, nobody may do more by it than before or after.
+        let had = |name| stock_trusts(&log.now(0)).any(|other| other == name);
+        if let Some(name) = stock_trusts(state).find(|name| !operation.after.has_full(*name) && !had(*name)) {
+            return Err(format!("for the stock service, {name} is a client that may do everything"));
+        }
         let found = restart(state, &operation.kept)?;
         if found != operation.after && (last || found != operation.before) {
             return Err(format!("after the restart: {found:?}"));
@@ -47,7 +52,7 @@ fn what_was_acknowledged_is_there_and_nothing_by_half() {
 
 /// The syncs of a directory that nobody misses, by what they make last: a later one of the same
 /// directory does their work before anything depends on it.
-const DONE_BY_A_LATER_ONE: [(&str, &str); 8] = [
+const DONE_BY_A_LATER_ONE: [(&str, &str); 10] = [
     // That the first client is awaited, before the passphrase.
     ("the first start, and a passphrase", "authenticated-certs/first-client-awaited"),
     // The marker, before what is damaged is taken out of the trust file.
@@ -61,6 +66,9 @@ const DONE_BY_A_LATER_ONE: [(&str, &str); 8] = [
     // The client, before it is no longer revoked: until then it stays out.
     ("a revoked client is added", "authenticated-certs/multipass_client_certs.pem"),
     ("a revoked client, put back by hand, is added", "authenticated-certs/multipass_client_certs.pem"),
+    // As above.
+    ("a client that may only read is revoked", "authenticated-certs/revoked"),
+    ("a revoked client is added, and may only read", "authenticated-certs/read-only-clients.pem"),
 ];
 
 #[test]

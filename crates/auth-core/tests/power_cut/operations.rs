@@ -4,13 +4,13 @@ use std::fs::{self, DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use auth_core::{FileStore, StoreError};
+use auth_core::{FileStore, Level, StoreError};
 use faulty_disk::walk::Work;
 use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use crate::store::{
-    CLIENTS, DIRECTORY, Seen, add, await_first, client, empty, enrol_by_passphrase, enrol_first, open, put,
-    revoke, seen, set_passphrase, torn,
+    CLIENTS, DIRECTORY, READ_ONLY, Seen, add, add_read_only, await_first, client, empty, enrol_by_passphrase,
+    enrol_first, open, put, rename, revoke, seen, set_level, set_passphrase, torn,
 };
 use crate::{cuts, faults};
 
@@ -152,6 +152,11 @@ fn with_two_clients(data: &Path) {
 fn with_a_revoked_client(data: &Path) {
     with_two_clients(data);
     revoke(&open(data).unwrap(), 'b').unwrap();
+}
+
+fn with_a_read_only_client(data: &Path) {
+    with_first_client(data);
+    add_read_only(&open(data).unwrap(), 'b').unwrap();
 }
 
 fn emptied(data: &Path) {
@@ -316,6 +321,78 @@ pub(crate) fn all() -> Vec<Operation> {
                 Call::On(|store| add(store, 'b')),
                 seen("a", "old", false),
                 seen("ab", "old", false),
+            )
+        },
+        row(
+            "a client that may only read is added",
+            with_first_client,
+            Call::On(|store| add_read_only(store, 'b')),
+            seen("a", "old", false),
+            seen("aB", "old", false),
+        ),
+        row(
+            "a client may only read from now on",
+            with_two_clients,
+            Call::On(|store| set_level(store, 'b', Level::ReadOnly)),
+            seen("ab", "old", false),
+            seen("aB", "old", false),
+        ),
+        row(
+            "a client may do everything from now on",
+            with_a_read_only_client,
+            Call::On(|store| set_level(store, 'b', Level::Full)),
+            seen("aB", "old", false),
+            seen("ab", "old", false),
+        ),
+        row(
+            "a client that may only read knows the passphrase",
+            with_a_read_only_client,
+            Call::On(|store| enrol_by_passphrase(store, 'b')),
+            seen("aB", "old", false),
+            seen("ab", "old", false),
+        ),
+        row(
+            "a client that may only read is revoked",
+            with_a_read_only_client,
+            Call::On(|store| revoke(store, 'b')),
+            seen("aB", "old", false),
+            seen("a", "old", false),
+        ),
+        row(
+            "a revoked client is added, and may only read",
+            with_a_revoked_client,
+            Call::On(|store| add_read_only(store, 'b')),
+            seen("a", "old", false),
+            seen("aB", "old", false),
+        ),
+        row(
+            "a client is called something else",
+            with_two_clients,
+            Call::On(|store| rename(store, 'b')),
+            seen("ab", "old", false),
+            seen("ab", "old", false),
+        ),
+        row(
+            "a start over a change of level that stopped half-way",
+            |data| {
+                with_a_read_only_client(data);
+                put(data.join(CLIENTS), &(client('a').to_pem() + &client('b').to_pem()));
+            },
+            Call::Open(only),
+            seen("aB", "old", false),
+            seen("aB", "old", false),
+        ),
+        Operation {
+            kept: torn('c'),
+            ..row(
+                "a start over damage among those that may only read",
+                |data| {
+                    with_first_client(data);
+                    put(data.join(READ_ONLY), &(client('b').to_pem() + &torn('c')));
+                },
+                Call::Open(only),
+                seen("aB", "old", false),
+                seen("aB", "old", false),
             )
         },
         row(

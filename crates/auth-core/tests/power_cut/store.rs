@@ -10,14 +10,15 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Outcome, PassphraseHash, StoreError,
-    TrustStore,
+    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Outcome, PassphraseHash,
+    StoreError, TrustStore,
 };
 use faulty_disk::Tree;
 use tempfile::TempDir;
 
 /// Below the data directory.
 pub(crate) const DIRECTORY: &str = "authenticated-certs";
+pub(crate) const READ_ONLY: &str = "authenticated-certs/read-only-clients.pem";
 pub(crate) const CLIENTS: &str = "authenticated-certs/multipass_client_certs.pem";
 
 /// Whatever it is called, it is not yet a file of the store.
@@ -50,7 +51,7 @@ pub(crate) fn hash(name: &str) -> PassphraseHash {
     PassphraseHash::from_phc(&format!("$argon2id$v=19$m=8,t=1,p=1${name:A<22}${output}")).unwrap()
 }
 
-/// What a store says of itself.
+/// What a store says of itself. Who may only read has a capital letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     clients: String,
@@ -64,9 +65,21 @@ pub(crate) fn seen(clients: &str, passphrase: &str, armed: bool) -> Seen {
 }
 
 impl Seen {
+    /// Whether that client may do everything.
+    pub(crate) fn has_full(&self, name: char) -> bool {
+        self.clients.contains(name)
+    }
+
+    fn has_read_only(&self, name: char) -> bool {
+        self.clients.contains(name.to_ascii_uppercase())
+    }
+
     pub(crate) fn of(store: &FileStore) -> Self {
-        let is_in = |(_, client): &&(char, ClientCertificate)| store.contains(&client.fingerprint());
-        let clients: String = CLIENT.iter().filter(is_in).map(|(name, _)| name).collect();
+        let letter = |(name, client): &(char, ClientCertificate)| match store.level(&client.fingerprint())? {
+            Level::Full => Some(*name),
+            Level::ReadOnly => Some(name.to_ascii_uppercase()),
+        };
+        let clients: String = CLIENT.iter().filter_map(letter).collect();
         assert_eq!(store.is_empty(), clients.is_empty());
         let passphrase = match store.passphrase() {
             None => "",
@@ -81,15 +94,29 @@ pub(crate) fn open(data: &Path) -> Result<FileStore, StoreError> {
 }
 
 pub(crate) fn enrol_first(store: &FileStore, name: char) -> Result<(), StoreError> {
-    enrol(store, Condition::FirstClient, name)
+    enrol(store, Condition::FirstClient, Level::Full, name)
 }
 
 pub(crate) fn enrol_by_passphrase(store: &FileStore, name: char) -> Result<(), StoreError> {
-    enrol(store, Condition::PassphraseIs(hash("old")), name)
+    enrol(store, Condition::PassphraseIs(hash("old")), Level::Full, name)
 }
 
 pub(crate) fn add(store: &FileStore, name: char) -> Result<(), StoreError> {
-    enrol(store, Condition::WantedBy(Actor::Administrator), name)
+    enrol(store, Condition::WantedBy(Actor::Administrator), Level::Full, name)
+}
+
+pub(crate) fn add_read_only(store: &FileStore, name: char) -> Result<(), StoreError> {
+    enrol(store, Condition::WantedBy(Actor::Administrator), Level::ReadOnly, name)
+}
+
+pub(crate) fn set_level(store: &FileStore, name: char, level: Level) -> Result<(), StoreError> {
+    let (client, by, at) = (client(name).fingerprint(), Actor::Administrator, now());
+    make(store, &Change::SetLevel { client, level, by, at })
+}
+
+pub(crate) fn rename(store: &FileStore, name: char) -> Result<(), StoreError> {
+    let (client, by, at) = (client(name).fingerprint(), Actor::Administrator, now());
+    make(store, &Change::Rename { client, name: &"other".parse().unwrap(), by, at })
 }
 
 pub(crate) fn revoke(store: &FileStore, name: char) -> Result<(), StoreError> {
@@ -100,9 +127,10 @@ pub(crate) fn await_first(store: &FileStore) -> Result<(), StoreError> {
     make(store, &Change::AwaitFirst)
 }
 
-fn enrol(store: &FileStore, condition: Condition, name: char) -> Result<(), StoreError> {
+fn enrol(store: &FileStore, condition: Condition, level: Level, name: char) -> Result<(), StoreError> {
     let certificate = client(name);
-    make(store, &Change::Enrol(Enrolment { condition, certificate, channel: None, name: None, at: now() }))
+    let (channel, name, at) = (None, None, now());
+    make(store, &Change::Enrol(Enrolment { condition, certificate, level, channel, name, at }))
 }
 
 /// Whether it was made now or before, by a call that failed at its end, the store says itself.
@@ -160,9 +188,20 @@ fn restart_over(tree: &Tree, kept: &str) -> Result<Seen, String> {
     if let Some((path, _)) = after.files(DIRECTORY).find(|(path, _)| is_temporary(path)) {
         return Err(format!("{} is left", path.display()));
     }
+    let seen = Seen::of(&store);
+    if let Some(name) = stock_trusts(&after).find(|name| seen.has_read_only(*name)) {
+        return Err(format!("for the stock service, {name} may do more than read"));
+    }
     let holds = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(kept);
     if !after.files(DIRECTORY).any(|(_, bytes)| holds(bytes)) && !kept.is_empty() {
         return Err("damaged bytes are lost".to_owned());
     }
-    Ok(Seen::of(&store))
+    Ok(seen)
+}
+
+/// Whom the stock service trusts over these files: everyone in the trust file, with everything.
+pub(crate) fn stock_trusts(tree: &Tree) -> impl Iterator<Item = char> {
+    let text = tree.file(Path::new(CLIENTS)).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let text = text.unwrap_or_default();
+    CLIENT.iter().filter(move |(_, client)| text.contains(client.to_pem().trim_end())).map(|(name, _)| *name)
 }

@@ -2,23 +2,27 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::Format;
 
 /// What the help of `clients` says.
 pub(super) const ABOUT: &str = "\
-List, add and revoke the clients that may use the service. Clients that may use
-it, and root on the service's machine, may do so.
+List, add, limit and revoke the clients that may use the service. Clients of the
+level 'full', and root on the service's machine, may do so.
 
-  multipass clients                         lists them
-  sudo multipass clients add --user alice   lets alice in, also when nobody is
-  multipass clients revoke alice            keeps her out from now on
+  multipass clients                            lists them
+  sudo multipass clients add --user alice      lets alice in, whoever else is
+  multipass clients set-level alice read-only  lets her see, and change nothing
+  multipass clients revoke alice               keeps her out from now on
 
 See also `multipass clients <command> --help`.";
 
 const FORMAT: &str =
     "Output in the requested format. Valid formats are: table (default), json, csv and yaml.";
+
+const CLIENT: &str =
+    "The client's name, or the beginning of it; or at least 6 digits from the beginning of its fingerprint";
 
 /// Arguments of `clients`.
 #[derive(Debug, Args)]
@@ -41,6 +45,17 @@ pub(crate) enum ClientsCommand {
         long_about = "List all trusted clients, the oldest first."
     )]
     List(ListClientsArgs),
+    /// `clients show`.
+    #[command(
+        display_name = "clients show",
+        about = "Show what is known of a client",
+        long_about = "\
+Show what is known of a client: who it is, how it was enrolled, what it may do,
+and when it last had a connection.
+
+  multipass clients show alice"
+    )]
+    Show(ShowClientArgs),
     /// `clients add`.
     #[command(
         override_help = "clients add",
@@ -50,10 +65,34 @@ Trust a client, also one that was revoked.
 
   sudo multipass clients add --user alice
   multipass clients add --cert client.pem --name build-server
+  multipass clients add --cert client.pem --name monitor --read-only
   ssh host cat client.pem | multipass clients add --cert - --name host",
         group = ArgGroup::new("who").required(true).args(["own", "cert", "user"])
     )]
     Add(AddClientArgs),
+    /// `clients rename`.
+    #[command(
+        display_name = "clients rename",
+        about = "Call a client something else",
+        long_about = "\
+Call a client something else.
+
+  multipass clients rename 0f3a5c alice"
+    )]
+    Rename(RenameClientArgs),
+    /// `clients set-level`.
+    #[command(
+        display_name = "clients set-level",
+        about = "Change what a client may do",
+        long_about = "\
+Change what a client may do. A client of the level 'full' may do everything, and
+say who else may. One of the level 'read-only' may see what there is (version,
+list, info, find, get and networks) and change nothing; who knows the passphrase
+makes it full.
+
+  multipass clients set-level alice read-only"
+    )]
+    SetLevel(SetLevelArgs),
     /// `clients revoke`.
     #[command(
         override_help = "clients revoke",
@@ -82,6 +121,61 @@ pub(crate) struct ListClientsArgs {
     /// The form of the list.
     #[arg(long, value_enum, value_name = "format", help = FORMAT)]
     pub(crate) format: Option<Format>,
+}
+
+/// Arguments of `clients show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowClientArgs {
+    /// Which client.
+    #[arg(value_name = "client", help = CLIENT)]
+    pub(crate) client: String,
+    /// The form of the output.
+    #[arg(long, value_enum, value_name = "format", default_value_t = Format::Table, help = FORMAT)]
+    pub(crate) format: Format,
+}
+
+/// Arguments of `clients rename`.
+#[derive(Debug, Args)]
+pub(crate) struct RenameClientArgs {
+    /// Which client.
+    #[arg(value_name = "client", help = CLIENT)]
+    pub(crate) client: String,
+    /// What to call it.
+    #[arg(value_name = "name", help = "The new name: up to 64 letters, digits, '.', '_' and '-'")]
+    pub(crate) name: String,
+}
+
+/// Arguments of `clients set-level`.
+#[derive(Debug, Args)]
+pub(crate) struct SetLevelArgs {
+    /// Which client.
+    #[arg(value_name = "client", help = CLIENT)]
+    pub(crate) client: String,
+    /// What it may do.
+    #[arg(value_enum, value_name = "level", help = "What it may do: full (everything) or read-only")]
+    pub(crate) level: Level,
+    /// Whether the caller is sure, even if it is his own.
+    #[arg(long, help = "Do not ask, also when it is the client that runs this command.")]
+    pub(crate) yes: bool,
+}
+
+/// How much a client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// Everything.
+    Full,
+    /// See what there is.
+    ReadOnly,
+}
+
+impl Level {
+    /// As the service calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read-only",
+        }
+    }
 }
 
 /// Arguments of `clients add`.
@@ -113,19 +207,27 @@ pub(crate) struct AddClientArgs {
                 name is the default."
     )]
     pub(crate) name: Option<String>,
+    /// Whether it may only read.
+    #[arg(long, help = "Let the client see what there is, and change nothing.")]
+    pub(crate) read_only: bool,
 }
 
 /// Arguments of `clients revoke`.
 #[derive(Debug, Args)]
 pub(crate) struct RevokeClientArgs {
     /// Which client.
-    #[arg(
-        value_name = "client",
-        help = "The client's name, or at least 6 digits from the beginning of its fingerprint"
-    )]
+    #[arg(value_name = "client", help = CLIENT)]
     pub(crate) client: String,
     /// Whether the caller is sure, even if it is his own.
     #[arg(long, help = "Do not ask, also when it is the client that runs this command.")]
+    pub(crate) yes: bool,
+}
+
+/// Arguments of `deauthenticate`.
+#[derive(Debug, Args)]
+pub(crate) struct DeauthenticateArgs {
+    /// Whether the caller is sure.
+    #[arg(long, help = "Do not ask.")]
     pub(crate) yes: bool,
 }
 

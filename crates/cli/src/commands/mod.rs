@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod clients;
+mod deauthenticate;
 mod doctor;
 mod info;
 mod instances;
@@ -21,10 +22,14 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Authenticate(_)) => "authenticate",
         Some(Command::Clients(args)) => match args.action {
             Some(ClientsCommand::Add(_)) => "clients add",
+            Some(ClientsCommand::Rename(_)) => "clients rename",
             Some(ClientsCommand::Revoke(_)) => "clients revoke",
+            Some(ClientsCommand::SetLevel(_)) => "clients set-level",
+            Some(ClientsCommand::Show(_)) => "clients show",
             _ => "clients",
         },
         Some(Command::Completions(_)) => "completions",
+        Some(Command::Deauthenticate(_)) => "deauthenticate",
         Some(Command::Delete(_)) => "delete",
         Some(Command::Doctor(_)) => "doctor",
         Some(Command::Exec(_)) => "exec",
@@ -89,6 +94,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Authenticate(args) => authenticate::run(context, args).await,
         Command::Clients(args) => clients::run(context, &args).await,
         Command::Completions(args) => Ok(completions(&args)),
+        Command::Deauthenticate(args) => deauthenticate::run(context, &args).await,
         Command::Delete(args) => instances::delete(context, &args).await,
         Command::Doctor(args) => doctor::run(context, &args).await,
         Command::Exec(args) => instances::exec(context, &args).await,

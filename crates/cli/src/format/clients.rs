@@ -1,4 +1,4 @@
-//! Output of `clients list`.
+//! Output of `clients list` and `clients show`.
 
 use rpc::trust::Client;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,10 @@ use super::table::Table;
 use super::values::or_unknown;
 use crate::args::Format;
 use crate::error::Error;
+use crate::text;
 
+/// The width of the names in front of what is known of one client.
+const LABEL: usize = 13;
 /// How much of a fingerprint people are shown: enough to name one client of many, and to give it back.
 const SHORT: usize = 12;
 /// Said instead of a table when there are no clients.
@@ -28,24 +31,48 @@ pub(crate) fn clients(clients: &[Client], format: Format) -> Result<String, Erro
         Format::Json => super::json(&json!({ "clients": entries(clients) })),
         Format::Yaml => super::yaml(Map::from_iter([("clients".to_owned(), entries(clients))])),
         Format::Csv => super::csv(
-            &["Fingerprint", "Name", "Added", "How", "From"],
-            clients.iter().map(|client| {
-                let Client { fingerprint, name, added, how, from } = client;
-                [fingerprint, name, added, how, from].map(String::clone).into()
-            }),
+            &["Fingerprint", "Name", "Level", "Added", "How", "From", "Last seen", "Connections"],
+            clients.iter().map(columns),
         ),
     }
+}
+
+/// One client, in full.
+///
+/// # Errors
+/// It cannot be put into `format`.
+pub(crate) fn client(client: &Client, format: Format) -> Result<String, Error> {
+    if format != Format::Table {
+        return clients(std::slice::from_ref(client), format);
+    }
+    let columns = columns(client);
+    let named = ["Fingerprint", "Name", "Level", "Enrolled", "How", "From", "Last seen", "Connections"];
+    let line = |(name, value): (&str, &String)| {
+        let value = text::one_line(or_unknown(value));
+        format!("{:LABEL$}{value}\n", format!("{name}:"))
+    };
+    Ok(named.into_iter().zip(&columns).map(line).collect())
+}
+
+/// What is known of a client, the fingerprint first.
+fn columns(client: &Client) -> Vec<String> {
+    let Client { fingerprint, name, added, how, from, level, last_seen, connections } = client;
+    let connections = connections.to_string();
+    [fingerprint, name, level, added, how, from, last_seen, &connections].map(String::clone).into()
 }
 
 fn table(clients: &[Client]) -> String {
     if clients.is_empty() {
         return NO_CLIENTS.to_owned();
     }
-    let mut table = Table::new(&[("Name", 0), ("Fingerprint", 0), ("Added", 0), ("How", 0), ("From", 0)]);
+    let headings = ["Name", "Fingerprint", "Level", "Added", "How", "From", "Last seen", "Connections"];
+    let mut table = Table::new(&headings.map(|heading| (heading, 0)));
     for client in clients {
-        let [name, added, how, from] =
-            [&client.name, &client.added, &client.how, &client.from].map(|text| or_unknown(text));
-        table.push([name, short(&client.fingerprint), added, how, from]);
+        let [name, level, added, how, from, last_seen] =
+            [&client.name, &client.level, &client.added, &client.how, &client.from, &client.last_seen]
+                .map(|text| or_unknown(text));
+        let connections = client.connections.to_string();
+        table.push([name, short(&client.fingerprint), level, added, how, from, last_seen, &connections]);
     }
     table.finish()
 }
@@ -55,9 +82,12 @@ fn entries(clients: &[Client]) -> Value {
         json!({
             "fingerprint": client.fingerprint,
             "name": client.name,
+            "level": client.level,
             "added": client.added,
             "how": client.how,
             "from": client.from,
+            "last_seen": client.last_seen,
+            "connections": client.connections,
         })
     };
     clients.iter().map(entry).collect()
@@ -75,6 +105,9 @@ mod tests {
                 added: "2026-01-02T03:04:05Z".into(),
                 how: "first-client".into(),
                 from: "uid:1000".into(),
+                level: "read-only".into(),
+                last_seen: "2026-02-03T04:05:06Z".into(),
+                connections: 2,
             },
             Client { fingerprint: "fedcba9876543210".repeat(4), ..Client::default() },
         ]
@@ -85,7 +118,7 @@ mod tests {
         for (format, expected) in [
             (Format::Table, NO_CLIENTS),
             (Format::Json, "{\n    \"clients\": []\n}\n"),
-            (Format::Csv, "Fingerprint,Name,Added,How,From\n"),
+            (Format::Csv, "Fingerprint,Name,Level,Added,How,From,Last seen,Connections\n"),
             (Format::Yaml, "clients: []\n"),
         ] {
             assert_eq!(clients(&[], format).expect("text"), expected);
@@ -96,52 +129,89 @@ mod tests {
     fn two_clients() {
         let found = some_clients();
         let table = "\
-Name   Fingerprint   Added                 How           From
-alice  0123456789ab  2026-01-02T03:04:05Z  first-client  uid:1000
---     fedcba987654  --                    --            --
+Name   Fingerprint   Level      Added                 How           From      Last seen             Connections
+alice  0123456789ab  read-only  2026-01-02T03:04:05Z  first-client  uid:1000  2026-02-03T04:05:06Z  2
+--     fedcba987654  --         --                    --            --        --                    0
 ";
         let json = r#"{
     "clients": [
         {
             "fingerprint": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
             "name": "alice",
+            "level": "read-only",
             "added": "2026-01-02T03:04:05Z",
             "how": "first-client",
-            "from": "uid:1000"
+            "from": "uid:1000",
+            "last_seen": "2026-02-03T04:05:06Z",
+            "connections": 2
         },
         {
             "fingerprint": "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210",
             "name": "",
+            "level": "",
             "added": "",
             "how": "",
-            "from": ""
+            "from": "",
+            "last_seen": "",
+            "connections": 0
         }
     ]
 }
 "#;
         let csv = "\
-Fingerprint,Name,Added,How,From
-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef,alice,2026-01-02T03:04:05Z,first-client,uid:1000
-fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210,,,,
+Fingerprint,Name,Level,Added,How,From,Last seen,Connections
+0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef,alice,read-only,2026-01-02T03:04:05Z,first-client,uid:1000,2026-02-03T04:05:06Z,2
+fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210,,,,,,,0
 ";
         let yaml = "\
 clients:
   - fingerprint: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     name: alice
+    level: read-only
     added: \"2026-01-02T03:04:05Z\"
     how: first-client
     from: uid:1000
+    last_seen: \"2026-02-03T04:05:06Z\"
+    connections: 2
   - fingerprint: fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210
     name: \"\"
+    level: \"\"
     added: \"\"
     how: \"\"
     from: \"\"
+    last_seen: \"\"
+    connections: 0
 ";
         for (format, expected) in
             [(Format::Table, table), (Format::Json, json), (Format::Csv, csv), (Format::Yaml, yaml)]
         {
             assert_eq!(clients(&found, format).expect("text"), expected);
         }
+    }
+
+    #[test]
+    fn one_client() {
+        let [alice, nameless] = some_clients();
+        let expected = "\
+Fingerprint: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+Name:        alice
+Level:       read-only
+Enrolled:    2026-01-02T03:04:05Z
+How:         first-client
+From:        uid:1000
+Last seen:   2026-02-03T04:05:06Z
+Connections: 2
+";
+        assert_eq!(client(&alice, Format::Table).expect("text"), expected);
+        let text = client(&nameless, Format::Table).expect("text");
+        assert!(text.contains("\nName:        --\n") && text.ends_with("Connections: 0\n"), "{text}");
+        for format in [Format::Json, Format::Csv, Format::Yaml] {
+            let alone = [alice.clone()];
+            assert_eq!(client(&alice, format).expect("text"), clients(&alone, format).expect("text"));
+        }
+        let hostile = Client { name: "\u{1b}[2Jx\ny".into(), ..Client::default() };
+        let text = client(&hostile, Format::Table).expect("text");
+        assert!(text.contains("\nName:        [2Jx y\n") && !text.contains('\u{1b}'), "{text:?}");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::audit::Refusals;
 /// Says whether the caller is trusted, and enrols nobody.
 pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
     match service.authority.recognise(&visit.caller) {
-        Ok(_) => {
-            visit.admit_client();
+        Ok(client) => {
+            visit.admit_client(&client);
             Ok(PingReply {})
         }
         Err(_) => Err(Status::new(Code::Unauthenticated, "")),
@@ -44,24 +44,23 @@ pub(super) async fn authenticate(
         .authority
         .begin_guess(&visit.caller, passphrase, Instant::now())
         .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
-    // A trusted client neither queues behind strangers, nor do they queue behind it.
-    let places = if guess.is_a_trusted_clients() { &service.clients_hash } else { &service.guesses };
+    // A client of the full level neither queues behind strangers, nor do they queue behind it.
+    let places = if guess.is_a_full_clients() { &service.clients_hash } else { &service.guesses };
     let (refusals, guesser) = (service.refusals.clone(), Arc::clone(&visit));
-    service
+    let client = service
         .hashing(places, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {
-                    let client = client.client();
                     let channel = &guesser.caller.channel;
-                    tracing::info!("{client} from {channel} authenticated with the passphrase");
-                    Ok(())
+                    tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
+                    Ok(client)
                 }
                 Err(denied) => Err(refuse(&refusals, &guesser, &denied)),
             }
         })
         .await??;
-    visit.admit_client();
+    visit.admit_client(&client);
     Ok(AuthenticateReply::default())
 }
 

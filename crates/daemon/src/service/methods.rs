@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Administrator, Authenticated};
+use auth_core::{Administrator, Authenticated, Level};
 use http::Request;
 use hyper::body::Incoming;
 
@@ -23,12 +23,14 @@ const OPEN_REQUEST: Bounds = Bounds { largest: 4 * 1024, deadline: Duration::fro
 pub(super) enum Route {
     /// Anyone; the handler judges.
     Open(fn(Arc<Service>, Arc<Visit>, Request<Incoming>) -> BoxFuture<Response>),
-    /// Trusted clients.
-    Client(fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
-    /// Whoever may say who is trusted: trusted clients, and root on this machine.
+    /// Trusted clients of this level or a higher one.
+    Client(Level, fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
+    /// A trusted client of whatever level, about itself. Nobody is the first client by it.
+    Oneself(fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
+    /// Whoever may say who is trusted: clients of the full level, and root on this machine.
     Administrator(fn(Arc<Service>, Administrator, Request<Incoming>) -> BoxFuture<Response>),
-    /// Trusted clients, who are told that this daemon cannot do it.
-    NotYet,
+    /// Trusted clients of this level or a higher one, who are told that this daemon cannot do it.
+    NotYet(Level),
 }
 
 macro_rules! open {
@@ -41,10 +43,23 @@ macro_rules! open {
     };
 }
 
-/// A handler for who was admitted, by the kind of its proof.
+/// The route of a handler: by its level, for trusted clients, or by the kind of its proof.
+macro_rules! route {
+    (Oneself, $handler:expr) => {
+        Route::Oneself($handler)
+    };
+    (Administrator, $handler:expr) => {
+        Route::Administrator($handler)
+    };
+    ($level:ident, $handler:expr) => {
+        Route::Client(Level::$level, $handler)
+    };
+}
+
+/// A handler for who was admitted, by the level that it needs or the kind of its proof.
 macro_rules! admitted {
     ($kind:ident $handler:path) => {
-        Route::$kind(|service, by, request| {
+        route!($kind, |service, by, request| {
             Box::pin(reply(request, REQUEST, move |message| {
                 Box::pin(async move { $handler(&service, &by, message).await })
             }))
@@ -55,7 +70,7 @@ macro_rules! admitted {
 /// As [`admitted`], for a handler that may reply several times.
 macro_rules! streamed {
     ($kind:ident $handler:path) => {
-        Route::$kind(|service, by, request| {
+        route!($kind, |service, by, request| {
             Box::pin(stream(request, REQUEST, move |message, _, replies| {
                 Box::pin(async move { $handler(&service, &by, message, replies).await })
             }))
@@ -72,41 +87,44 @@ const SERVICES: &[(&str, Methods)] =
 const RPC: Methods = &[
     ("ping", open!(authenticate::ping)),
     ("authenticate", open!(authenticate::authenticate)),
-    ("version", admitted!(Client about::version)),
-    ("daemon_info", admitted!(Client about::daemon_info)),
-    ("wait_ready", admitted!(Client about::wait_ready)),
-    ("get", admitted!(Client settings::get)),
-    ("set", admitted!(Client settings::set)),
-    ("keys", admitted!(Client settings::keys)),
-    ("list", admitted!(Client instances::list)),
-    ("info", admitted!(Client instances::info)),
-    ("find", admitted!(Client instances::find)),
-    ("networks", admitted!(Client instances::networks)),
-    ("create", streamed!(Client instances::launch)),
-    ("launch", streamed!(Client instances::launch)),
-    ("start", streamed!(Client instances::start)),
-    ("restart", streamed!(Client instances::restart)),
-    ("stop", admitted!(Client instances::stop)),
-    ("suspend", admitted!(Client instances::suspend)),
-    ("delet", streamed!(Client instances::delete)),
-    ("recover", admitted!(Client instances::recover)),
-    ("purge", streamed!(Client instances::purge)),
-    ("ssh_info", admitted!(Client instances::ssh_info)),
-    ("mount", Route::NotYet),
-    ("umount", Route::NotYet),
-    ("snapshot", Route::NotYet),
-    ("restore", Route::NotYet),
-    ("clone", Route::NotYet),
-    ("zones", Route::NotYet),
-    ("zones_state", Route::NotYet),
+    ("version", admitted!(ReadOnly about::version)),
+    ("daemon_info", admitted!(ReadOnly about::daemon_info)),
+    ("wait_ready", admitted!(ReadOnly about::wait_ready)),
+    ("get", admitted!(ReadOnly settings::get)),
+    ("set", admitted!(Full settings::set)),
+    ("keys", admitted!(ReadOnly settings::keys)),
+    ("list", admitted!(ReadOnly instances::list)),
+    ("info", admitted!(ReadOnly instances::info)),
+    ("find", admitted!(ReadOnly instances::find)),
+    ("networks", admitted!(ReadOnly instances::networks)),
+    ("create", streamed!(Full instances::launch)),
+    ("launch", streamed!(Full instances::launch)),
+    ("start", streamed!(Full instances::start)),
+    ("restart", streamed!(Full instances::restart)),
+    ("stop", admitted!(Full instances::stop)),
+    ("suspend", admitted!(Full instances::suspend)),
+    ("delet", streamed!(Full instances::delete)),
+    ("recover", admitted!(Full instances::recover)),
+    ("purge", streamed!(Full instances::purge)),
+    ("ssh_info", admitted!(Full instances::ssh_info)),
+    ("mount", Route::NotYet(Level::Full)),
+    ("umount", Route::NotYet(Level::Full)),
+    ("snapshot", Route::NotYet(Level::Full)),
+    ("restore", Route::NotYet(Level::Full)),
+    ("clone", Route::NotYet(Level::Full)),
+    ("zones", Route::NotYet(Level::ReadOnly)),
+    ("zones_state", Route::NotYet(Level::Full)),
 ];
 
-const INSTANCES: Methods = &[("Tunnel", Route::Client(tunnel))];
+const INSTANCES: Methods = &[("Tunnel", Route::Client(Level::Full, tunnel))];
 
 const TRUST: Methods = &[
     ("List", admitted!(Administrator trust::list)),
     ("Add", admitted!(Administrator trust::add)),
     ("Revoke", admitted!(Administrator trust::revoke)),
+    ("SetLevel", admitted!(Administrator trust::set_level)),
+    ("Rename", admitted!(Administrator trust::rename)),
+    ("Deauthenticate", admitted!(Oneself trust::deauthenticate)),
     ("SetPassphrase", admitted!(Administrator trust::set_passphrase)),
 ];
 
@@ -129,16 +147,48 @@ mod tests {
 
     use super::*;
 
+    /// Of all services that our descriptors have: a method that somebody adds is refused until it has a level here.
     #[test]
-    fn the_tables_have_each_method_of_the_contracts_once() {
-        for (table, contract) in
-            [(RPC, rpc::METHODS), (INSTANCES, rpc::instances::METHODS), (TRUST, rpc::trust::METHODS)]
-        {
-            let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
-            let unique: BTreeSet<&str> = names.iter().copied().collect();
-            assert_eq!(names.len(), unique.len());
-            assert_eq!(unique, contract.iter().copied().collect());
+    fn each_method_of_each_service_is_in_the_table_once() {
+        let services: BTreeSet<&str> = rpc::SERVICES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(services, SERVICES.iter().map(|(name, _)| *name).collect());
+        for (service, methods) in rpc::SERVICES {
+            let (_, table) = SERVICES.iter().find(|(name, _)| name == service).unwrap();
+            let names = table.iter().map(|(name, _)| *name).collect::<BTreeSet<_>>();
+            assert_eq!(names.len(), table.len(), "{service}: a method twice");
+            assert_eq!(names, methods.iter().copied().collect(), "{service}");
+            for method in *methods {
+                assert!(find(&format!("/{service}/{method}")).is_some(), "{service}/{method}");
+            }
         }
+    }
+
+    /// Written down a second time, so that a slip in the table is one.
+    #[test]
+    fn who_may_only_read_may_call_these_and_no_others() {
+        let open_to_readers = |(name, route): &(&'static str, Route)| match route {
+            Route::Open(_) | Route::Oneself(_) => Some(*name),
+            Route::Client(level, _) | Route::NotYet(level) => (*level == Level::ReadOnly).then_some(*name),
+            Route::Administrator(_) => None,
+        };
+        let of = |table: Methods| table.iter().filter_map(open_to_readers).collect::<BTreeSet<_>>();
+        let expected = [
+            "authenticate",
+            "daemon_info",
+            "find",
+            "get",
+            "info",
+            "keys",
+            "list",
+            "networks",
+            "ping",
+            "version",
+            "wait_ready",
+            "zones",
+        ];
+        assert_eq!(of(RPC), expected.into());
+        assert_eq!(of(INSTANCES), BTreeSet::new());
+        assert_eq!(of(TRUST), ["Deauthenticate"].into());
     }
 
     #[test]
@@ -155,7 +205,8 @@ mod tests {
         for instances in [RPC, INSTANCES] {
             assert_eq!(named(instances, administrator), [""; 0]);
         }
-        assert_eq!(named(TRUST, administrator).len(), TRUST.len());
+        assert_eq!(named(TRUST, administrator).len(), TRUST.len() - 1);
+        assert_eq!(named(TRUST, |route| matches!(route, Route::Oneself(_))), ["Deauthenticate"]);
     }
 
     #[test]

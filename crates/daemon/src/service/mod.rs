@@ -12,11 +12,12 @@ mod status;
 mod trust;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use auth_core::{
     Actor, Admission, Authenticated, Authority, Caller, CertificateError, Channel, ClientCertificate, Denied,
+    Level,
 };
 use http::Request;
 use hyper::body::Incoming;
@@ -30,6 +31,7 @@ use crate::audit::Refusals;
 use crate::machines::Machines;
 #[cfg(unix)]
 use crate::open_file::Opener;
+use crate::presence::{Presence, Present};
 use crate::tunnels::Tunnels;
 use crate::{platform, serve};
 use methods::Route;
@@ -50,6 +52,7 @@ pub struct Service {
     /// Trusted clients have a place of their own, and never queue behind strangers.
     clients_hash: Arc<Semaphore>,
     refusals: Refusals,
+    presence: Presence,
     machines: Machines,
     /// Places for guests that are asked about themselves.
     guests: Arc<Semaphore>,
@@ -77,6 +80,7 @@ impl Service {
             guesses: Arc::new(Semaphore::new(1)),
             clients_hash: Arc::new(Semaphore::new(1)),
             refusals,
+            presence: Presence::default(),
             machines,
             guests: Arc::new(Semaphore::new(instances::GUESTS_AT_ONCE)),
             tunnels: Tunnels::new(serve::tunnels_within(platform::raise_descriptor_limit())),
@@ -84,6 +88,13 @@ impl Service {
             opener: Opener::own(),
             departures,
         }
+    }
+
+    /// Goes on from what is known of who was here.
+    #[must_use]
+    pub(crate) fn knowing(mut self, presence: Presence) -> Self {
+        self.presence = presence;
+        self
     }
 
     /// Has callers' files opened by another program than this one: in tests this is none.
@@ -94,23 +105,34 @@ impl Service {
         self
     }
 
-    /// Admits a peer whose certificate is that of a trusted client, before it has called anything.
-    pub(crate) fn recognise(&self, visit: &Visit) {
-        if self.authority.recognise(&visit.caller).is_ok() {
-            visit.admit_client();
+    /// A peer's visit, on a connection that has just begun. One whose certificate is that of a trusted client is
+    /// admitted before it has called anything.
+    pub(crate) fn welcome(&self, caller: Caller) -> Visit {
+        let visit = Visit::new(caller, self.presence.clone());
+        if let Ok(client) = self.authority.recognise(&visit.caller) {
+            visit.admit_client(&client);
         }
+        visit
     }
 
-    /// Completes when a peer that was admitted as a trusted client is one no more. Who is here as root alone
-    /// stays: nobody trusted it for a certificate.
+    /// Completes when a peer that was admitted as a trusted client is one no more, or may do less than when it
+    /// was. Who is here as root alone stays: nobody trusted it for a certificate.
     pub(crate) async fn departed(&self, visit: &Visit) {
-        // It may have been revoked by the time that this is known, and that has been news to nobody here.
-        visit.is_client.cancelled().await;
+        let mut admitted = visit.level.subscribe();
         // As nobody has looked at the original, what has changed before counts as a change too.
         let mut departures = self.departures.clone();
-        while self.authority.recognise(&visit.caller).is_ok() {
-            if departures.changed().await.is_err() {
-                std::future::pending().await
+        loop {
+            // Before the question: its level may be lowered by the time that this is known, and that has been
+            // news to nobody here.
+            if let Some(level) = *admitted.borrow_and_update()
+                && !self.authority.recognise(&visit.caller).is_ok_and(|client| client.level() >= level)
+            {
+                return;
+            }
+            tokio::select! {
+                changed = departures.changed() => if changed.is_err() { std::future::pending().await },
+                // The visit keeps the sender.
+                _ = admitted.changed() => {}
             }
         }
     }
@@ -147,24 +169,34 @@ impl Service {
             Route::Open(handler) => return handler(self, visit, request).await,
             Route::Administrator(handler) => match self.authority.administrator(&visit.caller) {
                 Ok(by) => {
-                    match by.actor() {
-                        Actor::Client(_) => visit.admit_client(),
-                        Actor::Administrator => visit.admit(),
+                    if by.actor() == Actor::Administrator {
+                        visit.admit();
+                    } else if let Ok(client) = self.authority.recognise(&visit.caller) {
+                        visit.admit_client(&client);
                     }
                     return handler(self, by, request).await;
                 }
                 Err(denied) => Err(refuse(&self.refusals, name, &visit.caller, &denied)),
             },
-            Route::Client(_) | Route::NotYet => self.admit(name, &visit.caller).await,
+            Route::Oneself(_) => self
+                .authority
+                .recognise(&visit.caller)
+                .map_err(|denied| refuse(&self.refusals, name, &visit.caller, &denied)),
+            Route::Client(..) | Route::NotYet(_) => self.admit(name, &visit.caller).await,
         };
         let by = match admitted {
             Ok(by) => by,
             Err(status) => return status.into_http(),
         };
-        visit.admit_client();
+        visit.admit_client(&by);
+        if let Route::Client(needed, _) | Route::NotYet(needed) = route
+            && let Err(denied) = by.require(needed)
+        {
+            return refuse(&self.refusals, name, &visit.caller, &denied).into_http();
+        }
         match route {
-            Route::Client(handler) => handler(self, by, request).await,
-            Route::Open(_) | Route::Administrator(_) | Route::NotYet => status::not_yet(name).into_http(),
+            Route::Client(_, handler) | Route::Oneself(handler) => handler(self, by, request).await,
+            Route::Open(_) | Route::Administrator(_) | Route::NotYet(_) => status::not_yet(name).into_http(),
         }
     }
 
@@ -223,18 +255,23 @@ fn refuse(refusals: &Refusals, method: &'static str, caller: &Caller, denied: &D
 pub(crate) struct Visit {
     caller: Caller,
     admitted: CancellationToken,
-    /// It was admitted for its certificate.
-    is_client: CancellationToken,
+    /// The highest level that it was admitted at for its certificate; none if it was not.
+    level: watch::Sender<Option<Level>>,
+    presence: Presence,
+    /// Once it was admitted for its certificate.
+    present: OnceLock<Present>,
     /// Room for calls that begin before it is admitted.
     calls: Arc<Semaphore>,
 }
 
 impl Visit {
-    pub(crate) fn new(caller: Caller) -> Self {
+    fn new(caller: Caller, presence: Presence) -> Self {
         Self {
             caller,
             admitted: CancellationToken::new(),
-            is_client: CancellationToken::new(),
+            level: watch::Sender::new(None),
+            presence,
+            present: OnceLock::new(),
             calls: Arc::new(Semaphore::new(MAX_CALLS_OF_STRANGERS)),
         }
     }
@@ -244,8 +281,15 @@ impl Visit {
     }
 
     /// The peer is a trusted client.
-    fn admit_client(&self) {
-        self.is_client.cancel();
+    fn admit_client(&self, client: &Authenticated) {
+        if *self.level.borrow() < Some(client.level()) {
+            self.level.send_if_modified(|level| {
+                let is_higher = *level < Some(client.level());
+                *level = (*level).max(Some(client.level()));
+                is_higher
+            });
+            self.present.get_or_init(|| self.presence.arrive(client.client()));
+        }
         self.admit();
     }
 
@@ -315,45 +359,115 @@ mod tests {
         }
     }
 
+    /// A service that nobody has called yet.
+    struct Scene {
+        service: Service,
+        store: Arc<MemoryStore>,
+        news: watch::Sender<()>,
+        certificate: ClientCertificate,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = Arc::new(MemoryStore::new());
+            let rule = FirstClientRule { daemon_uid: 0, admin_gid: None };
+            let authority =
+                Authority::new(Arc::<MemoryStore>::clone(&store), Box::new(NoGate), rule, Arc::new(NoAudit));
+            let (news, departures) = watch::channel(());
+            let (refusals, _teller) = crate::audit::refusals(directory.path());
+            let machines = Machines::none(crate::machines::NoInstances::NotYet);
+            let data = directory.path().to_owned();
+            let service = Service::new(authority, data, refusals, departures, machines);
+            let der = TestIdentity::client().certificate().to_vec();
+            let certificate = ClientCertificate::from_der(der).unwrap();
+            Self { service, store, news, certificate, _directory: directory }
+        }
+
+        /// A visit of root's, with a certificate.
+        fn visit(&self) -> Visit {
+            let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };
+            self.service.welcome(Caller { channel, certificate: Some(self.certificate.clone()) })
+        }
+
+        fn add(&self, level: Level) {
+            let nobody = Channel::Local { uid: 0, gid: 0, groups: [].into() };
+            let root = Caller { channel: nobody, certificate: None };
+            let by = self.service.authority.administrator(&root).unwrap();
+            let now = SystemTime::UNIX_EPOCH;
+            self.service.authority.add(&by, &self.certificate, level, None, now).unwrap();
+            self.news.send_replace(());
+        }
+
+        fn make(&self, change: &Change<'_>) {
+            self.store.change(change, &mut || Ok(())).unwrap();
+            self.news.send_replace(());
+        }
+
+        fn set_level(&self, level: Level) {
+            let (client, by, at) =
+                (self.certificate.fingerprint(), Actor::Administrator, SystemTime::UNIX_EPOCH);
+            self.make(&Change::SetLevel { client, level, by, at });
+        }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
     /// Root calls as an administrator, and becomes a client in the middle of its visit; by then it is revoked.
     #[tokio::test(start_paused = true)]
     async fn a_visitor_who_is_revoked_before_he_counts_as_a_client_departs() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(MemoryStore::new());
-        let rule = FirstClientRule { daemon_uid: 0, admin_gid: None };
-        let authority =
-            Authority::new(Arc::<MemoryStore>::clone(&store), Box::new(NoGate), rule, Arc::new(NoAudit));
-        let (news, departures) = watch::channel(());
-        let (refusals, _teller) = crate::audit::refusals(directory.path());
-        let service = Service::new(
-            authority,
-            directory.path().to_owned(),
-            refusals,
-            departures,
-            Machines::none(crate::machines::NoInstances::NotYet),
-        );
-        let der = TestIdentity::client().certificate().to_vec();
-        let certificate = ClientCertificate::from_der(der).unwrap();
-        let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };
-        let client = certificate.fingerprint();
-        let visit = Visit::new(Caller { channel, certificate: Some(certificate.clone()) });
+        let scene = Scene::new();
+        let visit = scene.visit();
         visit.admit();
-        let mut departed = std::pin::pin!(service.departed(&visit));
-        let long = Duration::from_secs(60);
-        let told = |change: Change<'_>| {
-            store.change(&change, &mut || Ok(())).unwrap();
-            news.send_replace(());
-        };
-
-        let by = service.authority.administrator(visit.caller()).unwrap();
-        service.authority.add(&by, &certificate, None, SystemTime::UNIX_EPOCH).unwrap();
-        news.send_replace(());
-        assert!(timeout(long, departed.as_mut()).await.is_err(), "it is here as root");
+        let mut departed = std::pin::pin!(scene.service.departed(&visit));
+        scene.add(Level::Full);
+        assert!(timeout(LONG, departed.as_mut()).await.is_err(), "it is here as root");
         // Recognised, but revoked and told before it is noted as a client.
-        assert!(service.authority.recognise(visit.caller()).is_ok());
-        told(Change::Revoke { client, by: Actor::Administrator, at: SystemTime::UNIX_EPOCH });
-        assert!(timeout(long, departed.as_mut()).await.is_err(), "it is here as root yet");
-        visit.admit_client();
-        timeout(long, departed).await.expect("it is a client that is not trusted");
+        let client_then = scene.service.authority.recognise(visit.caller()).unwrap();
+        let (client, by, at) = (client_then.client(), Actor::Administrator, SystemTime::UNIX_EPOCH);
+        scene.make(&Change::Revoke { client, by, at });
+        assert!(timeout(LONG, departed.as_mut()).await.is_err(), "it is here as root yet");
+        visit.admit_client(&client_then);
+        timeout(LONG, departed).await.expect("it is a client that is not trusted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_visitor_departs_when_his_level_is_lowered_and_not_when_it_is_raised() {
+        let scene = Scene::new();
+        scene.add(Level::ReadOnly);
+        let visit = scene.visit();
+        let mut departed = std::pin::pin!(scene.service.departed(&visit));
+        scene.set_level(Level::Full);
+        assert!(timeout(LONG, departed.as_mut()).await.is_err(), "more than before");
+        // As long as it has made no use of it, it may be taken away again.
+        scene.set_level(Level::ReadOnly);
+        assert!(timeout(LONG, departed.as_mut()).await.is_err(), "as much as at first");
+        scene.set_level(Level::Full);
+        let client_then = scene.service.authority.recognise(visit.caller()).unwrap();
+        // Lowered and told between the judgement and its being noted.
+        scene.set_level(Level::ReadOnly);
+        assert!(timeout(LONG, departed.as_mut()).await.is_err(), "nobody knows yet");
+        visit.admit_client(&client_then);
+        timeout(LONG, departed).await.expect("it may do less than it was admitted for");
+    }
+
+    #[tokio::test]
+    async fn a_visit_is_one_connection_of_a_client_from_its_admission_to_its_end() {
+        let scene = Scene::new();
+        let connections =
+            || scene.service.presence.of(&scene.certificate.fingerprint()).map(|it| it.connections);
+        let stranger = scene.visit();
+        assert_eq!(connections(), None);
+        scene.add(Level::ReadOnly);
+        let visit = scene.visit();
+        assert_eq!(connections(), Some(1));
+        let client = scene.service.authority.recognise(visit.caller()).unwrap();
+        visit.admit_client(&client);
+        assert_eq!(connections(), Some(1), "each call says so again");
+        stranger.admit_client(&client);
+        assert_eq!(connections(), Some(2));
+        drop((visit, stranger));
+        assert_eq!(connections(), Some(0));
     }
 }

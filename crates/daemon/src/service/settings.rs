@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use tonic::Status;
 
 use super::instances::Setting;
-use super::{Service, passphrase};
+use super::{Service, passphrase, status};
 
 /// The setting whose value is never told.
 const PASSPHRASE: &str = "local.passphrase";
@@ -59,7 +59,8 @@ pub(super) async fn set(
         }
     }
     let value = SecretString::from(std::mem::take(&mut *value));
-    passphrase::change(service, by.clone().into(), value).await?;
+    let by = by.administrator().map_err(|denied| status::not_admitted(&denied))?;
+    passphrase::change(service, by, value).await?;
     Ok(SetReply::default())
 }
 

@@ -15,6 +15,11 @@ pub(super) fn not_admitted(denied: &Denied) -> Status {
         Denied::Gate(_) => Status::internal(
             "This client was accepted, but the socket could not be opened to other users. The service's log says why.",
         ),
+        Denied::ReadOnly => Status::permission_denied(
+            "This client may only read: its level is 'read-only', and what it asks for needs the level 'full'. Ask \
+             somebody whose client has that to run 'multipass clients set-level' for this one, or run 'multipass \
+             authenticate' with the passphrase.",
+        ),
         _ => Status::unauthenticated(
             "The client is not authenticated with the Multipass service.\n\
              Please authenticate before proceeding: run 'multipass authenticate' with the passphrase that your \
@@ -44,8 +49,16 @@ pub(super) fn not_authenticated(denied: &Denied) -> Status {
 
 /// To a change that was not made; what is wrong on this machine is also logged.
 pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
-    if matches!(error, ChangeError::NoLongerTrusted) {
-        return not_admitted(&Denied::NotTrusted);
+    match error {
+        ChangeError::NoLongerTrusted => return not_admitted(&Denied::NotTrusted),
+        ChangeError::ReadOnlyByNow => return not_admitted(&Denied::ReadOnly),
+        ChangeError::AtOtherLevel(level) => {
+            return Status::failed_precondition(format!(
+                "{what}: it is trusted already, at the level '{level}'. To change that, run 'multipass clients \
+                 set-level'."
+            ));
+        }
+        _ => {}
     }
     tracing::error!("{what}: {}", with_causes(error));
     Status::internal(format!(

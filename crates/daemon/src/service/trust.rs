@@ -1,17 +1,22 @@
-//! Our own service: who is trusted, told and changed by trusted clients and by root on this machine.
+//! Our own service: who is trusted, told and changed by clients of the full level and by root on this machine.
 
 use std::time::SystemTime;
 
-use auth_core::{Administrator, ChangeError, ClientCertificate, ClientName, Fingerprint, TrustedClient};
+use auth_core::{
+    Administrator, Authenticated, Authority, ChangeError, ClientCertificate, ClientName, Fingerprint, Level,
+    TrustedClient,
+};
 use rpc::trust::{
-    AddReply, AddRequest, Client, ListReply, ListRequest, RevokeReply, RevokeRequest, SetPassphraseReply,
-    SetPassphraseRequest,
+    AddReply, AddRequest, Client, DeauthenticateReply, DeauthenticateRequest, ListReply, ListRequest,
+    RenameReply, RenameRequest, RevokeReply, RevokeRequest, SetLevelReply, SetLevelRequest,
+    SetPassphraseReply, SetPassphraseRequest,
 };
 use secrecy::SecretString;
 use tonic::Status;
 
 use super::{Service, passphrase, status};
 use crate::logging::with_causes;
+use crate::presence::{self, Presence};
 
 /// Lists the trusted clients.
 pub(super) async fn list(service: &Service, by: &Administrator, _: ListRequest) -> Result<ListReply, Status> {
@@ -20,16 +25,21 @@ pub(super) async fn list(service: &Service, by: &Administrator, _: ListRequest) 
         tracing::error!("listing the clients: {}", with_causes(&error));
         Status::internal(format!("The clients cannot be listed: {}.", with_causes(&error)))
     })?;
+    let message = |client| message(client, &service.presence);
     Ok(ListReply { clients: clients.into_iter().map(message).collect() })
 }
 
-fn message(client: TrustedClient) -> Client {
+fn message(client: TrustedClient, presence: &Presence) -> Client {
+    let seen = presence.of(&client.fingerprint);
     Client {
         fingerprint: client.fingerprint.to_string(),
         name: client.name.unwrap_or_default(),
         added: client.added.unwrap_or_default(),
         how: client.how.unwrap_or_default(),
         from: client.from.unwrap_or_default(),
+        level: client.level.to_string(),
+        last_seen: seen.map(|seen| presence::written(seen.last)).unwrap_or_default(),
+        connections: seen.map_or(0, |seen| seen.connections),
     }
 }
 
@@ -43,14 +53,15 @@ pub(super) async fn add(
         .map_err(|error| Status::invalid_argument(format!("The certificate cannot be used: {error}.")))?;
     let name: Option<ClientName> = match request.name.as_str() {
         "" => None,
-        name => Some(name.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))?),
+        name => Some(named(name)?),
     };
+    let level = level_of(&request.level)?;
     let (by, client) = (by.clone(), certificate.fingerprint());
-    let add = move |authority: &auth_core::Authority| {
+    let add = move |authority: &Authority| {
         authority
-            .add(&by, &certificate, name.as_ref(), SystemTime::now())
+            .add(&by, &certificate, level, name.as_ref(), SystemTime::now())
             .map_err(|error| status::not_changed("The client was not added", &error))?;
-        tracing::info!("{} added the client {client}", by.actor());
+        tracing::info!("{} added the client {client} at the level {level}", by.actor());
         Ok::<_, Status>(())
     };
     service.blocking(add).await??;
@@ -63,22 +74,90 @@ pub(super) async fn revoke(
     by: &Administrator,
     request: RevokeRequest,
 ) -> Result<RevokeReply, Status> {
-    let client: Fingerprint = request
-        .fingerprint
-        .parse()
-        .map_err(|error| Status::invalid_argument(format!("That names no client: {error}.")))?;
-    let by = by.clone();
-    let revoke = move |authority: &auth_core::Authority| {
-        authority.revoke(&by, client, SystemTime::now()).map_err(|error| match error {
-            ChangeError::NotTrusted => {
-                Status::not_found(format!("No client with the fingerprint {client} is trusted."))
-            }
-            error => status::not_changed("The client was not revoked", &error),
-        })?;
+    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
+    let revoke = move |authority: &Authority| {
+        authority
+            .revoke(&by, client, SystemTime::now())
+            .map_err(|error| not_changed("The client was not revoked", client, &error))?;
         tracing::info!("{} revoked the client {client}", by.actor());
         Ok(RevokeReply { passphrase_is_set: authority.passphrase_is_set() })
     };
     service.blocking(revoke).await?
+}
+
+/// Has a trusted client do more, or less.
+pub(super) async fn set_level(
+    service: &Service,
+    by: &Administrator,
+    request: SetLevelRequest,
+) -> Result<SetLevelReply, Status> {
+    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
+    let level = level_of(&request.level)?;
+    let set_level = move |authority: &Authority| {
+        authority
+            .set_level(&by, client, level, SystemTime::now())
+            .map_err(|error| not_changed("The client's level was not changed", client, &error))?;
+        tracing::info!("{} set the level of the client {client} to {level}", by.actor());
+        Ok(SetLevelReply {})
+    };
+    service.blocking(set_level).await?
+}
+
+/// Calls a trusted client something else.
+pub(super) async fn rename(
+    service: &Service,
+    by: &Administrator,
+    request: RenameRequest,
+) -> Result<RenameReply, Status> {
+    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
+    let name = named(&request.name)?;
+    let rename = move |authority: &Authority| {
+        authority
+            .rename(&by, client, &name, SystemTime::now())
+            .map_err(|error| not_changed("The client was not renamed", client, &error))?;
+        tracing::info!("{} named the client {client} {name}", by.actor());
+        Ok(RenameReply {})
+    };
+    service.blocking(rename).await?
+}
+
+/// Ends the trust in the client that calls.
+pub(super) async fn deauthenticate(
+    service: &Service,
+    client: &Authenticated,
+    _: DeauthenticateRequest,
+) -> Result<DeauthenticateReply, Status> {
+    let client = client.clone();
+    let leave = move |authority: &Authority| {
+        authority
+            .leave(&client, SystemTime::now())
+            .map_err(|error| status::not_changed("This client is still trusted", &error))?;
+        tracing::info!("the client {} gave up its trust", client.client());
+        Ok(DeauthenticateReply {})
+    };
+    service.blocking(leave).await?
+}
+
+fn client_of(fingerprint: &str) -> Result<Fingerprint, Status> {
+    fingerprint.parse().map_err(|error| Status::invalid_argument(format!("That names no client: {error}.")))
+}
+
+fn named(name: &str) -> Result<ClientName, Status> {
+    name.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
+}
+
+fn level_of(level: &str) -> Result<Level, Status> {
+    level.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
+}
+
+/// To a change to one client that was not made.
+fn not_changed(what: &str, client: Fingerprint, error: &ChangeError) -> Status {
+    match error {
+        ChangeError::NotTrusted => {
+            Status::not_found(format!("No client with the fingerprint {client} is trusted."))
+        }
+        error => status::not_changed(what, error),
+    }
 }
 
 /// Sets the passphrase, or removes it.

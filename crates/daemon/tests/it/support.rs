@@ -175,8 +175,8 @@ pub(crate) fn request<T>(message: T) -> tokio_stream::Once<T> {
 /// The questions to a store, passed on to its field `store`.
 macro_rules! ask_the_store {
     () => {
-        fn contains(&self, client: &auth_core::Fingerprint) -> bool {
-            self.store.contains(client)
+        fn level(&self, client: &auth_core::Fingerprint) -> Option<auth_core::Level> {
+            self.store.level(client)
         }
 
         fn is_empty(&self) -> bool {

@@ -105,7 +105,11 @@ fn every_method_has_its_path_shape_and_types() {
 
 #[test]
 fn our_own_services_have_paths_of_their_own() {
-    assert_eq!(trust::METHODS, ["List", "Add", "Revoke", "SetPassphrase"]);
+    let methods = ["List", "Add", "Revoke", "SetLevel", "Rename", "Deauthenticate", "SetPassphrase"];
+    assert_eq!(trust::METHODS, methods);
+    let services =
+        [(SERVICE, METHODS), (instances::SERVICE, instances::METHODS), (trust::SERVICE, trust::METHODS)];
+    assert_eq!(SERVICES, services);
     let recorder = Recorder::default();
     let mut client = trust::trust_client::TrustClient::new(recorder.clone());
     let outcome = completed(client.list(Request::new(trust::ListRequest::default())));

@@ -7,7 +7,7 @@ use std::path::Path;
 use rpc::trust::AddRequest;
 
 use super::{other_user, title, understood};
-use crate::args::AddClientArgs;
+use crate::args::{AddClientArgs, Level};
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
@@ -35,9 +35,12 @@ pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<Strin
     }
     let mut service = Service::connect_as_administrator(context).await?;
     service.note_call("Add");
-    let answer = service.trust.add(AddRequest { certificate, name: name.clone() }).await;
+    let level = if args.read_only { Level::ReadOnly } else { Level::Full };
+    let request = AddRequest { certificate, name: name.clone(), level: level.name().to_owned() };
+    let answer = service.trust.add(request).await;
     let fingerprint = understood(&service.endpoint, answer)?.fingerprint;
-    Ok(format!("The client {} is trusted.\n", title(&name, &fingerprint)))
+    let limit = if args.read_only { ", and may only read" } else { "" };
+    Ok(format!("The client {} is trusted{limit}.\n", title(&name, &fingerprint)))
 }
 
 /// This user's certificate in PEM, made if there is none.

@@ -13,15 +13,20 @@ const FINGERPRINT: usize = 64;
 /// So many clients are named that a word may mean.
 const NAMED: usize = 10;
 
-/// The one client that is called `word`, or whose fingerprint begins so.
+/// The one client that is called `word`, or whose name or fingerprint begins so. Whose name is the whole word goes
+/// before those whose names only begin so.
 ///
 /// # Errors
 /// There is none, or more than one.
 pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client, Error> {
     let digits = word.to_ascii_lowercase();
     let is_prefix = digits.len() >= SHORTEST_PREFIX && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let is_called = |client: &Client| !word.is_empty() && client.name == word;
+    let one_is_called = clients.iter().any(is_called);
     let meant = |client: &&Client| {
-        !word.is_empty() && (client.name == word || is_prefix && client.fingerprint.starts_with(&digits))
+        let by_name =
+            if one_is_called { is_called(client) } else { !word.is_empty() && client.name.starts_with(word) };
+        by_name || is_prefix && client.fingerprint.starts_with(&digits)
     };
     // A whole fingerprint is that client's alone, whatever others are called.
     if let Some(client) =
@@ -34,7 +39,7 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
     match found.as_slice() {
         [client] => Ok(client),
         [] => Err(Error::failed(
-            format!("no trusted client is called '{word}' or has a fingerprint that begins so"),
+            format!("no trusted client has a name or a fingerprint that begins with '{word}'"),
             format!(
                 "`multipass clients list` shows them all; of a fingerprint, at least {SHORTEST_PREFIX} digits \
                  are needed."
@@ -51,8 +56,8 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
             }
             Err(Error::failed(
                 format!("'{word}' may be any of these clients:\n{}", names.join("\n")),
-                "Name one by more digits of its fingerprint; `multipass clients list --format csv` shows them \
-                 in full."
+                "Name one by its whole name, or by more digits of its fingerprint; `multipass clients list --format \
+                 csv` shows them in full."
                     .to_owned(),
             ))
         }
@@ -84,6 +89,11 @@ mod tests {
             client("bob", "bbbbbb33"),
             client("", "cccccc44"),
             client("cccccc44", "dddddd55"),
+            client("laptop", "eeeeee66"),
+            client("laptop-2", "eeeeee77"),
+            client("laptop-3", "eeeeee88"),
+            client("facade-x", "eeeeee99"),
+            client("", "facade10"),
         ];
         for (word, expected) in [
             ("alice", Ok("aaaaaa11")),
@@ -91,11 +101,17 @@ mod tests {
             ("AAAAAA2", Ok("aaaaaa22")),
             ("bbbbbb", Ok("bbbbbb33")),
             ("dddddd55", Ok("dddddd55")),
+            ("al", Ok("aaaaaa11")),
+            ("laptop", Ok("eeeeee66")),
+            ("laptop-2", Ok("eeeeee77")),
+            ("lap", Err("laptop (eeeeee66)\n  laptop-2 (eeeeee77)\n  laptop-3 (eeeeee88)")),
+            ("facade", Err("facade-x (eeeeee99)\n  facade10")),
             ("bob", Err("bob (aaaaaa22)\n  bob (bbbbbb33)")),
             ("aaaaaa", Err("alice (aaaaaa11)\n  bob (aaaaaa22)")),
             ("cccccc44", Err("  cccccc44\n  cccccc44 (dddddd55)")),
-            ("bbbbb", Err("no trusted client is called 'bbbbb'")),
+            ("bbbbb", Err("no trusted client has a name or a fingerprint that begins with 'bbbbb'")),
             ("Alice", Err("no trusted client")),
+            ("alicea", Err("no trusted client")),
             ("carol", Err("no trusted client")),
             ("", Err("no trusted client")),
         ] {

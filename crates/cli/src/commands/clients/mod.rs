@@ -1,6 +1,7 @@
 //! `clients`: who may use the service. By our own service, which stock daemons do not have.
 
 mod add;
+mod change;
 mod choice;
 mod other_user;
 mod revoke;
@@ -16,7 +17,7 @@ use crate::args::{ClientsArgs, ClientsCommand, OwnCertificateArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::format;
-use crate::prompt::Passphrase;
+use crate::prompt::{self, Passphrase};
 use crate::service::{LONGEST_LIST, Service};
 
 /// Runs the command.
@@ -33,6 +34,12 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
             let mut service = Service::connect_as_administrator(context).await?;
             format::clients::clients(&all(&mut service).await?, args.list_format())
         }
+        Some(ClientsCommand::Show(args)) => {
+            let mut service = Service::connect_as_administrator(context).await?;
+            format::clients::client(choice::choose(&all(&mut service).await?, &args.client)?, args.format)
+        }
+        Some(ClientsCommand::Rename(args)) => change::rename(context, args).await,
+        Some(ClientsCommand::SetLevel(args)) => change::set_level(context, args).await,
         Some(ClientsCommand::Add(args)) => add::run(context, args).await,
         Some(ClientsCommand::Revoke(args)) => revoke::run(context, args).await,
         Some(ClientsCommand::OwnCertificate(args)) => own_certificate(args),
@@ -97,6 +104,26 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
         other => other,
     }
     })
+}
+
+/// Whether it is the client that this command runs as.
+fn is_own(service: &Service, client: &Client) -> bool {
+    service.certificate.as_deref().map(fingerprint).as_ref() == Some(&client.fingerprint)
+}
+
+/// Makes sure that somebody means what he does to his own client.
+///
+/// # Errors
+/// Nobody said so; `stays` tells how things are.
+pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
+    const OWN: &str = "This is the client that you are using";
+    if !prompt::somebody_answers() {
+        return Err(Error::usage(OWN, Some("Add --yes if that is meant.".to_owned())));
+    }
+    match prompt::confirm(&format!("{OWN}. {question}")).await? {
+        true => Ok(()),
+        false => Err(Error::failed(format!("not confirmed; {stays}"), None)),
+    }
 }
 
 /// A certificate's fingerprint, as the service writes it.

@@ -3,7 +3,7 @@
 use rpc::trust::RevokeRequest;
 
 use super::choice::choose;
-use super::{all, fingerprint, set_passphrase, title, understood};
+use super::{all, confirm, is_own, set_passphrase, title, understood};
 use crate::args::RevokeClientArgs;
 use crate::commands::settings;
 use crate::context::Context;
@@ -19,9 +19,9 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
     let mut service = Service::connect_as_administrator(context).await?;
     let clients = all(&mut service).await?;
     let client = choose(&clients, &args.client)?;
-    let is_own = service.certificate.as_deref().map(fingerprint).as_ref() == Some(&client.fingerprint);
+    let is_own = is_own(&service, client);
     if is_own && !args.yes {
-        confirm().await?;
+        confirm("Revoke it?", "the client is still trusted").await?;
     }
     service.note_call("Revoke");
     let answer = service.trust.revoke(RevokeRequest { fingerprint: client.fingerprint.clone() }).await;
@@ -38,18 +38,6 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
         offer_a_new_passphrase(&mut service, may).await?;
     }
     Ok(String::new())
-}
-
-/// Makes sure that somebody means to shut himself out.
-async fn confirm() -> Result<(), Error> {
-    if !prompt::somebody_answers() {
-        let next = "Add --yes if that is meant.".to_owned();
-        return Err(Error::usage("This is the client that you are using", Some(next)));
-    }
-    match prompt::confirm("This is the client that you are using. Revoke it?").await? {
-        true => Ok(()),
-        false => Err(Error::failed("not confirmed; the client is still trusted", None)),
-    }
 }
 
 async fn offer_a_new_passphrase(service: &mut Service, may: bool) -> Result<(), Error> {

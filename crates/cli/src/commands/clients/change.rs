@@ -1,0 +1,49 @@
+//! `clients rename` and `clients set-level`: a client stays trusted, and is called something else or may do something
+//! else.
+
+use rpc::trust::{RenameRequest, SetLevelRequest};
+
+use super::choice::choose;
+use super::{all, confirm, is_own, title, understood};
+use crate::args::{Level, RenameClientArgs, SetLevelArgs};
+use crate::context::Context;
+use crate::error::Error;
+use crate::service::Service;
+
+/// Runs `clients rename`.
+///
+/// # Errors
+/// No such client is trusted, or the service refused.
+pub(super) async fn rename(context: &Context, args: &RenameClientArgs) -> Result<String, Error> {
+    let mut service = Service::connect_as_administrator(context).await?;
+    let clients = all(&mut service).await?;
+    let client = choose(&clients, &args.client)?;
+    service.note_call("Rename");
+    let request = RenameRequest { fingerprint: client.fingerprint.clone(), name: args.name.clone() };
+    let answer = service.trust.rename(request).await;
+    understood(&service.endpoint, answer)?;
+    let (before, now) = (title(&client.name, &client.fingerprint), title(&args.name, &client.fingerprint));
+    Ok(format!("The client {before} is {now} from now on.\n"))
+}
+
+/// Runs `clients set-level`.
+///
+/// # Errors
+/// No such client is trusted, nobody confirmed it, or the service refused.
+pub(super) async fn set_level(context: &Context, args: &SetLevelArgs) -> Result<String, Error> {
+    let mut service = Service::connect_as_administrator(context).await?;
+    let clients = all(&mut service).await?;
+    let client = choose(&clients, &args.client)?;
+    if args.level == Level::ReadOnly && is_own(&service, client) && !args.yes {
+        confirm("Let it only read from now on?", "the client may still do everything").await?;
+    }
+    service.note_call("SetLevel");
+    let (fingerprint, level) = (client.fingerprint.clone(), args.level.name());
+    let answer = service.trust.set_level(SetLevelRequest { fingerprint, level: level.to_owned() }).await;
+    understood(&service.endpoint, answer)?;
+    let may = match args.level {
+        Level::Full => "may do everything",
+        Level::ReadOnly => "may only read",
+    };
+    Ok(format!("The client {} {may} from now on.\n", title(&client.name, &client.fingerprint)))
+}
