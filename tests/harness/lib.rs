@@ -9,5 +9,6 @@ mod via;
 
 pub use client::{Client, Outcome};
 pub use daemon::{Daemon, DaemonOptions};
-pub use sandbox::{Account, Sandbox, is_root, skip, through_shell, wait_until};
+pub use sandbox::{Account, Sandbox, is_root, through_shell, wait_until};
+pub use test_process::skip;
 pub use via::Via;

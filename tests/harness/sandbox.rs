@@ -1,7 +1,7 @@
 //! A temporary directory that all users may enter, with the binaries in it.
 
-use std::fs::{self, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::fs::{self, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -115,23 +115,6 @@ pub fn through_shell(script: &str, command: &Command) -> Command {
 #[must_use]
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
-}
-
-/// Says that a test cannot run here, and why; `cargo xtask ci` counts these.
-#[allow(clippy::print_stderr)] // The test runner shows it.
-pub fn skip(why: &str) {
-    let line = format!("SKIPPED: {why}\n");
-    eprint!("{line}");
-    if let Some(list) = std::env::var_os("MULTIPASS_TEST_SKIPS") {
-        let written = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(list)
-            .and_then(|mut f| f.write_all(line.as_bytes()));
-        if let Err(error) = written {
-            eprintln!("the skip could not be counted: {error}");
-        }
-    }
 }
 
 /// Polls until `condition` holds.

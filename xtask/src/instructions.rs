@@ -70,8 +70,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Op
         println!("SKIPPED: {why}");
         return Ok(Some(format!("skipped: {why}")));
     }
-    let programs = ["--package", "bench", "--bin", "instructions", "--package", "cli", "--bin", "multipass"];
-    run_command(cargo(workspace, ["build", "--profile", PROFILE]).args(programs))?;
+    // Each by itself, as they are installed.
+    for (package, program) in [("bench", "instructions"), ("cli", "multipass")] {
+        let build = ["build", "--profile", PROFILE, "--package", package, "--bin", program];
+        run_command(&mut cargo(workspace, build))?;
+    }
     let counted = count_all(&workspace.target(PROFILE))?;
     let file = workspace.root().join("bench/instructions.toml");
     if options.update {

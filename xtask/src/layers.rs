@@ -29,13 +29,18 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
-    Rule { name: "auth-core", may: &["durable"], tests_may: &["faulty-disk"], never_links: NONE },
+    Rule {
+        name: "auth-core",
+        may: &["durable"],
+        tests_may: &["faulty-disk", "test-process"],
+        never_links: NONE,
+    },
     Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
-    Rule { name: "durable", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "durable", may: NONE, tests_may: &["test-process"], never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
-    Rule { name: "transport", may: NONE, tests_may: &["transport"], never_links: NONE },
+    Rule { name: "transport", may: &["test-process"], tests_may: &["transport"], never_links: NONE },
     Rule { name: "transport-*", may: &["transport"], tests_may: NONE, never_links: NONE },
     // Neither who may ask, nor how they ask, nor how a machine is run.
     Rule {
@@ -85,6 +90,7 @@ const RULES: [Rule; 15] = [
     Rule { name: "e2e", may: ANY, tests_may: ANY, never_links: NONE },
     // Replaces system calls: whose tests link it must choose to.
     Rule { name: "faulty-disk", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "test-process", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "xtask", may: ANY, tests_may: ANY, never_links: NONE },
 ];
 
@@ -199,7 +205,7 @@ fn violations_of(member: &Member, graph: &Graph) -> Vec<Violation> {
 fn expected_folder(name: &str) -> String {
     match name {
         "e2e" => "tests".to_owned(),
-        "faulty-disk" => "tests/faulty-disk".to_owned(),
+        "faulty-disk" | "test-process" => format!("tests/{name}"),
         "bench" | "xtask" => name.to_owned(),
         _ => format!("crates/{name}"),
     }
@@ -238,12 +244,13 @@ mod tests {
     /// The workspace as it is meant to be, save for the crates given.
     fn with(others: Vec<Member>) -> Graph {
         let mut members = vec![
-            member("auth-core", "durable", "faulty-disk"),
-            member("durable", "", ""),
+            member("auth-core", "durable", "faulty-disk test-process"),
+            member("durable", "", "test-process"),
             member("fetch", "", ""),
             member("instances", "durable fetch", "faulty-disk instances"),
             member("faulty-disk", "", ""),
-            member("transport", "", "transport"),
+            member("test-process", "", ""),
+            member("transport", "test-process", "transport"),
             member("transport-unix", "transport", "transport"),
             member("transport-quic", "transport", "transport"),
             member("transport-tcp", "transport", "transport"),

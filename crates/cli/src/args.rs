@@ -6,8 +6,8 @@ mod clients;
 mod instances;
 
 use std::ffi::{OsStr, OsString};
-use std::iter;
 use std::path::PathBuf;
+use std::{iter, mem};
 
 use clap::error::ErrorKind;
 use clap::{ArgAction, Args, FromArgMatches, Subcommand, ValueEnum};
@@ -441,11 +441,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
 /// What can be written, with those of the commands that are `wanted`. Clap copies the options to each command that
 /// there is, and that costs more than all else that is done to a command line.
 pub(crate) fn definition(wanted: impl Fn(&clap::Command) -> bool) -> clap::Command {
-    let all = Command::augment_subcommands(clap::Command::default());
+    let mut all = Command::augment_subcommands(clap::Command::default());
+    let wanted = all.get_subcommands_mut().filter(|command| wanted(command)).map(mem::take);
     let multipass = clap::Command::new("multipass").disable_help_flag(true).disable_help_subcommand(true);
-    Options::augment_args(multipass)
-        .about(ABOUT)
-        .subcommands(all.get_subcommands().filter(|command| wanted(command)).cloned())
+    Options::augment_args(multipass).about(ABOUT).subcommands(wanted)
 }
 
 /// Whether `word` is that command's name, or an alias of it.

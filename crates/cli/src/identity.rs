@@ -16,7 +16,8 @@ use thiserror::Error;
 use transport::tls::{Identity, IdentityError};
 use zeroize::Zeroizing;
 
-use crate::{output, platform, private_files};
+use crate::private_files::{self, FileFault};
+use crate::{output, platform};
 
 const CERTIFICATE_FILE: &str = "multipass_cert.pem";
 const KEY_FILE: &str = "multipass_cert_key.pem";
@@ -33,19 +34,9 @@ pub(crate) enum IdentityFault {
     /// The environment does not tell where the user's files are.
     #[error("cannot tell where your client certificate belongs: {} is not set", platform::HOME_VARIABLE)]
     NoHome,
-    /// The operating system refused a step.
-    #[error("cannot {step} {path}", path = path.display())]
-    Io {
-        /// The step, as a verb.
-        step: &'static str,
-        /// What it was done to.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Another process holds the lock.
-    #[error("another program keeps {} locked", .0.display())]
-    Locked(PathBuf),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FileFault),
     /// The files are there and are not an identity.
     #[error("the client certificate {} and its key {} cannot be used", certificate.display(), key.display())]
     Unusable {
@@ -79,8 +70,7 @@ impl IdentityFault {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::NoHome => format!("Set {} to your home directory.", platform::HOME_VARIABLE),
-            Self::Io { .. } => "Check the permissions and the free space there.".to_owned(),
-            Self::Locked(_) => "Wait for the other program, or end it.".to_owned(),
+            Self::File(fault) => fault.next_step(),
             Self::Unusable { .. } | Self::KeyUnusable { .. } => {
                 "Restore both files from a backup; or move both away and run `multipass authenticate` with a new \
                  identity."
@@ -92,11 +82,6 @@ impl IdentityFault {
             ),
             Self::Generate(_) => "Try again.".to_owned(),
         }
-    }
-
-    fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { step, path, source }
     }
 }
 
@@ -177,7 +162,7 @@ impl IdentityStore {
             return Err(IdentityFault::NotOwn(self.directory.clone()));
         }
         private_files::create_directory(&self.directory)
-            .map_err(IdentityFault::io("create the directory", &self.directory))?;
+            .map_err(FileFault::io("create the directory", &self.directory))?;
         let _held = self.lock()?;
         // Another client may have finished, or have been between its two files, when we looked above.
         match self.find()? {
@@ -228,18 +213,18 @@ impl IdentityStore {
         self.write(CERTIFICATE_FILE, certificate.pem().as_bytes())?;
         match self.find()? {
             Found::Pair(identity) => Ok(identity),
-            Found::Nothing | Found::KeyAlone(_) => Err(IdentityFault::io("read", &self.directory)(
-                io::Error::new(io::ErrorKind::NotFound, "the files vanished as they were created"),
-            )),
+            Found::Nothing | Found::KeyAlone(_) => {
+                let vanished =
+                    io::Error::new(io::ErrorKind::NotFound, "the files vanished as they were created");
+                Err(FileFault::io("read", &self.directory)(vanished).into())
+            }
         }
     }
 
     /// Excludes other clients that are about to create the identity, until the file is dropped.
     fn lock(&self) -> Result<File, IdentityFault> {
         let path = self.directory.join(LOCK_FILE);
-        private_files::lock(&path)
-            .map_err(IdentityFault::io("lock", &path))?
-            .ok_or(IdentityFault::Locked(path))
+        Ok(private_files::lock(&path)?)
     }
 
     /// The content of one of the files, or `None` if it is not there.
@@ -248,7 +233,7 @@ impl IdentityStore {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(IdentityFault::io("read", &path)(error)),
+            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
         };
         if name == KEY_FILE && self.own && self.tightens {
             keep_private(&file, &path);
@@ -256,14 +241,14 @@ impl IdentityStore {
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.
         let length = file.metadata().map_or(0, |found| found.len()).min(MAX_FILE_SIZE);
         let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
-        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(IdentityFault::io("read", &path))?;
+        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(FileFault::io("read", &path))?;
         Ok(Some(content))
     }
 
     /// Puts a file in place.
     fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityFault> {
-        private_files::replace(&self.directory, name, content)
-            .map_err(IdentityFault::io("write", &self.directory.join(name)))
+        let replaced = private_files::replace(&self.directory, name, content);
+        Ok(replaced.map_err(FileFault::io("write", &self.directory.join(name)))?)
     }
 }
 

@@ -7,14 +7,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use thiserror::Error;
 use transport::tls::RootFingerprint;
 use transport::{Endpoint, HostPort};
 
 use crate::platform::{self, HOME_VARIABLE};
-use crate::private_files;
+use crate::private_files::{self, FileFault};
 
 const FILE: &str = "known_servers";
 const LOCK_FILE: &str = ".known_servers.lock";
@@ -35,19 +35,9 @@ pub(crate) enum KnownServersFault {
     /// Root was pointed at a directory that another user has in his hands.
     #[error("{} is not root's to keep known servers in", .0.display())]
     NotOwn(PathBuf),
-    /// The operating system refused a step.
-    #[error("cannot {step} {path}", path = path.display())]
-    Io {
-        /// The step, as a verb.
-        step: &'static str,
-        /// What it was done to.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Another process holds the lock.
-    #[error("another program keeps {} locked", .0.display())]
-    Locked(PathBuf),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FileFault),
     /// Somebody else may have written there.
     #[error("other users can change the list of known servers, {}", .0.display())]
     OpenToOthers(PathBuf),
@@ -91,8 +81,7 @@ impl KnownServersFault {
                 "Run the command without sudo; or, as root, set {HOME_VARIABLE} to root's own home directory: \
                  `sudo -H`."
             ),
-            Self::Io { .. } => "Check the permissions and the free space there.".to_owned(),
-            Self::Locked(_) => "Wait for the other program, or end it.".to_owned(),
+            Self::File(fault) => fault.next_step(),
             Self::OpenToOthers(path) => {
                 format!("See that its lines are yours, then run `chmod 600 {}`.", path.display())
             }
@@ -103,11 +92,6 @@ impl KnownServersFault {
                 "Mend the line, or delete it: the server that it is about is then unknown again.".to_owned()
             }
         }
-    }
-
-    fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { step, path, source }
     }
 }
 
@@ -167,11 +151,9 @@ impl KnownServers {
             return Ok(false);
         }
         private_files::create_directory(&self.directory)
-            .map_err(KnownServersFault::io("create the directory", &self.directory))?;
+            .map_err(FileFault::io("create the directory", &self.directory))?;
         let lock = self.directory.join(LOCK_FILE);
-        let _held = private_files::lock(&lock)
-            .map_err(KnownServersFault::io("lock", &lock))?
-            .ok_or(KnownServersFault::Locked(lock))?;
+        let _held = private_files::lock(&lock)?;
         let before = self.read()?;
         let known = self.find_in(&before, endpoint)?;
         if let (Earlier::Contradicts, Some(known)) = (earlier, &known)
@@ -188,7 +170,7 @@ impl KnownServers {
             None => lines.push(&entry),
         }
         private_files::replace(&self.directory, FILE, (lines.join("\n") + "\n").as_bytes())
-            .map_err(KnownServersFault::io("write", &self.file()))?;
+            .map_err(FileFault::io("write", &self.file()))?;
         Ok(true)
     }
 
@@ -198,19 +180,17 @@ impl KnownServers {
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(KnownServersFault::io("read", &path)(error)),
+            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
         };
-        if platform::others_may_change(&file).map_err(KnownServersFault::io("read", &path))? {
+        if platform::others_may_change(&file).map_err(FileFault::io("read", &path))? {
             return Err(KnownServersFault::OpenToOthers(path));
         }
         let mut text = String::new();
-        let length = file
-            .take(MAX_FILE_SIZE + 1)
-            .read_to_string(&mut text)
-            .map_err(KnownServersFault::io("read", &path))?;
+        let length =
+            file.take(MAX_FILE_SIZE + 1).read_to_string(&mut text).map_err(FileFault::io("read", &path))?;
         if length as u64 > MAX_FILE_SIZE {
             let long = io::Error::other(format!("it is longer than {MAX_FILE_SIZE} bytes"));
-            return Err(KnownServersFault::io("read", &path)(long));
+            return Err(FileFault::io("read", &path)(long).into());
         }
         Ok(text)
     }
@@ -393,12 +373,18 @@ mod tests {
     fn what_is_no_text_or_too_long_is_not_read() {
         let fixture = list(Some(""));
         fs::write(fixture.known.file(), b"b:2 \xff").expect("written");
-        assert!(matches!(fixture.known.find(&at("b:2")), Err(KnownServersFault::Io { step: "read", .. })));
+        assert!(matches!(
+            fixture.known.find(&at("b:2")),
+            Err(KnownServersFault::File(FileFault::Io { step: "read", .. }))
+        ));
         let comment = format!("#{}\n", "x".repeat(usize::try_from(MAX_FILE_SIZE).expect("a size") - 2));
         fs::write(fixture.known.file(), &comment).expect("written");
         assert_eq!(fixture.find("b:2"), None);
         fs::write(fixture.known.file(), format!("{comment}\n")).expect("written");
-        assert!(matches!(fixture.known.find(&at("b:2")), Err(KnownServersFault::Io { step: "read", .. })));
+        assert!(matches!(
+            fixture.known.find(&at("b:2")),
+            Err(KnownServersFault::File(FileFault::Io { step: "read", .. }))
+        ));
     }
 
     #[cfg(unix)]
@@ -407,7 +393,8 @@ mod tests {
         use std::os::unix::fs::{PermissionsExt, chown};
         let fixture = list(None);
         fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect("written");
-        let mode = |path: &Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
+        let mode =
+            |path: &std::path::Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
         assert_eq!(mode(&fixture.known.directory), 0o700);
         for name in [FILE, LOCK_FILE] {
             assert_eq!(mode(&fixture.known.directory.join(name)), 0o600, "{name}");
@@ -465,7 +452,7 @@ mod tests {
         let known = KnownServers { directory: file.join("below") };
         let fault =
             known.remember(&at("b:2"), fingerprint(ONE), Earlier::Contradicts).expect_err("no directory");
-        assert!(matches!(fault, KnownServersFault::Io { .. }), "{fault}");
+        assert!(matches!(fault, KnownServersFault::File(FileFault::Io { .. })), "{fault}");
         // A directory in the place of the list cannot be replaced.
         let fixture = list(None);
         fs::create_dir_all(fixture.known.file()).expect("made");

@@ -3,13 +3,49 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use thiserror::Error;
 
 /// How long another client may hold a lock; it needs milliseconds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Why a file could not be used.
+#[derive(Debug, Error)]
+pub(crate) enum FileFault {
+    /// The operating system refused a step.
+    #[error("cannot {step} {path}", path = path.display())]
+    Io {
+        /// The step, as a verb.
+        step: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Another process holds the lock.
+    #[error("another program keeps {} locked", .0.display())]
+    Locked(PathBuf),
+}
+
+impl FileFault {
+    /// What the user can do about it.
+    pub(crate) fn next_step(&self) -> String {
+        match self {
+            Self::Io { .. } => "Check the permissions and the free space there.".to_owned(),
+            Self::Locked(_) => "Wait for the other program, or end it.".to_owned(),
+        }
+    }
+
+    /// That the system refused `step`, for its reason.
+    pub(crate) fn io(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { step, path, source }
+    }
+}
 
 /// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut: the
 /// service may soon know the user by what is in it. Also one that is there, for whoever made it may have been killed
@@ -32,19 +68,19 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     above.map_or(Ok(()), sync_directory)
 }
 
-/// Excludes other clients until the file is dropped. `None` if another one holds the lock for too long.
+/// Excludes other clients until the file is dropped.
 ///
 /// # Errors
-/// The lock's file cannot be made or locked.
-pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
-    let file = lock_options().open(path)?;
+/// The lock's file cannot be made or locked, or another client holds it for too long.
+pub(crate) fn lock(path: &Path) -> Result<File, FileFault> {
+    let file = lock_options().open(path).map_err(FileFault::io("lock", path))?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::Error(error)) => return Err(error),
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(FileFault::io("lock", path)(error)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked(path.to_owned())),
         }
     }
 }

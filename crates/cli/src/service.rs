@@ -548,38 +548,36 @@ mod tests {
         }
     }
 
-    /// Serves the calls of one connection with `launches` each.
-    async fn serve_launch(stream: Stream, launches: fn() -> Launches) {
-        let answer = hyper::service::service_fn(move |request| async move {
-            let codec = tonic_prost::ProstCodec::<rpc::LaunchReply, rpc::LaunchRequest>::default();
-            let response = tonic::server::Grpc::new(codec).streaming(launches(), request).await;
-            Ok::<_, std::convert::Infallible>(response)
-        });
-        let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-            .serve_connection(TokioIo::new(stream), answer)
+    /// A client of a service that answers each call with `launches`.
+    async fn launching(launches: fn() -> Launches) -> (Place, Service) {
+        let place = Place::new();
+        place
+            .serve(move |stream| async move {
+                let answer = hyper::service::service_fn(move |request| async move {
+                    let codec = tonic_prost::ProstCodec::<rpc::LaunchReply, rpc::LaunchRequest>::default();
+                    let response = tonic::server::Grpc::new(codec).streaming(launches(), request).await;
+                    Ok::<_, std::convert::Infallible>(response)
+                });
+                let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), answer)
+                    .await;
+            })
             .await;
+        let service = place.connect().await.expect("connected");
+        (place, service)
     }
 
     #[test]
     fn progress_comes_as_it_is_and_details_come_with_the_refusal() {
         run(async {
-            let place = Place::new();
-            place
-                .serve(|stream| {
-                    serve_launch(stream, || Launches {
-                        replies: vec![
-                            rpc::LaunchReply { reply_message: "one".into(), ..Default::default() },
-                            rpc::LaunchReply { zone: "two".into(), ..Default::default() },
-                        ],
-                        end: Some(Status::with_details(
-                            tonic::Code::InvalidArgument,
-                            "no",
-                            vec![10, 1, 3].into(),
-                        )),
-                    })
-                })
-                .await;
-            let service = place.connect().await.expect("connected");
+            let (_place, service) = launching(|| Launches {
+                replies: vec![
+                    rpc::LaunchReply { reply_message: "one".into(), ..Default::default() },
+                    rpc::LaunchReply { zone: "two".into(), ..Default::default() },
+                ],
+                end: Some(Status::with_details(tonic::Code::InvalidArgument, "no", vec![10, 1, 3].into())),
+            })
+            .await;
             let mut rpc = service.calls("launch");
             let mut progress = Progress::new("x");
             let mut seen = Vec::new();
@@ -600,19 +598,11 @@ mod tests {
     #[test]
     fn an_answer_without_end_is_given_up() {
         run(async {
-            let place = Place::new();
-            place
-                .serve(|stream| {
-                    serve_launch(stream, || Launches {
-                        replies: vec![
-                            rpc::LaunchReply { zone: "x".repeat(4_000_000), ..Default::default() };
-                            17
-                        ],
-                        end: None,
-                    })
-                })
-                .await;
-            let service = place.connect().await.expect("connected");
+            let (_place, service) = launching(|| Launches {
+                replies: vec![rpc::LaunchReply { zone: "x".repeat(4_000_000), ..Default::default() }; 17],
+                end: None,
+            })
+            .await;
             let mut parts = 0;
             let answer = service.calls("launch").launch(once(rpc::LaunchRequest::default())).await;
             let error = service.answer(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
@@ -624,16 +614,11 @@ mod tests {
     #[test]
     fn what_the_client_refuses_ends_the_call_that_would_not_end() {
         run(async {
-            let place = Place::new();
-            place
-                .serve(|stream| {
-                    serve_launch(stream, || Launches {
-                        replies: vec![rpc::LaunchReply { password_requested: true, ..Default::default() }],
-                        end: None,
-                    })
-                })
-                .await;
-            let service = place.connect().await.expect("connected");
+            let (_place, service) = launching(|| Launches {
+                replies: vec![rpc::LaunchReply { password_requested: true, ..Default::default() }],
+                end: None,
+            })
+            .await;
             let mut rpc = service.calls("launch");
             let mut progress = Progress::new("x");
             let answer = rpc.launch(once(rpc::LaunchRequest::default()));

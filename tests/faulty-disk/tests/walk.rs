@@ -71,7 +71,9 @@ impl Work for Replace {
 
     fn goes_on(&self, given: &Tree, fault: Fault) -> Result<(), String> {
         match self.run(given, Plan { fault: Some(fault), ..Plan::default() }) {
-            (Ok(()), log) if log.now(log.steps().len()).file("file") != Some(b"new") => Err("lost".to_owned()),
+            (Ok(()), log) if log.now(log.steps().len()).file("file") != Some(b"new") => {
+                Err("lost".to_owned())
+            }
             _ => Ok(()),
         }
     }

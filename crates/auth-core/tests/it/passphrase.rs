@@ -13,7 +13,9 @@ use auth_core::{
 };
 
 #[cfg(target_os = "linux")]
-use crate::support::in_own_process;
+use test_process::alone;
+
+#[cfg(target_os = "linux")]
 use crate::support::{Data, NoAudit, RULE, Unrecorded, passphrase};
 
 /// From the reference implementation's own tests (`phc-winner-argon2`, `src/test.c`): `password`, at a
@@ -207,7 +209,7 @@ fn the_memory_of_hashing_goes_back_to_the_system() {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    in_own_process("passphrase::the_memory_of_hashing_goes_back_to_the_system", || {
+    alone(concat!(module_path!(), "::the_memory_of_hashing_goes_back_to_the_system"), || {
         const THREADS: usize = 4;
         let given = passphrase("open sesame");
         let hash = PassphraseHash::of(&given).unwrap();

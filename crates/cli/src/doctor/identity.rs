@@ -12,6 +12,7 @@ use super::{IDENTITY, KEY};
 use crate::error::Error;
 use crate::identity::{IdentityFault, IdentityStore};
 use crate::platform;
+use crate::private_files::FileFault;
 
 /// The identity, if there is one that can be used.
 pub(super) fn look(report: &mut Report) -> Option<Identity> {
@@ -69,7 +70,7 @@ fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
                 Some(format!("mv {directory} {directory}.old")),
             )
         }
-        (IdentityFault::Io { source, .. }, Some(directory))
+        (IdentityFault::File(FileFault::Io { source, .. }), Some(directory))
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
             let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());

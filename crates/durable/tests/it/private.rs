@@ -12,8 +12,7 @@ use durable::private;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, mkfifo, seteuid};
 use tempfile::TempDir;
-
-use crate::support::{in_own_process, is_root};
+use test_process::{alone, is_root};
 
 /// Debian's `nobody`, and a group that is not root's; any others do.
 const NOBODY: u32 = 65534;
@@ -56,7 +55,7 @@ fn without_waiting<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Sen
 
 #[test]
 fn a_directory_is_ours_alone_whatever_the_umask() {
-    in_own_process("private::a_directory_is_ours_alone_whatever_the_umask", || {
+    alone(concat!(module_path!(), "::a_directory_is_ours_alone_whatever_the_umask"), || {
         for mask in [0o000, 0o022, 0o077, 0o277] {
             umask(Mode::from_bits_truncate(mask));
             let place = place();
@@ -80,7 +79,7 @@ fn a_directory_is_ours_alone_whatever_the_umask() {
 
 #[test]
 fn a_directory_may_be_named_by_a_relative_path() {
-    in_own_process("private::a_directory_may_be_named_by_a_relative_path", || {
+    alone(concat!(module_path!(), "::a_directory_may_be_named_by_a_relative_path"), || {
         let place = place();
         std::env::set_current_dir(place.path()).unwrap();
         for name in ["bare", "./here", "bare/below/"] {
@@ -382,7 +381,7 @@ fn groups_are_told_where_they_are_left_to_the_administrator_and_users_are_refuse
 /// A group of one's own is no stranger: many systems give each user one, and a umask of 002.
 #[test]
 fn an_ordinary_user_may_share_with_a_group_and_with_root() {
-    in_own_process("private::an_ordinary_user_may_share_with_a_group_and_with_root", || {
+    alone(concat!(module_path!(), "::an_ordinary_user_may_share_with_a_group_and_with_root"), || {
         if !is_root("private: an ordinary user's directories") {
             return;
         }
@@ -419,37 +418,43 @@ fn an_ordinary_user_may_share_with_a_group_and_with_root() {
 
 #[test]
 fn each_new_level_is_readable_whatever_the_umask_and_old_ones_stay() {
-    in_own_process("private::each_new_level_is_readable_whatever_the_umask_and_old_ones_stay", || {
-        for mask in [0o000, 0o022, 0o077] {
-            umask(Mode::from_bits_truncate(mask));
-            let place = place();
-            for before in [0o700, 0o775] {
-                let old = made(place.path(), &format!("old-{before:o}"));
-                set_mode(&old, before);
-                private::create_all(&old.join("a/b/c")).unwrap();
-                for new in ["a", "a/b", "a/b/c"] {
-                    assert_eq!(mode(&old.join(new)), 0o755, "umask {mask:03o}, {new}");
+    alone(
+        concat!(module_path!(), "::each_new_level_is_readable_whatever_the_umask_and_old_ones_stay"),
+        || {
+            for mask in [0o000, 0o022, 0o077] {
+                umask(Mode::from_bits_truncate(mask));
+                let place = place();
+                for before in [0o700, 0o775] {
+                    let old = made(place.path(), &format!("old-{before:o}"));
+                    set_mode(&old, before);
+                    private::create_all(&old.join("a/b/c")).unwrap();
+                    for new in ["a", "a/b", "a/b/c"] {
+                        assert_eq!(mode(&old.join(new)), 0o755, "umask {mask:03o}, {new}");
+                    }
+                    private::create_all(&old).unwrap();
+                    assert_eq!(mode(&old), before, "umask {mask:03o}");
                 }
-                private::create_all(&old).unwrap();
-                assert_eq!(mode(&old), before, "umask {mask:03o}");
             }
-        }
-    });
+        },
+    );
 }
 
 #[test]
 fn levels_are_made_in_the_working_directory_and_not_through_files() {
-    in_own_process("private::levels_are_made_in_the_working_directory_and_not_through_files", || {
-        let place = place();
-        std::env::set_current_dir(place.path()).unwrap();
-        private::create_all(Path::new("a/b")).unwrap();
-        private::create_all(Path::new("")).unwrap();
-        assert!(place.path().join("a/b").is_dir());
+    alone(
+        concat!(module_path!(), "::levels_are_made_in_the_working_directory_and_not_through_files"),
+        || {
+            let place = place();
+            std::env::set_current_dir(place.path()).unwrap();
+            private::create_all(Path::new("a/b")).unwrap();
+            private::create_all(Path::new("")).unwrap();
+            assert!(place.path().join("a/b").is_dir());
 
-        fs::write("file", "").unwrap();
-        private::create_all(Path::new("file/below")).unwrap_err();
-        assert_eq!(fs::read("file").unwrap(), b"");
-    });
+            fs::write("file", "").unwrap();
+            private::create_all(Path::new("file/below")).unwrap_err();
+            assert_eq!(fs::read("file").unwrap(), b"");
+        },
+    );
 }
 
 #[test]
@@ -491,7 +496,7 @@ fn a_file_is_read_whole_or_not_at_all() {
 
 #[test]
 fn a_lock_file_is_ours_alone_whatever_the_umask() {
-    in_own_process("private::a_lock_file_is_ours_alone_whatever_the_umask", || {
+    alone(concat!(module_path!(), "::a_lock_file_is_ours_alone_whatever_the_umask"), || {
         for mask in [0o000, 0o022, 0o077] {
             umask(Mode::from_bits_truncate(mask));
             let place = place();

@@ -6,7 +6,9 @@ use std::path::Path;
 
 use durable::{Readers, rename, replace};
 
-use crate::support::{in_own_process, names};
+use test_process::alone;
+
+use crate::support::names;
 
 #[test]
 fn a_file_is_created_and_replaced() {
@@ -48,7 +50,7 @@ fn a_file_is_renamed_over_another() {
 
 #[test]
 fn a_bare_name_is_one_in_the_working_directory() {
-    in_own_process("replace::a_bare_name_is_one_in_the_working_directory", || {
+    alone(concat!(module_path!(), "::a_bare_name_is_one_in_the_working_directory"), || {
         let directory = tempfile::tempdir().unwrap();
         std::env::set_current_dir(directory.path()).unwrap();
         replace(Path::new("file"), b"bytes", Readers::Owner).unwrap();
@@ -64,7 +66,7 @@ fn its_readers_are_those_named_whatever_the_umask() {
 
     use nix::sys::stat::{Mode, umask};
 
-    in_own_process("replace::its_readers_are_those_named_whatever_the_umask", || {
+    alone(concat!(module_path!(), "::its_readers_are_those_named_whatever_the_umask"), || {
         for mask in [0o000, 0o022, 0o077] {
             umask(Mode::from_bits_truncate(mask));
             let directory = tempfile::tempdir().unwrap();

@@ -2,11 +2,11 @@
 
 use nix::unistd::{getegid, geteuid, getgroups};
 use tokio::net::UnixStream;
-use transport::testkit::run;
+use transport::testkit::{is_root, run};
 use transport::{Connection, Listener, Origin, OsCredentials, Transport};
 use transport_unix::{SocketAccess, UnixListener, UnixTransport};
 
-use crate::support::{NOBODY, Place, Stranger, is_root};
+use crate::support::{NOBODY, Place, Stranger};
 
 async fn next_origin(listener: &mut UnixListener) -> OsCredentials {
     match listener.accept().await.unwrap().origin() {

@@ -10,11 +10,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::Uid;
 use tokio::time::Instant;
-use transport::testkit::{alone, run};
+use transport::testkit::{alone, is_root, run};
 use transport::{Endpoint, ListenError, Listener};
 use transport_unix::{SocketAccess, UnixListener};
 
-use crate::support::{NOBODY, Place, Stranger, Unprivileged, access, is_root, set_mode};
+use crate::support::{NOBODY, Place, Stranger, Unprivileged, access, set_mode};
 
 /// Debian's `sudo`.
 const SUDO: u32 = 27;

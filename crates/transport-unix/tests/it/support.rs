@@ -8,7 +8,6 @@ use std::process::{Child, Command, Stdio};
 
 use nix::unistd::{Uid, setfsuid};
 use transport::testkit::certificates::TestServer;
-use transport::testkit::skip;
 use transport::{Endpoint, ListenError};
 use transport_unix::{SocketAccess, UnixListener, UnixTransport};
 
@@ -62,15 +61,6 @@ pub(crate) fn set_mode(path: &Path, mode: u32) {
 pub(crate) fn access(path: &Path) -> Option<(u32, u32, u32)> {
     let metadata = std::fs::symlink_metadata(path).ok()?;
     Some((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777))
-}
-
-/// Whether the test is to go on: it needs root, and says so where it is not.
-pub(crate) fn is_root(test: &str) -> bool {
-    let is_root = Uid::effective().is_root();
-    if !is_root {
-        skip(&format!("{test}: needs root"));
-    }
-    is_root
 }
 
 /// This thread, without root's rights over files until the value is dropped. No effect for others.

@@ -12,17 +12,15 @@
     reason = "tests' code: it fails by panicking"
 )]
 
-mod alone;
 pub mod certificates;
 pub mod contract;
 mod der;
 pub mod relay;
 
 use std::future::Future;
-use std::io::Write;
 use std::time::Duration;
 
-pub use alone::alone;
+pub use test_process::{alone, is_root, skip};
 pub use tokio_rustls::rustls;
 
 pub use crate::{byte_stream_contract_tests, contract_tests};
@@ -39,25 +37,4 @@ pub fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async {
         tokio::time::timeout(PATIENCE, test).await.expect("the test should end within its time");
     });
-}
-
-/// Says that a test cannot run here, and why ("needs root"). The caller returns afterwards.
-///
-/// The line is also appended to the file that the variable `MULTIPASS_TEST_SKIPS` names, so that
-/// skipped tests can be counted.
-///
-/// # Panics
-/// The file cannot be written.
-pub fn skip(why: &str) {
-    println!("SKIPPED: {why}");
-    if let Some(path) = std::env::var_os("MULTIPASS_TEST_SKIPS") {
-        // One write: tests of other processes append to the same file.
-        let line = format!("SKIPPED: {why}\n");
-        std::fs::File::options()
-            .append(true)
-            .create(true)
-            .open(path)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .expect("the file that MULTIPASS_TEST_SKIPS names should be writable");
-    }
 }
