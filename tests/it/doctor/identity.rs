@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Diagnosis, mend};
+use super::{Diagnosis, mend, stranger};
 use crate::support::{Service, administrators, mode, run};
 
 #[test]
@@ -69,6 +69,25 @@ fn a_home_that_is_another_users() {
     let command =
         Diagnosis::of(&user).blames("client certificate", "is not root's to keep a client certificate in");
     assert_eq!(command, "sudo -H multipass doctor");
+}
+
+/// As `sudo` may have made them.
+#[test]
+fn files_that_are_roots() {
+    let Some(_) = administrators() else { return };
+    let service = Service::start();
+    service.first_client();
+    let user = service.user_as("user", stranger());
+    assert_eq!(run(&user, &["clients", "own-certificate"]).code, 0);
+    for file in [user.key(), user.certificate()] {
+        std::os::unix::fs::chown(file, Some(0), Some(0)).expect("given");
+    }
+    let command = Diagnosis::of(&user).blames("client certificate", "Permission denied");
+    let directory = user.identity();
+    assert!(command.starts_with("sudo chown -R "), "{command}");
+    assert!(command.ends_with(&format!(" {}", directory.display())), "{command}");
+    mend(&user, &service, &command.replace("NAME", "65534"));
+    assert_eq!(Diagnosis::of(&user).status("client certificate"), "ok");
 }
 
 #[test]
