@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// What a caller must read who may not see or change who is trusted.
-const NOT_FOR_YOU: &[&str] = &["only clients that may use the service, and root", "Run it with sudo"];
+const NOT_FOR_YOU: &[&str] = &["only clients of the level 'full', and root", "Run it with sudo"];
 
 /// A service whose first client is an ordinary user, alice.
 fn shared() -> Option<(Service, Client)> {

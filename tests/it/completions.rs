@@ -49,7 +49,7 @@ fn bash_completes_commands_options_and_values() {
         (&["ls", "--sn"], &["--snapshots"]),
         (&["list", "--format", "j"], &["json"]),
         (&["wait-ready", "--ti"], &["--timeout"]),
-        (&["clients", "re"], &["revoke"]),
+        (&["clients", "re"], &["rename", "revoke"]),
         (&["clients", "add", "--us"], &["--user"]),
         (&["completions", "z"], &["zsh"]),
         (&["nosuch"], &[""]),

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the story of `multipass authenticate`, told by the real binaries. It needs no
+//! `cargo xtask demo`: the story of clients that are let in, told by the real binaries. It needs no
 //! root, touches nothing outside a temporary directory, and fails if a step ends otherwise than told.
 //!
 //! Where QEMU is installed it ends with a virtual machine; for its image, root installs the packages that are missing.

@@ -80,7 +80,7 @@ const RULES: [Rule; 17] = [
     // The client is judged; it does not judge.
     Rule {
         name: "cli",
-        may: &["rpc", "ssh", "transfer", "transport", "transport-*"],
+        may: &["fetch", "rpc", "ssh", "transfer", "transport", "transport-*"],
         tests_may: ANY,
         never_links: &["auth-core", "daemon"],
     },

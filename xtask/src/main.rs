@@ -44,7 +44,7 @@ enum Task {
     ///
     /// Every step runs, whatever became of those before it, and a table at the end says how each one went.
     Ci(ci::Options),
-    /// Tell the story of `multipass authenticate` with the real binaries. Needs no root.
+    /// Tell the story of clients that are let in, and of a virtual machine where QEMU is there. Needs no root.
     Demo,
     /// Build the small virtual machine image that the tests start; its path is the last line.
     ///

@@ -214,7 +214,8 @@ pub(crate) enum Command {
         visible_aliases = ["sh", "connect"],
         about = "Open a shell on an instance",
         long_about = "Open a shell prompt on the instance, which is started if need be. The primary\n\
-                      instance is created if it does not exist."
+                      instance is made if it does not exist, of the service's default image, where\n\
+                      it has one."
     )]
     Shell(ShellArgs),
     /// `start`.

@@ -124,7 +124,9 @@ impl Prompt {
 /// # Errors
 /// The file cannot be read, its line is no text, or it has none.
 pub(crate) async fn passphrase_in(file: &Path) -> Result<Passphrase, Error> {
-    let line = if file.as_os_str() == "-" {
+    let from_stdin = file.as_os_str() == "-";
+    let shown = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let line = if from_stdin {
         read_line().await
     } else {
         if let Ok(Some(mode)) = platform::open_to_others(file) {
@@ -138,10 +140,12 @@ pub(crate) async fn passphrase_in(file: &Path) -> Result<Passphrase, Error> {
     };
     let line = line.map_err(|source| {
         let next = "Name a file whose first line is the passphrase, or - for standard input.".to_owned();
-        Error::failed(format!("cannot read the passphrase in {}: {source}", file.display()), next)
+        Error::failed(format!("cannot read the passphrase in {shown}: {source}"), next)
     })?;
-    line.map(Passphrase)
-        .ok_or_else(|| Error::usage(format!("No passphrase given: {} is empty", file.display()), None))
+    line.map(Passphrase).ok_or_else(|| {
+        let next = "Put the passphrase into its first line.".to_owned();
+        Error::usage(format!("No passphrase given: {shown} is empty"), Some(next))
+    })
 }
 
 /// Tells whoever types a passphrase into a command line that it can be seen there.

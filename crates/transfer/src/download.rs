@@ -150,28 +150,19 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
             let entry = match self.next(level).await {
                 Ok(Some(entry)) => entry,
                 ended => {
-                    self.go_on_after(ended.map(drop))?;
+                    self.watch.go_on_after(ended.map(drop))?;
                     if let Some(level) = levels.pop() {
                         let finished = self.finish(level).await;
-                        self.go_on_after(finished)?;
+                        self.watch.go_on_after(finished)?;
                     }
                     continue;
                 }
             };
             match self.entry(level, entry, depth).await {
                 Ok(Some(below)) => levels.push(below),
-                outcome => self.go_on_after(outcome.map(drop))?,
+                outcome => self.watch.go_on_after(outcome.map(drop))?,
             }
         }
-    }
-
-    /// Tells of a problem, unless it is the end of all.
-    fn go_on_after(&self, outcome: Result<(), Problem>) -> Result<(), Problem> {
-        match outcome {
-            Err(problem) if !problem.is_final() => self.watch.problem(problem),
-            outcome => return outcome,
-        }
-        Ok(())
     }
 
     /// The next entry of a directory.
@@ -198,7 +189,7 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
     async fn finish(&mut self, level: Level) -> Result<(), Problem> {
         if let Some(permissions) = level.permissions {
             let kept = level.dir.keep_permissions(permissions);
-            self.go_on_after(kept.map_err(|error| Problem::here(&level.here, error)))?;
+            self.watch.go_on_after(kept.map_err(|error| Problem::here(&level.here, error)))?;
         }
         let closed = self.sftp.close(level.handle).await;
         closed.map_err(|error| Problem::guest(&level.path, error))

@@ -134,24 +134,15 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
             let Some(name) = level.names.next() else {
                 if let Some(level) = levels.pop() {
                     let finished = self.finish(level).await;
-                    self.go_on_after(finished)?;
+                    self.watch.go_on_after(finished)?;
                 }
                 continue;
             };
             match self.entry(level, &name, depth).await {
                 Ok(Some(below)) => levels.push(below),
-                outcome => self.go_on_after(outcome.map(drop))?,
+                outcome => self.watch.go_on_after(outcome.map(drop))?,
             }
         }
-    }
-
-    /// Tells of a problem, unless it is the end of all.
-    fn go_on_after(&self, outcome: Result<(), Problem>) -> Result<(), Problem> {
-        match outcome {
-            Err(problem) if !problem.is_final() => self.watch.problem(problem),
-            outcome => return outcome,
-        }
-        Ok(())
     }
 
     async fn finish(&mut self, level: Level) -> Result<(), Problem> {

@@ -55,6 +55,15 @@ impl Watch {
         self.0.borrow().half_made.clone()
     }
 
+    /// Tells of a problem, unless it is the end of all.
+    pub(crate) fn go_on_after(&self, outcome: Result<(), Problem>) -> Result<(), Problem> {
+        match outcome {
+            Err(problem) if !problem.is_final() => self.problem(problem),
+            outcome => return outcome,
+        }
+        Ok(())
+    }
+
     /// Something was not copied, and the transfer goes on without it.
     pub fn problem(&self, problem: Problem) {
         let mut state = self.0.borrow_mut();

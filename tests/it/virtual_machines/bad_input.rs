@@ -107,7 +107,7 @@ const LAUNCHES: &[Row] = &[
     ("--cloud-init {images}/large {images}/good", 2, &["more than 262144 bytes", "have the guest fetch what is large"]),
     ("--cloud-init {images}/text {images}/good", 2, &["is not a YAML mapping", "#cloud-config"]),
     ("--cloud-init {images}/keys.yaml {images}/good", 2, &["sets ssh_keys, which the service sets itself", "Remove that key"]),
-    ("--cloud-init https://localhost/config {images}/good", 2, &["cannot be downloaded", "--cloud-init -"]),
+    ("--cloud-init http://127.0.0.1:1/config {images}/good", 2, &["cannot connect to 127.0.0.1:1", "It may help"]),
 ];
 
 /// A directory of what is an image and what is none.

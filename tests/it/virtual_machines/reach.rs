@@ -69,7 +69,7 @@ async fn a_guest_is_a_stranger_to_the_service() {
         }
     }
     let (code, said) = host.finished("web", &format!("{client} clients list")).await;
-    assert!(code == 2 && said.contains("only clients that may use the service"), "{said}");
+    assert!(code == 2 && said.contains("only clients of the level 'full'"), "{said}");
     let (code, said) = host.finished("web", &format!("{client} authenticate guess")).await;
     assert!(code == 2 && said.contains("No passphrase is set."), "{said}");
     // The service saw it come from this machine's loopback, and enrolled nobody.

@@ -47,7 +47,7 @@ pub(crate) enum ClientsCommand {
     List(ListClientsArgs),
     /// `clients show`.
     #[command(
-        display_name = "clients show",
+        override_help = "clients show",
         about = "Show what is known of a client",
         long_about = "\
 Show what is known of a client: who it is, how it was enrolled, what it may do,
@@ -72,7 +72,7 @@ Trust a client, also one that was revoked.
     Add(AddClientArgs),
     /// `clients rename`.
     #[command(
-        display_name = "clients rename",
+        override_help = "clients rename",
         about = "Call a client something else",
         long_about = "\
 Call a client something else.
@@ -82,7 +82,7 @@ Call a client something else.
     Rename(RenameClientArgs),
     /// `clients set-level`.
     #[command(
-        display_name = "clients set-level",
+        override_help = "clients set-level",
         about = "Change what a client may do",
         long_about = "\
 Change what a client may do. A client of the level 'full' may do everything, and

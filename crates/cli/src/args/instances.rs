@@ -81,8 +81,8 @@ pub(crate) struct ExecArgs {
     /// Where the command begins.
     #[arg(short = 'd', long, value_name = "dir", help = "Change to <dir> before execution")]
     pub(crate) working_directory: Option<OsString>,
-    /// Not even where a directory of this machine is in the instance, too.
-    #[arg(short, long, help = "Do not map the host execution path to a mounted path")]
+    /// Of the stock client's: without mounts, nothing is mapped.
+    #[arg(short, long, help = "Accepted as the stock client's; there are no mounts, so nothing is mapped")]
     pub(crate) no_map_working_directory: bool,
     /// What to run.
     #[arg(
@@ -125,7 +125,7 @@ pub(crate) struct LaunchArgs {
         value_parser = NonEmptyStringValueParser::new(),
         help = "Image to launch: a file of this machine, a URL with file://, http:// or https://, or an image's \
                 name, version or hash, after the name of its remote if need be. `multipass find` lists the last. \
-                If omitted, the service's default image."
+                If omitted, the service's default image, where it has one."
     )]
     pub(crate) image: Option<String>,
     /// What it is to be called.
@@ -171,7 +171,7 @@ pub(crate) struct LaunchArgs {
     #[arg(
         long,
         value_name = "file",
-        help = "Path to a user-data cloud-init configuration, or - for standard input"
+        help = "Path or URL to a user-data cloud-init configuration, or - for standard input"
     )]
     pub(crate) cloud_init: Option<PathBuf>,
     /// When to give up.
@@ -267,7 +267,7 @@ pub(crate) struct SuspendArgs {
 
 /// What the help of `transfer` says.
 pub(super) const TRANSFER: &str = "\
-Copy files and directories between this machine and an instance, as cp and scp do.
+Copy files and directories between this machine and an instance, as cp does.
 
   multipass transfer notes.txt dev:
   multipass transfer --recursive dev:/var/log/nginx .

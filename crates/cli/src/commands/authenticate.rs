@@ -33,7 +33,8 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         }
     };
     if passphrase.is_empty() {
-        return Err(Error::usage("No passphrase given", None));
+        let next = "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file.";
+        return Err(Error::usage("No passphrase given", Some(next.to_owned())));
     }
 
     let mut service = Service::connect(context).await?;

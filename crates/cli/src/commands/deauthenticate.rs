@@ -28,8 +28,8 @@ pub(super) async fn run(context: &Context, args: &DeauthenticateArgs) -> Result<
                 None,
             ),
             (Code::Unimplemented, endpoint) => Error::failed(
-                format!("the service at {endpoint} is not this multipassd, and cannot be asked for that"),
-                "Ask who administers it to remove this client\'s certificate from its file of clients."
+                format!("the service at {endpoint} cannot be asked for that: it is a stock service, or an older one"),
+                "Ask who administers it to remove this client's certificate from its file of clients."
                     .to_owned(),
             ),
             _ => Error::of_call(status),

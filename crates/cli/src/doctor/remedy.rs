@@ -50,8 +50,7 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
             None,
         );
     }
-    let by_unit = !context.address_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists());
-    let command = if by_unit {
+    let command = if by_unit(context) {
         as_root("systemctl start multipassd")
     } else {
         let root = match context.named_root() {
@@ -74,6 +73,16 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
         "Start the service:"
     };
     Verdict::problem(cause, advice, Some(command))
+}
+
+/// Restarts the service, where it is known how.
+pub(super) fn restart(context: &Context) -> Option<String> {
+    by_unit(context).then(|| as_root("systemctl restart multipassd"))
+}
+
+/// Whether the service that this client uses is a unit of systemd's.
+fn by_unit(context: &Context) -> bool {
+    !context.address_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists())
 }
 
 /// Has the service write its root certificate's file again.

@@ -168,28 +168,27 @@ fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -
         shown(not_after),
         shown(now)
     );
+    let set_clock = cfg!(target_os = "linux").then(|| remedy::as_root("timedatectl set-ntp true"));
+    let here = context.endpoint().is_ok_and(|endpoint| endpoint.is_on_this_machine());
     let (advice, command) = if now < not_before {
+        ("Set the clock: this machine's is late, or that of the service's machine early.", set_clock)
+    } else if now > not_after && here {
         (
-            "This machine's clock is late, or that of the service's machine early. Set it:",
-            "timedatectl set-ntp true",
+            "Restart the service, which renews its certificate; if the date is wrong, set this machine's clock.",
+            remedy::restart(context),
         )
     } else if now > not_after {
         (
-            "Restart the service, which renews its certificate; if the date is wrong, set this machine's clock:",
-            "timedatectl set-ntp true",
+            "Have the service restarted, which renews its certificate; if the date is wrong, set the clock.",
+            set_clock,
         )
     } else {
         return Verdict::fine(span);
     };
-    let here = context.endpoint().is_ok_and(|endpoint| endpoint.is_on_this_machine());
-    let command = match now > not_after && here {
-        true => remedy::as_root("systemctl restart multipassd"),
-        false => remedy::as_root(command),
-    };
     match dates {
-        Dates::Count => Verdict::problem(span, advice, Some(command)),
+        Dates::Count => Verdict::problem(span, advice, command),
         // Between two programs of one machine nobody is kept out by them.
-        Dates::DoNotCount => Verdict::warning(span, advice, Some(command)),
+        Dates::DoNotCount => Verdict::warning(span, advice, command),
     }
 }
 

@@ -46,7 +46,7 @@ pub(crate) fn client(client: &Client, format: Format) -> Result<String, Error> {
         return clients(std::slice::from_ref(client), format);
     }
     let columns = columns(client);
-    let named = ["Fingerprint", "Name", "Level", "Enrolled", "How", "From", "Last seen", "Connections"];
+    let named = ["Fingerprint", "Name", "Level", "Added", "How", "From", "Last seen", "Connections"];
     let line = |(name, value): (&str, &String)| {
         let value = text::one_line(or_unknown(value));
         format!("{:LABEL$}{value}\n", format!("{name}:"))
@@ -196,7 +196,7 @@ clients:
 Fingerprint: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 Name:        alice
 Level:       read-only
-Enrolled:    2026-01-02T03:04:05Z
+Added:       2026-01-02T03:04:05Z
 How:         first-client
 From:        uid:1000
 Last seen:   2026-02-03T04:05:06Z

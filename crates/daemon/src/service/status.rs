@@ -84,7 +84,7 @@ pub(super) fn not_yet(method: &str) -> Status {
 pub(super) fn no_instances(why: &NoInstances) -> Status {
     match why {
         NoInstances::NoDriver(why) => {
-            Status::unimplemented(format!("This daemon has no driver to run instances with: {why}."))
+            Status::failed_precondition(format!("This daemon has no driver to run instances with: {why}."))
         }
         NoInstances::Broken(why) => Status::internal(format!(
             "The service cannot use its instances: {why}. Mend this on the service's machine and restart it."

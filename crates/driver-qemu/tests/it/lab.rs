@@ -158,8 +158,20 @@ impl Guest {
     /// Kills the machine's process, as the system does when it is out of memory.
     pub(crate) fn kill(&self) {
         let process = self.process().expect("the machine should run");
+        #[cfg(target_os = "linux")]
+        let opened = {
+            use rustix::process::{Pid, PidfdFlags, pidfd_open};
+            pidfd_open(Pid::from_raw(process.try_into().unwrap()).unwrap(), PidfdFlags::empty()).unwrap()
+        };
         let killed = Command::new("kill").args(["-9", &process.to_string()]).status();
         assert!(killed.unwrap().success());
+        // Until it has ended it holds its disk.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::event::{PollFd, PollFlags, Timespec, poll};
+            let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+            assert_eq!(poll(&mut [PollFd::new(&opened, PollFlags::IN)], Some(&limit)).unwrap(), 1);
+        }
     }
 
     /// What the guest has said on its serial port.

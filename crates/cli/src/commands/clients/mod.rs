@@ -80,7 +80,7 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
     answer.map(Response::into_inner).map_err(|status| {
         match Error::of_call(status) {
         Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
-            format!("the service at {endpoint} cannot tell its clients: it is not this multipassd"),
+            format!("the service at {endpoint} cannot list or change its clients: it is a stock service, or an older one"),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
              that as root, and restart it."
                 .to_owned(),
@@ -93,11 +93,11 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
                 .to_owned(),
         ),
         Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
-            "only clients that may use the service, and root over its Unix socket, may do this",
+            "only clients of the level 'full', and root over the service's Unix socket, may do this",
             match endpoint {
-                Endpoint::Unix(_) => "Run it with sudo, or as a user whom the service lets in.".to_owned(),
-                _ => "Run it as a user whom the service lets in; or, on the service's machine, with sudo over \
-                      its Unix socket."
+                Endpoint::Unix(_) => "Run it with sudo, or as a user whose client is 'full'.".to_owned(),
+                _ => "Run it as a user whose client is 'full'; or, on the service's machine, with sudo over its \
+                      Unix socket."
                     .to_owned(),
             },
         ),
@@ -150,11 +150,11 @@ mod tests {
         for (status, message, next) in [
             (
                 Status::unimplemented("unknown service"),
-                "unix:/run/socket cannot tell its clients",
+                "unix:/run/socket cannot list or change its clients",
                 "restart it",
             ),
             (Status::out_of_range("too large"), "longer than the 64 MiB", "root can read it there"),
-            (Status::unauthenticated("stranger"), "root over its Unix socket", "Run it with sudo"),
+            (Status::unauthenticated("stranger"), "root over the service's Unix socket", "Run it with sudo"),
         ] {
             let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
             assert!(error.message().contains(message), "{}", error.message());

@@ -1,9 +1,12 @@
-//! The cloud-init user data that `launch` is told: a file, or standard input. What it says is the service's to
-//! judge.
+//! The cloud-init user data that `launch` is told: a file, standard input, or an address on the web. What it says is
+//! the service's to judge.
 
+use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+
+use fetch::{Answer, Ask, Client, Limits, Url};
 
 use crate::error::Error;
 use crate::{platform, prompt};
@@ -18,25 +21,43 @@ const LONGEST: u64 = 1024 * 1024;
 pub(super) async fn read(path: &Path) -> Result<String, Error> {
     let from_stdin = path.as_os_str() == "-";
     let shown = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let fails = |why: String, next: &str| {
+        Error::failed(format!("cannot read the cloud-init user data from {shown}: {why}"), next.to_owned())
+    };
     if ["http://", "https://"].iter().any(|scheme| shown.starts_with(scheme)) {
-        return Err(Error::Unsupported {
-            message: "cloud-init user data cannot be downloaded by this client yet".to_owned(),
-            next: Some(format!(
-                "Download it, or pipe it in: `curl -fsSL {shown} | multipass launch --cloud-init - …`."
-            )),
-        });
+        let bytes = download(&shown).await.map_err(|(why, next)| fails(why, &next))?;
+        return text(&bytes[..])
+            .map_err(|error| fails(error.to_string(), "Give the address of such a text."));
     }
     let path = path.to_owned();
     let read = prompt::detached(move || {
         // A pipe is waited for, as `--cloud-init <(…)` makes one.
         text(if from_stdin { platform::unbuffered_stdin()? } else { File::open(path)? })
     });
-    read.await.map_err(|error| {
-        Error::failed(
-            format!("cannot read the cloud-init user data from {shown}: {error}"),
-            "Name a file that holds it, or give - and pipe it in.".to_owned(),
-        )
-    })
+    read.await
+        .map_err(|error| fails(error.to_string(), "Name a file that holds it, or give - and pipe it in."))
+}
+
+/// The beginning of what is at an address, longer than it may be if it is; or why there is none, and what to do.
+async fn download(address: &str) -> Result<Vec<u8>, (String, String)> {
+    let url: Url = address
+        .parse()
+        .map_err(|error: fetch::NotAUrl| (error.to_string(), "Give an address that is one.".to_owned()))?;
+    let fails = |error: fetch::FetchError| {
+        let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        (why, format!("It may help to {}.", error.what_helps()))
+    };
+    let asked = Client::platform(Limits::default()).get(&url, Ask::Whole).await.map_err(fails)?;
+    let mut bytes = Vec::new();
+    // All of it was asked for, so nothing else is answered.
+    let Answer::Whole(mut body) = asked else { return Ok(bytes) };
+    while let Some(chunk) = body.chunk().await.map_err(fails)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > LONGEST {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 fn text(input: impl Read) -> io::Result<String> {
@@ -56,6 +77,8 @@ fn text(input: impl Read) -> io::Result<String> {
 mod tests {
     use std::fs;
 
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use transport::testkit::run;
 
     use super::*;
@@ -85,13 +108,41 @@ mod tests {
                 (file("binary", b"\xff\xfe"), "not UTF-8"),
                 (file("empty", b" \n"), "is empty"),
                 (directory.path().join("none"), "none: "),
-                ("https://example.com/data".into(), "cannot be downloaded"),
+                ("http://user@localhost/data".into(), "http://user@localhost/data: "),
+                ("http://127.0.0.1:1/data".into(), "cannot connect to 127.0.0.1:1: "),
             ] {
                 let error = read(&path).await.expect_err(message);
                 assert!(error.message().contains(message), "{}", error.message());
                 assert_eq!(error.exit_code(), 2);
                 assert!(error.next_step().is_some(), "{message}");
             }
+        });
+    }
+
+    #[test]
+    fn what_a_server_has_is_read_as_far_as_it_may_be_long() {
+        run(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = format!("http://{}", listener.local_addr().expect("an address"));
+            let server = tokio::spawn(async move {
+                for body in [&b"#cloud-config\n"[..], b"\xff", &[b'x'; 1 << 21]] {
+                    let (mut stream, _) = listener.accept().await.expect("a connection");
+                    // The request ends within the first packet.
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+                }
+                let (mut stream, _) = listener.accept().await.expect("a connection");
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+            });
+            assert_eq!(read(address.as_ref()).await.expect("a text"), "#cloud-config\n");
+            for message in ["not UTF-8", "longer than 1048576 bytes", "status 404"] {
+                let error = read(address.as_ref()).await.expect_err(message);
+                assert!(error.message().contains(message), "{}", error.message());
+                assert!(error.next_step().is_some(), "{message}");
+            }
+            server.await.expect("asked four times");
         });
     }
 }

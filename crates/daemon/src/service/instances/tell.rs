@@ -61,8 +61,8 @@ pub(in crate::service) async fn info(
     let instances = match service.machines.get().await {
         Ok(instances) => instances,
         Err(why @ NoInstances::NoDriver(_)) => {
-            if let Some(pair) = pairs.first() {
-                return Err(unknown(&pair.instance_name));
+            if !pairs.is_empty() {
+                return Err(status::no_instances(&why));
             }
             reply.log_line = format!("{}\n", status::no_instances(&why).message());
             return Ok(reply);

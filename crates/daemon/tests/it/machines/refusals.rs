@@ -58,7 +58,7 @@ async fn a_launch_that_cannot_be_is_refused_and_leaves_nothing() {
             None,
         ),
         (image("noble".into()), Code::NotFound, "Unable to find an image matching \"noble\"", None),
-        (image(String::new()), Code::NotFound, "Unable to find an image", None),
+        (image(String::new()), Code::NotFound, "no default image", None),
         (image("file://disk.img".into()), invalid, "is not the address of an image", None),
         (image("http://".into()), invalid, "is not the address of an image", None),
         (image(world.address("none")), invalid, "there is no such file", None),
@@ -158,7 +158,7 @@ async fn without_a_driver_each_call_says_so() {
         all(client.ssh_info(request(rpc::SshInfoRequest::default()))).await.unwrap_err(),
     ];
     for status in statuses {
-        assert_eq!(status.code(), Code::Unimplemented, "{status:?}");
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
         assert!(status.message().contains(words), "{status:?}");
     }
 }

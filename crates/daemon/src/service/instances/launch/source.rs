@@ -37,6 +37,11 @@ pub(super) async fn source(
         let url = address.parse().map_err(|error: fetch::NotAUrl| invalid(address, &error))?;
         return Ok((Source::Url(url), expected));
     }
+    if image.is_empty() {
+        return Err(Status::not_found(
+            "This service has no default image: name one, as file:///path/to/image or https://host/image.",
+        ));
+    }
     let wanted = if remote.is_empty() { image.to_owned() } else { format!("{remote}:{image}") };
     Err(Status::not_found(format!(
         "Unable to find an image matching \"{}\": this service has no remotes. Give the address of an image, as \
