@@ -148,7 +148,12 @@ fn a_level_is_raised_and_lowered_and_the_stock_service_knows_of_full_clients_alo
     assert!(!scene.stock_trusts_bob());
     // Adding changes no level.
     scene.add_bob(&[]).fails(2, "clients add failed: ", &["at the level 'read-only'", "set-level"]);
-    let outcome = run(&scene.alice, &["clients", "set-level", "bo", "full"]);
+    run(&scene.alice, &["clients", "set-level", "bo", "full"]).fails(
+        2,
+        "clients set-level failed: ",
+        &["whole name"],
+    );
+    let outcome = run(&scene.alice, &["clients", "set-level", "bob", "full"]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{outcome:?}");
     assert!(
         outcome.stdout.starts_with("The client bob (")

@@ -179,9 +179,9 @@ fn strangers_leave_descriptors_for_the_daemons_files() {
     run(&first, &["set", "local.passphrase=open sesame"]).prints("");
     let other = service.user_as("other", outsider());
     run(&other, &["authenticate", "open sesame"]).prints("");
-    // As many trusted clients as fit, but for a few that are yet to come.
+    // As many trusted clients as fit beside tunnels, but for a few that are yet to come.
     let mut crowd = Crowd::new(&service);
-    (0..44).for_each(|_| crowd.without_a_call(Some(&first)));
+    (0..28).for_each(|_| crowd.without_a_call(Some(&first)));
     let came = while_strangers_come(
         || connect(&service),
         || {

@@ -223,10 +223,16 @@ impl Authority {
         Ok(Authenticated { client, level, channel: caller.channel.clone() })
     }
 
-    /// Whether a client that was admitted is trusted still. Never blocks.
-    #[must_use]
-    pub fn still_trusts(&self, admitted: &Authenticated) -> bool {
-        self.store.contains(&admitted.client)
+    /// Whether a client that was admitted may still do as much. Never blocks.
+    ///
+    /// # Errors
+    /// It is trusted no more, or its level is lower by now.
+    pub fn still_admits(&self, admitted: &Authenticated) -> Result<(), Denied> {
+        match self.store.level(&admitted.client) {
+            None => Err(Denied::NotTrusted),
+            Some(level) if level < admitted.level => Err(Denied::ReadOnly),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Whether the caller may proceed: as a trusted client, or because the first client is awaited and

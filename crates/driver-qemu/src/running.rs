@@ -116,9 +116,13 @@ impl Running {
         // What it has left must be removed before there may be another.
         let mut over = self.over.clone();
         let ended = over.wait_for(|over| matches!(over, Some(Over::Ended(_))));
-        // Dropped by a runtime that is ending.
-        let _ = timeout(TO_CLOSE, ended).await;
-        Ok(())
+        match timeout(TO_CLOSE, ended).await {
+            // Dropped by a runtime that is ending, at the worst.
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err(failed(END)("its process does not end, though it was killed; root can end it".to_owned()))
+            }
+        }
     }
 }
 

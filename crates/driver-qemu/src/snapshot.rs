@@ -22,6 +22,7 @@ const LOOK: Duration = Duration::from_millis(25);
 pub(crate) async fn save(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
     // One is there if we were killed the last time, between the last two steps of suspending or resuming.
     delete(qmp).await?;
+    clear(qmp, SAVE).await?;
     qmp.run(SaveSnapshot { job_id: SAVE, tag: TAG, vmstate: DISK, devices: [DISK] }).await?;
     conclude(qmp, SAVE).await
 }
@@ -31,23 +32,37 @@ pub(crate) async fn save(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
 /// # Errors
 /// QEMU could not do it.
 pub(crate) async fn delete(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
+    clear(qmp, DELETE).await?;
     qmp.run(DeleteSnapshot { job_id: DELETE, tag: TAG, devices: [DISK] }).await?;
     conclude(qmp, DELETE).await
 }
 
-/// Waits for a job's end, as long as QEMU answers.
+/// Has a job end that is there already: we were killed in the middle of it. What became of it, the next one shows.
+async fn clear(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpError> {
+    ended(qmp, job).await.map(drop)
+}
+
+/// Waits for a job's end.
 async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpError> {
-    let failed = loop {
+    let refused = |why: String| QmpError::Refused { command: job, why: crate::qmp::printable(&why) };
+    match ended(qmp, job).await? {
+        Some(None) => Ok(()),
+        Some(Some(why)) => Err(refused(why)),
+        None => Err(refused("the job is gone".to_owned())),
+    }
+}
+
+/// Waits for a job's end, as long as QEMU answers, and tells with which error it ended; nothing if there is no such.
+async fn ended(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+    loop {
         let jobs = qmp.run(QueryJobs {}).await?;
         match jobs.into_iter().find(|found| found.id == job) {
-            Some(found) if found.status == "concluded" => break found.error,
+            Some(found) if found.status == "concluded" => {
+                qmp.run(DismissJob { id: job }).await?;
+                return Ok(Some(found.error));
+            }
             Some(_) => sleep(LOOK).await,
-            None => break Some("the job is gone".to_owned()),
+            None => return Ok(None),
         }
-    };
-    qmp.run(DismissJob { id: job }).await?;
-    match failed {
-        None => Ok(()),
-        Some(why) => Err(QmpError::Refused { command: job, why: crate::qmp::printable(&why) }),
     }
 }

@@ -108,13 +108,15 @@ pub(super) async fn look(
 async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error) -> Verdict {
     let cause = error.message();
     if let Error::ServerTrust(fault) = error
-        && let ServerTrustFault::Changed { presented, .. } = &**fault
+        && let ServerTrustFault::Changed { .. } = &**fault
     {
         return Verdict::problem(
             cause,
-            "It was set up anew; or something else answers, and waits for your passphrase. Run `sudo multipassd \
-             fingerprint` on that machine. Only if it prints the fingerprint that is presented, accept it:",
-            Some(format!("multipass --fingerprint {presented} list")),
+            "It was set up anew; or something else answers, and waits for your passphrase. Have the service's own \
+             machine print its fingerprint. If that is the one presented here, accept it with `multipass --fingerprint \
+             THE-FINGERPRINT list`; do not go on if it is another. On that machine:",
+            // Never what the peer has said of itself: commands are copied without the words around them.
+            Some("sudo multipassd fingerprint".to_owned()),
         );
     }
     if !matches!(error, Error::ServerUntrusted { .. }) {

@@ -124,7 +124,7 @@ fn access(context: &Context, path: &Path, socket: &SocketFile) -> Result<((), Ve
         Denial::NewMember { group } => Verdict::problem(
             format!("{cause}, and this session is not in its group {group}, though your account is"),
             "Groups are given at log-in: log out and in again; or begin a shell that has it:",
-            Some(format!("newgrp {group}")),
+            Some(format!("newgrp {}", remedy::quoted(&group))),
         ),
         Denial::NotMember { group } => {
             let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());

@@ -56,12 +56,25 @@ macro_rules! route {
     };
 }
 
+/// Has a client still to be what it was when the call began: the message may have come much later. What
+/// administrators change is judged again by the store.
+macro_rules! still {
+    (Oneself, $service:ident, $by:ident) => {};
+    (Administrator, $service:ident, $by:ident) => {};
+    ($level:ident, $service:ident, $by:ident) => {
+        $service.check_again(&$by)?
+    };
+}
+
 /// A handler for who was admitted, by the level that it needs or the kind of its proof.
 macro_rules! admitted {
     ($kind:ident $handler:path) => {
         route!($kind, |service, by, request| {
             Box::pin(reply(request, REQUEST, move |message| {
-                Box::pin(async move { $handler(&service, &by, message).await })
+                Box::pin(async move {
+                    still!($kind, service, by);
+                    $handler(&service, &by, message).await
+                })
             }))
         })
     };
@@ -72,7 +85,10 @@ macro_rules! streamed {
     ($kind:ident $handler:path) => {
         route!($kind, |service, by, request| {
             Box::pin(stream(request, REQUEST, move |message, _, replies| {
-                Box::pin(async move { $handler(&service, &by, message, replies).await })
+                Box::pin(async move {
+                    still!($kind, service, by);
+                    $handler(&service, &by, message, replies).await
+                })
             }))
         })
     };

@@ -137,14 +137,22 @@ impl Service {
         }
     }
 
-    /// Completes when a client that was admitted is trusted no more.
-    async fn revoked(&self, by: &Authenticated) {
+    /// Completes when a client that was admitted may no longer do as much, and tells why.
+    async fn no_longer_admits(&self, by: &Authenticated) -> Denied {
         let mut departures = self.departures.clone();
-        while self.authority.still_trusts(by) {
+        loop {
+            if let Err(denied) = self.authority.still_admits(by) {
+                return denied;
+            }
             if departures.changed().await.is_err() {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Asks again, when a message has come: headers may have been sent long before.
+    fn check_again(&self, by: &Authenticated) -> Result<(), Status> {
+        self.authority.still_admits(by).map_err(|denied| status::not_admitted(&denied))
     }
 
     /// Ends what has no end of its own, as the daemon stops.

@@ -13,8 +13,8 @@ fn tell(guest: &Guest, command: &str) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let greeting = lines.next().unwrap().unwrap();
     assert!(greeting.contains("QMP"), "{greeting}");
-    for command in ["qmp_capabilities", command] {
-        writeln!(&stream, "{{\"execute\": \"{command}\"}}").unwrap();
+    for command in ["{\"execute\": \"qmp_capabilities\"}", command] {
+        writeln!(&stream, "{command}").unwrap();
         let answer = lines.find(|line| !line.as_ref().unwrap().contains("\"event\"")).unwrap().unwrap();
         assert!(answer.contains("return"), "{command}: {answer}");
     }
@@ -33,7 +33,13 @@ async fn a_machine_is_found_in_its_true_state_whatever_was_interrupted() {
     // Before it was let run, and before its port was forwarded.
     lab.driver.start(&guest.machine).await.unwrap();
     lab.restart_daemon();
-    tell(&guest, "stop");
+    tell(&guest, r#"{"execute": "stop"}"#);
+    // Nor was a job of suspending it that had ended.
+    tell(
+        &guest,
+        r#"{"execute": "snapshot-save", "arguments":
+            {"job-id": "save", "tag": "another", "vmstate": "disk", "devices": ["disk"]}}"#,
+    );
     std::fs::remove_file(guest.machine.directory.join("port")).unwrap();
     assert_eq!(lab.driver.reattach(&guest.machine).await, MachineState::Running);
     assert!(lab.driver.ssh_address(&guest.machine).await.is_some());

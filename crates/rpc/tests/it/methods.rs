@@ -108,7 +108,7 @@ fn our_own_services_have_paths_of_their_own() {
     let methods = ["List", "Add", "Revoke", "SetLevel", "Rename", "Deauthenticate", "SetPassphrase"];
     assert_eq!(trust::METHODS, methods);
     let services =
-        [(SERVICE, METHODS), (instances::SERVICE, instances::METHODS), (trust::SERVICE, trust::METHODS)];
+        [(instances::SERVICE, instances::METHODS), (SERVICE, METHODS), (trust::SERVICE, trust::METHODS)];
     assert_eq!(SERVICES, services);
     let recorder = Recorder::default();
     let mut client = trust::trust_client::TrustClient::new(recorder.clone());

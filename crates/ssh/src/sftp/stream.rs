@@ -141,10 +141,19 @@ impl<S: AsyncRead + AsyncWrite> Sftp<S> {
             if id == piece.id {
                 return Ok(reply);
             }
-            match others.iter_mut().find(|other| other.id == id && other.reply.is_none()) {
-                Some(other) => other.reply = Some(reply),
-                None => return Err(SftpError::Protocol("a reply to no request")),
+            let Some(other) = others.iter_mut().find(|other| other.id == id && other.reply.is_none()) else {
+                return Err(SftpError::Protocol("a reply to no request"));
+            };
+            // What is kept is no more than what was asked for.
+            let fits = match &reply {
+                Reply::Data(data) => data.len() <= other.length as usize,
+                Reply::Status { .. } => true,
+                _ => false,
+            };
+            if !fits {
+                return Err(SftpError::Protocol("a reply to another request"));
             }
+            other.reply = Some(reply);
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::args::{Level, RenameClientArgs, SetLevelArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::service::Service;
+use crate::text;
 
 /// Runs `clients rename`.
 ///
@@ -34,6 +35,17 @@ pub(super) async fn set_level(context: &Context, args: &SetLevelArgs) -> Result<
     let mut service = Service::connect_as_administrator(context).await?;
     let clients = all(&mut service).await?;
     let client = choose(&clients, &args.client)?;
+    // Everything is too much for whose name only begins so.
+    if args.level == Level::Full && client.name.starts_with(&args.client) && client.name != args.client {
+        return Err(Error::failed(
+            format!(
+                "'{}' is not the whole name of {}",
+                text::one_line(&args.client),
+                title(&client.name, &client.fingerprint)
+            ),
+            "Give the whole name, or digits of the fingerprint.".to_owned(),
+        ));
+    }
     if args.level == Level::ReadOnly && is_own(&service, client) && !args.yes {
         confirm("Let it only read from now on?", "the client may still do everything").await?;
     }

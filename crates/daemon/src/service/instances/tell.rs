@@ -14,7 +14,6 @@ use rpc::{
 };
 use tonic::Status;
 
-use super::failure::unknown;
 use super::guest::{self, Facts, Usage};
 use super::{Service, chosen, images};
 use crate::machines::NoInstances;

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth_core::{Authenticated, Denied};
+use auth_core::Authenticated;
 use bytes::BytesMut;
 use instances::SshAccess;
 use rpc::instances::tunnel_reply::Part as FromGuest;
@@ -39,7 +39,7 @@ pub(in crate::service) async fn tunnel(
     let carrying = AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::select! {
             biased;
-            () = service.revoked(&by) => Err(status::not_admitted(&Denied::NotTrusted)),
+            denied = service.no_longer_admits(&by) => Err(status::not_admitted(&denied)),
             () = service.tunnels.ended() => Err(Status::unavailable("The service is stopping.")),
             carried = carry(&service, &by, first, requests, &replies) => carried,
         }

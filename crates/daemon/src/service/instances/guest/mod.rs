@@ -54,11 +54,12 @@ pub(super) async fn ask(
     for one in of.iter().filter(is_up) {
         let (places, instances, name) = (Arc::clone(places), instances.clone(), one.name.clone());
         asked.spawn(async move {
-            let answer = timeout(DEADLINE, async {
-                // It is never closed.
-                let _place = places.acquire().await;
-                reach(&instances, &name).await
-            });
+            // It is never closed. Who waits for a place has its own time after that.
+            let Ok(_place) = timeout(DEADLINE, places.acquire()).await else {
+                tell(&name, &NoAnswer::TimedOut);
+                return None;
+            };
+            let answer = timeout(DEADLINE, reach(&instances, &name));
             match answer.await.unwrap_or(Err(NoAnswer::TimedOut)) {
                 Ok(facts) => Some((name, facts)),
                 Err(error) => {
