@@ -25,7 +25,7 @@ fn service() -> (Service, String, String) {
     (service, address, fingerprint)
 }
 
-fn fingerprint(service: &Service) -> String {
+pub(crate) fn fingerprint(service: &Service) -> String {
     let mut command = Command::new(service.sandbox.path("multipassd"));
     let storage = service.daemon.data.parent().expect("a directory");
     let told =

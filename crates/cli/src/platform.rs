@@ -106,8 +106,6 @@ pub(crate) struct Listener {
     pub(crate) process: Option<i32>,
     /// What its program is called, where the system tells it. Anybody may call a program so.
     pub(crate) program: Option<String>,
-    /// Whether it was stopped, and waits to be continued.
-    pub(crate) stopped: bool,
     /// The name of the user whom it runs as.
     pub(crate) user: String,
     /// Whether that is this user.
@@ -125,7 +123,9 @@ pub(crate) use unix::{
 };
 
 #[cfg(unix)]
-pub(crate) use look::{impassable, listener, open_to_others, owns_directory_of, socket_file, user_name};
+pub(crate) use look::{
+    impassable, is_stopped, listener, open_to_others, owns_directory_of, socket_file, user_name,
+};
 
 #[cfg(unix)]
 mod account;
@@ -137,7 +137,7 @@ mod unix;
 #[cfg(windows)]
 pub(crate) use windows::{
     Account, EchoOff, RawTerminal, explain_denial, go_on_as, impassable, interrupted, is_own, is_root,
-    keep_memory_private, listener, open_to_others, open_without_waiting, others_may_change,
+    is_stopped, keep_memory_private, listener, open_to_others, open_without_waiting, others_may_change,
     owns_directory_of, socket_file, tighten, unbuffered_stdin, user_name,
 };
 

@@ -152,7 +152,6 @@ mod tests {
         let listener = |program: &str| Listener {
             process: Some(7),
             program: Some(program.to_owned()),
-            stopped: false,
             user: "me".to_owned(),
             is_own: true,
             is_roots: false,

@@ -217,7 +217,10 @@ mod tests {
             assert_eq!(verdict.status(), status, "{now}");
             match verdict {
                 Verdict::Problem(ailment) | Verdict::Warning(ailment) => {
-                    assert!(ailment.advice.contains(part) && ailment.command.is_some(), "{ailment:?}");
+                    assert!(ailment.advice.contains(part), "{ailment:?}");
+                    // This service is no unit of the system's, so nobody knows how it is restarted.
+                    let sets_the_clock = now < 1000 && cfg!(target_os = "linux");
+                    assert_eq!(ailment.command.is_some(), sets_the_clock, "{ailment:?}");
                     assert!(ailment.cause.contains("1970-01-01T00:16:40Z"), "{ailment:?}");
                 }
                 Verdict::Fine(_) | Verdict::Skipped(_) => {}

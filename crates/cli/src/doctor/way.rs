@@ -210,11 +210,14 @@ async fn greet(
             Err(remedy::start(context, endpoint, format!("nothing listens on {endpoint}")))
         }
         Err(error @ Error::ConnectTimeout { .. }) => Err(match &listener {
-            Some(listener @ Listener { stopped: true, process: Some(process), .. }) => Verdict::problem(
-                format!("{}, and {}, which is stopped", error.message(), described(listener)),
-                "Let it go on:",
-                Some(remedy::signal(listener, "CONT", *process)),
-            ),
+            // Looked at now, not before: a signal takes its time.
+            Some(listener @ Listener { process: Some(process), .. }) if platform::is_stopped(*process) => {
+                Verdict::problem(
+                    format!("{}, and {}, which is stopped", error.message(), described(listener)),
+                    "Let it go on:",
+                    Some(remedy::signal(listener, "CONT", *process)),
+                )
+            }
             _ => broken(&error),
         }),
         Err(error) => {

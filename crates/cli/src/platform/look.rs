@@ -47,15 +47,19 @@ pub(crate) async fn listener(path: &Path) -> io::Result<Listener> {
     let process = credentials.pid().filter(|pid| *pid > 0);
     let about = |file: &str| process.and_then(|pid| fs::read_to_string(format!("/proc/{pid}/{file}")).ok());
     let program = about("comm").map(|name| name.trim_end().to_owned());
-    let stopped = about("status").is_some_and(|text| text.lines().any(|line| line.starts_with("State:\tT")));
     Ok(Listener {
         process,
         program,
-        stopped,
         user: name_of_user(Uid::from_raw(credentials.uid())),
         is_own: credentials.uid() == geteuid().as_raw(),
         is_roots: credentials.uid() == 0,
     })
+}
+
+/// Whether a process was stopped, and waits to be continued, where the system tells it.
+pub(crate) fn is_stopped(process: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    status.is_ok_and(|text| text.lines().any(|line| line.starts_with("State:\tT")))
 }
 
 /// This user's name, if the user has an account.

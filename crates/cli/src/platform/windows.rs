@@ -29,6 +29,11 @@ pub(crate) async fn listener(_path: &Path) -> io::Result<Listener> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Windows stops no process so.
+pub(crate) fn is_stopped(_process: i32) -> bool {
+    false
+}
+
 /// There are no Unix sockets, to which a way would lead.
 pub(crate) fn impassable(_path: &Path) -> Option<PathBuf> {
     None

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use auth_core::{Change, FileStore, MemoryStore, Outcome, StoreError, TrustStore};
+use auth_core::{
+    Actor, Change, Condition, Enrolment, FileStore, MemoryStore, Outcome, StoreError, TrustStore,
+};
 use tokio::sync::Barrier;
 use tonic::Code;
 
@@ -79,7 +81,9 @@ impl TrustStore for CheckThenAdd {
         let (passed, _) =
             self.another.wait_timeout_while(passed, Duration::from_secs(10), |passed| *passed < 2).unwrap();
         drop(passed);
-        self.store.change(change, record)?;
-        Ok(Outcome::Changed)
+        // It adds without looking once more.
+        let Change::Enrol(enrolment) = change else { return self.store.change(change, record) };
+        let condition = Condition::WantedBy(Actor::Administrator);
+        self.store.change(&Change::Enrol(Enrolment { condition, ..*enrolment }), record)
     }
 }

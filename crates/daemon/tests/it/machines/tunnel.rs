@@ -193,7 +193,9 @@ async fn a_service_without_a_driver_says_so() {
     let origin = http::Uri::from_static(ORIGIN);
     let client = InstancesClient::with_origin(service.connection().await, origin);
     let refused = Tunnel::open(&client, "web").await.err().unwrap();
-    assert_eq!(refused.code(), Code::Unimplemented, "{refused:?}");
+    // Not Unimplemented, by which a client knows a service without tunnels.
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused:?}");
+    assert!(refused.message().contains("no driver"), "{refused:?}");
 }
 
 #[tokio::test]
