@@ -129,6 +129,8 @@ fn a_terminal(user: &Client) {
     terminal.waits_for(&format!("\r\n31 101\r\n~ {PROMPT}"));
     terminal.types("echo be''gun; sleep 1000; echo ended with $?\r");
     terminal.waits_for("begun\r\n");
+    // The guest's shell loses a key that comes before its command runs.
+    wait_until("the command runs", SOON, || runs(user, "sleep")).unwrap();
     terminal.types("\x03");
     terminal.waits_for(PROMPT);
     terminal.types("exit 9\r");

@@ -16,12 +16,15 @@ use crate::{skips, tools};
 /// The packages of the two programs, which have the features.
 const PROGRAMS: [&str; 2] = ["cli", "daemon"];
 
+/// Where the daemon has no driver, each `list` says so.
+const DRIVER: &str = "daemon/qemu";
+
 /// One check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Check {
     /// What is not chosen is not linked.
     Linked,
-    /// Clippy, with the tests, warnings denied.
+    /// Clippy, with the tests, warnings denied; of the daemon also without a driver for instances.
     Clippy,
     /// The programs.
     Build,
@@ -52,8 +55,13 @@ impl Check {
             Self::Linked => linked(workspace, features).map(|()| Outcome::Passed { tests: None, skipped: 0 }),
             Self::Clippy => {
                 let mut clippy = chosen(workspace, ["clippy"], features);
-                clippy.args(["--all-targets", "--", "-D", "warnings"]);
-                succeeds(&mut clippy, log)
+                let mut without_driver =
+                    cargo(workspace, ["clippy", "--package", "daemon", "--no-default-features"]);
+                without_driver.args(["--features", &features.of_packages(&["daemon"])]);
+                let mut both = [&mut clippy, &mut without_driver].into_iter();
+                both.try_fold(Outcome::Passed { tests: None, skipped: 0 }, |_, clippy| {
+                    succeeds(clippy.args(["--all-targets", "--", "-D", "warnings"]), log)
+                })
             }
             Self::Build => succeeds(chosen(workspace, ["build"], features).arg("--bins"), log),
             Self::Tests => tests(workspace, features, log),
@@ -62,11 +70,12 @@ impl Check {
     }
 }
 
-/// A cargo command for both programs with these features alone.
+/// A cargo command for both programs with these transports alone, and instances.
 fn chosen<const N: usize>(workspace: &Workspace, command: [&str; N], features: FeatureSet) -> Command {
     let mut cargo = cargo(workspace, command);
     cargo.args(PROGRAMS.iter().flat_map(|package| ["--package", package]));
     cargo.args(["--no-default-features", "--features", &features.of_packages(&PROGRAMS)]);
+    cargo.args(["--features", DRIVER]);
     cargo
 }
 
@@ -102,6 +111,7 @@ fn linked(workspace: &Workspace, features: FeatureSet) -> anyhow::Result<()> {
                 "{program} links transport-{name}, which is left out"
             );
         }
+        ensure!(!has("driver-qemu"), "{program} links driver-qemu, which was not chosen");
         if features.left_out().contains(&"quic") {
             ensure!(!has("quinn"), "{program} links quinn, and QUIC is left out");
         }
