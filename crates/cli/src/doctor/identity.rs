@@ -2,7 +2,6 @@
 
 use std::io;
 
-use sha2::{Digest, Sha256};
 use transport::tls::Identity;
 
 use super::remedy;
@@ -10,6 +9,7 @@ use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{IDENTITY, KEY};
 use crate::error::Error;
+use crate::format::clients::{fingerprint, short};
 use crate::identity::{IdentityFault, IdentityStore};
 use crate::platform;
 use crate::private_files::FileFault;
@@ -33,9 +33,8 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
     let directory = store.directory().display();
     match store.existing() {
         Ok(Some(identity)) => {
-            let digest = Sha256::digest(identity.certificate());
-            let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-            let verdict = Verdict::fine(format!("{short}, in {directory}"));
+            let fingerprint = fingerprint(identity.certificate());
+            let verdict = Verdict::fine(format!("{}, in {directory}", short(&fingerprint)));
             Ok((Some(identity), verdict))
         }
         Ok(None) if !store.is_own() => Err(faulty(IdentityFault::NotOwn(store.directory().to_owned()), None)),

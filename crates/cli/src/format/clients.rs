@@ -1,7 +1,10 @@
 //! Output of `clients list` and `clients show`.
 
+use std::fmt::Write;
+
 use rpc::trust::Client;
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
 use super::table::Table;
 use super::values::or_unknown;
@@ -15,6 +18,14 @@ const LABEL: usize = 13;
 const SHORT: usize = 12;
 /// Said instead of a table when there are no clients.
 const NO_CLIENTS: &str = "No clients are trusted.\n";
+
+/// A certificate's fingerprint, as the service writes it.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    Sha256::digest(certificate).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// The beginning of a fingerprint.
 pub(crate) fn short(fingerprint: &str) -> &str {

@@ -6,10 +6,7 @@ mod choice;
 mod other_user;
 mod revoke;
 
-use std::fmt::Write;
-
 use rpc::trust::{Client, ListRequest, SetPassphraseRequest};
-use sha2::{Digest, Sha256};
 use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
@@ -108,7 +105,7 @@ fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Re
 
 /// Whether it is the client that this command runs as.
 fn is_own(service: &Service, client: &Client) -> bool {
-    service.certificate.as_deref().map(fingerprint).as_ref() == Some(&client.fingerprint)
+    service.certificate.as_deref().map(format::clients::fingerprint).as_ref() == Some(&client.fingerprint)
 }
 
 /// Makes sure that somebody means what he does to his own client.
@@ -124,14 +121,6 @@ pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::failed(format!("not confirmed; {stays}"), None)),
     }
-}
-
-/// A certificate's fingerprint, as the service writes it.
-fn fingerprint(certificate: &[u8]) -> String {
-    Sha256::digest(certificate).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// What to call a client in a sentence.
@@ -166,10 +155,10 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_are_written_as_the_service_writes_them() {
+    fn a_client_is_called_by_its_name_and_the_beginning_of_its_fingerprint() {
         // FIPS 180-2, appendix B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(fingerprint(b"abc"), expected);
+        assert_eq!(format::clients::fingerprint(b"abc"), expected);
         assert_eq!(title("alice", expected), "alice (ba7816bf8f01)");
         assert_eq!(title("", expected), "ba7816bf8f01");
         assert_eq!(title("a\n\u{1b}b", "x"), "a b (x)");
