@@ -44,13 +44,17 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 8] = [
     Program { name: "openssl", arguments: &["version"], package: "openssl" },
     // Debian's python3 has no ensurepip: `python3 -m venv` fails for lack of it.
     Program { name: "python3", arguments: &["-c", "import ensurepip, venv"], package: "python3-venv" },
     Program { name: "ss", arguments: &["--version"], package: "iproute2" },
     Program { name: "setpriv", arguments: &["--version"], package: "util-linux" },
     Program { name: "valgrind", arguments: &["--version"], package: "valgrind" },
+    // The shells that `multipass completions` writes for, beside bash, and what shows its man pages.
+    Program { name: "zsh", arguments: &["--version"], package: "zsh" },
+    Program { name: "fish", arguments: &["--version"], package: "fish" },
+    Program { name: "man", arguments: &["--version"], package: "man-db" },
 ];
 
 /// Installs what is missing. Each is tried even where another could not be had.

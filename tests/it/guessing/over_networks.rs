@@ -47,13 +47,13 @@ mod long {
     use super::*;
 
     #[test]
-    #[ignore = "takes a minute"]
+    #[ignore = "takes five minutes: after the attack, who waits has a turn behind the four attackers"]
     fn an_attack_of_a_minute_over_tcp_gets_few_guesses() {
         attack_for(Via::Tcp, 4, Duration::from_secs(60));
     }
 
     #[test]
-    #[ignore = "takes a minute"]
+    #[ignore = "takes five minutes: after the attack, who waits has a turn behind the four attackers"]
     fn an_attack_of_a_minute_over_quic_gets_few_guesses() {
         attack_for(Via::Quic, 4, Duration::from_secs(60));
     }
