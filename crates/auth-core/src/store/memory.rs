@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::state::State;
 use super::{Change, Outcome, StoreError, TrustStore, TrustedClient};
-use crate::{Fingerprint, Level, PassphraseHash};
+use crate::{Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
 
 /// A trust store in memory.
 #[derive(Debug)]
@@ -45,6 +45,14 @@ impl TrustStore for MemoryStore {
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         self.read().passphrase.clone()
+    }
+
+    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+        self.read().token(hash)
+    }
+
+    fn tokens(&self, at: Moment) -> Vec<Token> {
+        self.read().live_tokens(at).cloned().collect()
     }
 
     /// Who is trusted, and nothing else of them.

@@ -10,8 +10,9 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
-    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Level,
-    MemoryStore, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Lapse, Level,
+    MemoryStore, Moment, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash,
+    TrustStore, TrustedClient,
 };
 
 use crate::wishes::Asker;
@@ -224,6 +225,14 @@ impl TrustStore for Remembering {
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         self.known().passphrase.map(hash_of)
+    }
+
+    fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
+        Err(Lapse::Unknown)
+    }
+
+    fn tokens(&self, _at: Moment) -> Vec<Token> {
+        Vec::new()
     }
 
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {

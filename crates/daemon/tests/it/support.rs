@@ -191,6 +191,14 @@ macro_rules! ask_the_store {
             self.store.passphrase()
         }
 
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+            self.store.token(hash)
+        }
+
+        fn tokens(&self, at: auth_core::Moment) -> Vec<auth_core::Token> {
+            self.store.tokens(at)
+        }
+
         fn clients(&self) -> Result<Vec<auth_core::TrustedClient>, auth_core::StoreError> {
             self.store.clients()
         }
