@@ -20,7 +20,7 @@ use super::files::{self, Clients, Damage, DamagedPart, Files, Stamp};
 use super::revoked::{self, Revoked};
 use super::state::State;
 use super::tokens::Tokens;
-use super::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
+use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::private;
 
 use crate::{ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
@@ -472,18 +472,14 @@ impl TrustStore for FileStore {
         record: &mut dyn FnMut() -> io::Result<()>,
     ) -> Result<Outcome, StoreError> {
         self.alone(|disk| {
+            let at = change.moment().map_or_else(SystemTime::now, |at| at.clock);
             // A revocation that failed half way is permitted again, for the block to go as well.
             let left_over = matches!(change, Change::Revoke { client, by, .. }
                 if Level::ALL.into_iter().any(|level| disk.of(level).fingerprints.contains(client))
                     && disk.state.obeys(*by));
             if !left_over && !disk.state.permits(change) {
-                // A token that has expired is gone for good once somebody has tried it, and does not cost a look at
-                // the files a second time.
-                if let Change::Enrol(Enrolment { condition: Condition::Token { at, .. }, .. }) = change
-                    && disk.state.sweep_tokens(*at)
-                {
-                    disk.state.tokens.advance(*at);
-                    self.write_tokens(disk, at.clock)?;
+                if disk.state.apply_refusal(change) {
+                    self.write_tokens(disk, at)?;
                 }
                 return Ok(Outcome::ConditionFailed);
             }
@@ -491,7 +487,6 @@ impl TrustStore for FileStore {
             // Who is to do less loses that first, and then his tokens, which are void from that moment on.
             let takes_away =
                 matches!(change, Change::Revoke { .. } | Change::SetLevel { level: Level::ReadOnly, .. });
-            let at = change.moment().map_or_else(SystemTime::now, |at| at.clock);
             if !takes_away && disk.state.apply_to_tokens(change) {
                 self.write_tokens(disk, at)?;
             }

@@ -68,6 +68,7 @@ impl TrustStore for MemoryStore {
     ) -> Result<Outcome, StoreError> {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if !state.permits(change) {
+            state.apply_refusal(change);
             return Ok(Outcome::ConditionFailed);
         }
         record().map_err(StoreError::NotRecorded)?;

@@ -120,6 +120,19 @@ impl State {
         have_ended || is_of_them
     }
 
+    /// What a change that is not permitted leaves: a token that has expired is gone for good once somebody has tried it,
+    /// and does not cost a look at the files a second time. Says whether the tokens are to be written.
+    pub(super) fn apply_refusal(&mut self, change: &Change<'_>) -> bool {
+        let Change::Enrol(Enrolment { condition: Condition::Token { at, .. }, .. }) = change else {
+            return false;
+        };
+        let have_ended = self.sweep_tokens(*at);
+        if have_ended {
+            self.tokens.advance(*at);
+        }
+        have_ended
+    }
+
     /// Makes a change that is permitted.
     pub(super) fn apply(&mut self, change: &Change<'_>) {
         self.apply_to_tokens(change);

@@ -15,6 +15,7 @@ use auth_core::{
     TrustStore, TrustedClient,
 };
 
+use crate::tokens;
 use crate::wishes::Asker;
 use crate::world::{CLIENTS, Client, Clients, Disk, Flaw, Words};
 
@@ -133,6 +134,9 @@ impl Disk {
         if let Some(words) = self.passphrase {
             make(Change::SetPassphrase { passphrase: Some(hash_of(words)), by: Actor::Administrator });
         }
+        if let Some(maker) = self.token {
+            make(tokens::made(maker));
+        }
         assert_eq!(Self::of(&store), self);
         store
     }
@@ -147,7 +151,8 @@ impl Disk {
         let trusted = CLIENTS.into_iter().filter(|client| level(client).is_some()).collect();
         let read_only = CLIENTS.into_iter().filter(|client| level(client) == Some(Level::ReadOnly)).collect();
         let words = |hash| if hash == hash_of(Words::Right) { Words::Right } else { Words::Other };
-        Self { trusted, read_only, armed: store.is_armed(), passphrase: store.passphrase().map(words) }
+        let (armed, passphrase) = (store.is_armed(), store.passphrase().map(words));
+        Self { trusted, read_only, armed, passphrase, token: tokens::maker(store) }
     }
 }
 
@@ -190,6 +195,11 @@ impl Remembering {
             {
                 Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
             }
+            (Flaw::TokenStays, Change::Enrol(enrolment))
+                if matches!(enrolment.condition, Condition::Token { .. }) =>
+            {
+                Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
+            }
             (Flaw::AskedIsEnough, Change::Enrol(enrolment))
                 if matches!(enrolment.condition, Condition::WantedBy(_)) =>
             {
@@ -228,11 +238,11 @@ impl TrustStore for Remembering {
     }
 
     fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
-        Err(Lapse::Unknown)
+        self.known().token.map(tokens::of).ok_or(Lapse::Unknown)
     }
 
     fn tokens(&self, _at: Moment) -> Vec<Token> {
-        Vec::new()
+        self.known().token.map(tokens::of).into_iter().collect()
     }
 
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
