@@ -170,6 +170,18 @@ impl Peer {
         self.trust.set_level(rpc::trust::SetLevelRequest { fingerprint, level }).await.map(drop)
     }
 
+    /// Makes a token, by which one client may come to do everything.
+    pub(crate) async fn create_token(&mut self) -> Result<(), Status> {
+        let request = rpc::trust::CreateTokenRequest { seconds: 3600, level: "full".into(), ..Default::default() };
+        self.trust.create_token(request).await.map(drop)
+    }
+
+    /// How many tokens there are.
+    pub(crate) async fn count_tokens(&mut self) -> Result<usize, Status> {
+        let reply = self.trust.list_tokens(rpc::trust::ListTokensRequest {}).await?.into_inner();
+        Ok(reply.tokens.len())
+    }
+
     /// Calls any method of any service, with an empty request, and waits for the end of its answer.
     pub(crate) async fn call(&mut self, service: &str, method: &str) -> Result<(), Status> {
         let mut grpc = tonic::client::Grpc::with_origin(

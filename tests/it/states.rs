@@ -9,7 +9,7 @@ use e2e::{is_root, skip};
 
 use self::scene::{Scene, State};
 
-/// A file of a daemon that has a client, `alice`, one that may only read, one that was revoked, and a passphrase;
+/// A file of a daemon that has a client, `alice`, one that may only read, one that was revoked, a passphrase and a token;
 /// and what comes of it in each state.
 struct Row {
     path: &'static str,
@@ -25,6 +25,7 @@ const SERVES: &str = "serves";
 const REFUSES: &str = "refuses to start";
 const NOBODY: &str = "serves, trusting nobody";
 const NO_READERS: &str = "serves, without who may only read";
+const NO_TOKENS: &str = "serves, without tokens";
 const NO_PASSPHRASE: &str = "serves, without a passphrase";
 const NO_GRANTS: &str = "serves, granting nothing";
 const GRANTS_LATER: &str = "serves, granting later";
@@ -89,6 +90,21 @@ const TRUST: &[Row] = &[
             (OthersMayWrite, SERVES),
             (Directory, REFUSES),
             (Link, REFUSES),
+            (LinkToNothing, REFUSES),
+            (Fifo, REFUSES),
+        ],
+    },
+    Row {
+        path: "data/authenticated-certs/tokens",
+        outcomes: &[
+            (Absent, NO_TOKENS),
+            (Empty, NO_TOKENS),
+            (Torn, NO_TOKENS),
+            (Garbage, NO_TOKENS),
+            (Another, SERVES),
+            (OthersMayWrite, SERVES),
+            (Directory, REFUSES),
+            (Link, NO_TOKENS),
             (LinkToNothing, REFUSES),
             (Fifo, REFUSES),
         ],
@@ -349,6 +365,7 @@ const UNREADABLE: &[Row] = &[
     Row { path: "data/authenticated-certs/multipass_client_certs.pem", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/read-only-clients.pem", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/revoked", outcomes: &[(Unreadable, REFUSES)] },
+    Row { path: "data/authenticated-certs/tokens", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/passphrase.phc", outcomes: &[(Unreadable, REFUSES)] },
     Row { path: "data/authenticated-certs/enrolled-once", outcomes: &[(Unreadable, SERVES)] },
     Row { path: "data/certificates/localhost_root_key.pem", outcomes: &[(Unreadable, REFUSES)] },

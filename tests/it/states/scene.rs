@@ -71,6 +71,8 @@ pub(super) struct Scene {
     /// May only read, where there are clients.
     reader: Option<Identity>,
     revoked: Identity,
+    /// Whether there is a token.
+    has_token: bool,
 }
 
 impl Scene {
@@ -88,6 +90,7 @@ impl Scene {
             alice: Identity::new(),
             reader: None,
             revoked: Identity::new(),
+            has_token: false,
         };
         let home = scene.sandbox.path(TEMPLATE);
         fs::create_dir_all(home.join("run")).expect("a directory");
@@ -110,7 +113,7 @@ impl Scene {
     }
 
     fn with_clients_of(account: Option<Account>, reader: Option<Identity>) -> Self {
-        let scene = Self { reader, ..Self::fresh_of(account) };
+        let scene = Self { reader, has_token: true, ..Self::fresh_of(account) };
         let daemon = scene.start(TEMPLATE).expect("a daemon that listens");
         scene
             .runtime
@@ -125,6 +128,7 @@ impl Scene {
                 administrator.add(&scene.revoked).await?;
                 administrator.revoke(&scene.revoked).await?;
                 administrator.set_passphrase(Some(PASSPHRASE)).await?;
+                administrator.create_token().await?;
                 // For a first line in the log of refusals.
                 let stranger = Peer::connect(&Place::of(&daemon), Some(&scene.revoked)).await?.list().await;
                 assert_eq!(stranger.expect_err("a refusal").code(), Code::Unauthenticated);
@@ -199,7 +203,8 @@ impl Scene {
 
     /// What a daemon that serves knows.
     async fn ask(&self, place: &Place, lock: Option<File>) -> Result<String, Status> {
-        let mut trusted = Peer::connect(place, None).await?.trusted().await?;
+        let mut administrator = Peer::connect(place, None).await?;
+        let (mut trusted, tokens) = (administrator.trusted().await?, administrator.count_tokens().await?);
         let alice = trusted.contains(&self.alice.fingerprint);
         let reader = self.reader.as_ref().filter(|reader| trusted.contains(&reader.fingerprint));
         let known = [Some(&self.alice), reader].into_iter().flatten();
@@ -244,6 +249,9 @@ impl Scene {
         Ok(match (alice, listed, let_in) {
             (true, Code::Unauthenticated, Code::Ok) if self.reader.is_some() && reader.is_none() => {
                 "serves, without who may only read"
+            }
+            (true, Code::Unauthenticated, Code::Ok) if tokens != usize::from(self.has_token) => {
+                "serves, without tokens"
             }
             (true, Code::Unauthenticated, Code::Ok) => "serves",
             (false, Code::Unauthenticated, Code::Ok) => "serves, trusting nobody",
