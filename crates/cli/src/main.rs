@@ -14,6 +14,7 @@ mod guest;
 mod help;
 mod identity;
 mod known_servers;
+mod list_file;
 #[cfg(feature = "man")]
 mod man;
 mod output;
