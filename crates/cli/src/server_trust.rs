@@ -11,10 +11,11 @@ use thiserror::Error as ThisError;
 use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, TlsError, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{ADDRESS_VARIABLE, Context, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
 use crate::error::Error;
 use crate::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
-use crate::{output, prompt, service};
+use crate::remotes::{Remote, RemoteName};
+use crate::{output, prompt, service, text};
 
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
@@ -60,6 +61,21 @@ pub(crate) enum ServerTrustFault {
         /// The one that was presented, by whomever.
         presented: RootFingerprint,
     },
+    /// It is not the one that its remote was added for.
+    #[error(
+        "the service of the remote '{name}', at {endpoint}, has another root than before\n  known:    {known}\n  \
+         presents: {presented}"
+    )]
+    RemoteChanged {
+        /// What the remote is called.
+        name: RemoteName,
+        /// The address.
+        endpoint: Endpoint,
+        /// The remote's fingerprint.
+        known: RootFingerprint,
+        /// The one that was presented, by whomever.
+        presented: RootFingerprint,
+    },
     /// Its certificate is not in order, whatever its root.
     #[error("the certificate of the service at {endpoint} is not valid")]
     Invalid {
@@ -78,25 +94,28 @@ impl ServerTrustFault {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::Unknown(_) => format!(
-                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint or \
-                 {FINGERPRINT_VARIABLE}, or that machine's root certificate with --root-cert."
+                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint, or that \
+                 machine's root certificate with --root-cert."
             ),
             Self::NotAccepted(_) => {
                 format!("Ask an administrator of that machine what {TELLS}, and give that with --fingerprint.")
             }
             Self::NoRoot(_) => format!(
-                "A stock service presents none. Copy its root certificate, {} on that machine, by a way that you \
-                 trust, and name the copy with --root-cert or {ROOT_CERTIFICATE_VARIABLE}.",
+                "A stock service presents none, and cannot be a remote. Name its address with {ADDRESS_VARIABLE}, copy \
+                 its root certificate, {} on that machine, by a way that you trust, and name the copy with --root-cert \
+                 or {ROOT_CERTIFICATE_VARIABLE}.",
                 transport::system_root_certificate().display()
             ),
             Self::OtherThanNamed { .. } => format!(
                 "Nothing secret was sent. Compare both with what {TELLS}: if it is neither, something else answers \
                  at that address."
             ),
-            Self::Changed { presented, .. } => format!(
-                "Nothing secret was sent. The service may have been set up anew; or something else answers at that \
-                 address, and waits for your passphrase. Ask an administrator of that machine what {TELLS}. Only if \
-                 it is the one presented, accept it with\n  multipass --fingerprint {presented} list"
+            Self::Changed { presented, .. } => {
+                format!("{CHANGED}\n  multipass --fingerprint {presented} list")
+            }
+            Self::RemoteChanged { name, endpoint, presented, .. } => format!(
+                "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
+                text::quoted(&endpoint.to_string())
             ),
             Self::Invalid { .. } => {
                 "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
@@ -112,6 +131,11 @@ impl ServerTrustFault {
 
 /// Where the right fingerprint is found.
 const TELLS: &str = "`sudo multipassd fingerprint` prints there";
+/// What another root than before means; the command that accepts it follows.
+const CHANGED: &str = "\
+Nothing secret was sent. The service may have been set up anew; or something else answers at that address, and waits \
+for your passphrase. Ask an administrator of that machine what `sudo multipassd fingerprint` prints there. Only if it \
+is the one presented, accept it with";
 
 /// What to do about a service on another machine that the user has not met yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +161,9 @@ enum Source {
     /// A root certificate's file.
     File(PathBuf),
     /// The user says so, now or in the environment.
-    Named { fingerprint: RootFingerprint, on_command_line: bool },
+    Named { fingerprint: RootFingerprint, is_remembered: bool },
+    /// The remote that is in use has it.
+    Remote { name: RemoteName, fingerprint: RootFingerprint },
     /// The user has said so before.
     Known { fingerprint: RootFingerprint, file: PathBuf, line: usize },
 }
@@ -155,9 +181,12 @@ impl ServerTrust {
     ) -> Result<Self, Error> {
         match context.named_root()? {
             NamedRoot::Certificate(path) => Self::by_file(context, endpoint, path, dates(endpoint)),
-            NamedRoot::Fingerprint { fingerprint, on_command_line } => {
-                let source = Source::Named { fingerprint, on_command_line };
-                Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered }))
+            }
+            NamedRoot::OfRemote { name, fingerprint } => {
+                context.note(|| format!("trusting the fingerprint {fingerprint} of the remote {name}"));
+                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Remote { name, fingerprint }))
             }
             // The system's own service, on whatever transport.
             NamedRoot::Usual if endpoint.is_on_this_machine() => {
@@ -167,10 +196,52 @@ impl ServerTrust {
         }
     }
 
+    /// What is to be trusted at `endpoint` by a remote that is to be added for it, or to replace the one `before`. Of
+    /// what the user names only the command line counts. The user may be asked; nothing is remembered.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub(crate) async fn for_new_remote(
+        context: &Context,
+        endpoint: &Endpoint,
+        transport: &dyn Transport,
+        before: Option<&Remote>,
+    ) -> Result<Self, Error> {
+        let named = match context.root_on_command_line() {
+            Some(NamedRoot::Fingerprint { fingerprint, .. }) => Some(*fingerprint),
+            Some(NamedRoot::Certificate(path)) => Some(load_root_certificate(path, endpoint)?.fingerprint()),
+            _ => None,
+        };
+        let fingerprint = match (named, before) {
+            (Some(named), _) => named,
+            // Nobody is asked about a root that has changed.
+            (None, Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) })) if at == endpoint => {
+                let source = Source::Remote { name: name.clone(), fingerprint: *fingerprint };
+                return Ok(Self::by_fingerprint(endpoint, *fingerprint, source));
+            }
+            (None, _) if endpoint.is_on_this_machine() => {
+                let path = transport::system_root_certificate();
+                return Self::by_file(context, endpoint, path, Dates::DoNotCount);
+            }
+            (None, _) => match known(context, endpoint)? {
+                Some((fingerprint, source)) => {
+                    return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
+                }
+                None if prompt::somebody_sees_and_answers() => meet(endpoint, transport).await?,
+                None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
+            },
+        };
+        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+    }
+
     fn by_file(context: &Context, endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
         context.note(|| format!("trusting the root certificate {}", path.display()));
         let pin = load_root_certificate(&path, endpoint)?.into();
         Ok(Self { pin, dates, source: Source::File(path) })
+    }
+
+    fn by_fingerprint(endpoint: &Endpoint, fingerprint: RootFingerprint, source: Source) -> Self {
+        Self { pin: fingerprint.into(), dates: dates(endpoint), source }
     }
 
     async fn by_acquaintance(
@@ -179,21 +250,26 @@ impl ServerTrust {
         transport: &dyn Transport,
         unknown: Unknown,
     ) -> Result<Self, Error> {
+        if let Some((fingerprint, source)) = known(context, endpoint)? {
+            return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
+        }
+        if unknown == Unknown::Refuse || !prompt::somebody_sees_and_answers() {
+            return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
+        }
+        let fingerprint = meet(endpoint, transport).await?;
         let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-        let (fingerprint, source) = match servers.find(endpoint).map_err(ServerTrustFault::from)? {
-            Some(Known { fingerprint, line }) => {
-                let file = servers.file();
-                context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
-                (fingerprint, Source::Known { fingerprint, file, line })
-            }
-            None if unknown == Unknown::Ask && prompt::somebody_sees_and_answers() => {
-                let fingerprint = meet(endpoint, transport).await?;
-                remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
-                (fingerprint, Source::Named { fingerprint, on_command_line: false })
-            }
-            None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
-        };
-        Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+        remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
+        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+    }
+
+    /// The fingerprint by which the service is known; `None` if it is by a certificate's file.
+    pub(crate) fn fingerprint(&self) -> Option<RootFingerprint> {
+        match &self.source {
+            Source::File(_) => None,
+            Source::Named { fingerprint, .. }
+            | Source::Remote { fingerprint, .. }
+            | Source::Known { fingerprint, .. } => Some(*fingerprint),
+        }
     }
 
     /// By what the service is known, for a person to read.
@@ -201,6 +277,9 @@ impl ServerTrust {
         match &self.source {
             Source::File(path) => format!("the root certificate {}", path.display()),
             Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as it was named"),
+            Source::Remote { name, fingerprint } => {
+                format!("the fingerprint {fingerprint}, of the remote {name}")
+            }
             Source::Known { fingerprint, file, line } => {
                 format!("the fingerprint {fingerprint}, in line {line} of {}", file.display())
             }
@@ -215,7 +294,7 @@ impl ServerTrust {
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
     /// need not be written again.
     pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {
-        if let Source::Named { fingerprint, on_command_line: true } = self.source
+        if let Source::Named { fingerprint, is_remembered: true } = self.source
             && !endpoint.is_on_this_machine()
             && let Ok(servers) = KnownServers::of_user()
         {
@@ -234,6 +313,17 @@ impl ServerTrust {
 /// What listens on a loopback address may be a tunnel to another machine.
 fn dates(endpoint: &Endpoint) -> Dates {
     if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+}
+
+/// What the user's list of known servers says of the one at `endpoint`.
+fn known(context: &Context, endpoint: &Endpoint) -> Result<Option<(RootFingerprint, Source)>, Error> {
+    let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+    let Some(Known { fingerprint, line }) = servers.find(endpoint).map_err(ServerTrustFault::from)? else {
+        return Ok(None);
+    };
+    let file = servers.file();
+    context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
+    Ok(Some((fingerprint, Source::Known { fingerprint, file, line })))
 }
 
 /// Shows the user whose certificates are presented at `endpoint`, and returns the root if the user trusts it.
@@ -297,6 +387,15 @@ fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) ->
             known: *fingerprint,
             file: file.clone(),
             line: *line,
+            presented,
+        },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Remote { name, fingerprint }),
+        ) => ServerTrustFault::RemoteChanged {
+            name: name.clone(),
+            endpoint: at,
+            known: *fingerprint,
             presented,
         },
         (

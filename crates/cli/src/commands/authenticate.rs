@@ -1,12 +1,20 @@
 //! `authenticate`: shows the service the passphrase, so that it knows this user's certificate from then on.
 
 use crate::args::AuthenticateArgs;
-use crate::context::Context;
+use crate::context::{Context, InUse};
 use crate::error::Error;
 use crate::prompt::{self, Passphrase, Prompt};
 use crate::service::{Service, once};
 
-pub(super) const QUESTION: &str = "Please enter passphrase: ";
+/// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
+pub(super) fn question(context: &Context) -> Result<String, Error> {
+    Ok(match context.remote_in_use()? {
+        Some(InUse { remote, .. }) if !remote.name.is_local() => {
+            format!("Please enter passphrase for {}, {}: ", remote.name, remote.endpoint)
+        }
+        _ => "Please enter passphrase: ".to_owned(),
+    })
+}
 
 /// Runs the command. Success prints nothing.
 ///
@@ -29,7 +37,7 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         (None, Some(file)) => prompt::passphrase_in(file).await?,
         (None, None) => {
             Service::verify(context).await?;
-            Prompt::open()?.passphrase(QUESTION).await?
+            Prompt::open()?.passphrase(&question(context)?).await?
         }
     };
     if passphrase.is_empty() {

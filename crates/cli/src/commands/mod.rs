@@ -7,11 +7,12 @@ mod doctor;
 mod info;
 mod instances;
 mod list;
+mod remote;
 mod settings;
 mod version;
 mod wait_ready;
 
-use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs};
+use crate::args::{self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -44,6 +45,13 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Networks(_)) => "networks",
         Some(Command::Purge) => "purge",
         Some(Command::Recover(_)) => "recover",
+        Some(Command::Remote(args)) => match args.action {
+            Some(RemoteCommand::Add(_)) => "remote add",
+            Some(RemoteCommand::Remove(_)) => "remote remove",
+            Some(RemoteCommand::Default(_)) => "remote default",
+            Some(RemoteCommand::Show(_)) => "remote show",
+            _ => "remote",
+        },
         Some(Command::Restart(_)) => "restart",
         Some(Command::Set(_)) => "set",
         Some(Command::Shell(_)) => "shell",
@@ -69,11 +77,17 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
+        Some(Command::Remote(args)) => remote::offline(&Context::new(cli), args),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
             Some(settings::primary_name(args.raw))
         }
         _ => None,
     }
+}
+
+/// Whether a command is for a service that is to become a remote, and not for the one that is in use.
+pub(crate) fn adds_a_remote(cli: &Cli) -> bool {
+    matches!(&cli.command, Some(Command::Remote(args)) if matches!(args.action, Some(RemoteCommand::Add(_))))
 }
 
 /// Whether a command sees to signals itself: it has to tell somebody else before it ends.
@@ -108,6 +122,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Networks(args) => instances::networks(context, &args).await,
         Command::Purge => instances::purge(context).await,
         Command::Recover(args) => instances::recover(context, &args).await,
+        Command::Remote(args) => remote::run(context, &args).await,
         Command::Restart(args) => instances::restart(context, &args).await,
         Command::Set(args) => settings::set(context, args).await,
         Command::Shell(args) => instances::shell(context, &args).await,
@@ -131,7 +146,10 @@ fn help_about(args: &HelpArgs) -> Result<String, Error> {
     let Some(name) = &args.command else {
         return Ok(help::general());
     };
-    help::of(name).ok_or_else(|| {
-        Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()))
-    })
+    let unknown = || {
+        let unknown =
+            || Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()));
+        args::unknown(name).unwrap_or_else(unknown)
+    };
+    help::of(name).ok_or_else(unknown)
 }

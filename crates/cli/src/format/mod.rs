@@ -9,6 +9,7 @@ pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod networks;
+pub(crate) mod remotes;
 mod table;
 mod values;
 pub(crate) mod version;
