@@ -26,6 +26,7 @@ mod prompt;
 mod server_trust;
 mod service;
 mod text;
+mod token;
 mod transports;
 mod tunnel;
 

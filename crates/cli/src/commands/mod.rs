@@ -8,10 +8,11 @@ mod info;
 mod instances;
 mod list;
 mod settings;
+mod token;
 mod version;
 mod wait_ready;
 
-use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs};
+use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, TokenCommand};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -50,6 +51,12 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Start(_)) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Suspend(_)) => "suspend",
+        Some(Command::Token(args)) => match args.action {
+            Some(TokenCommand::Create(_)) => "token create",
+            Some(TokenCommand::List(_)) => "token list",
+            Some(TokenCommand::Revoke(_)) => "token revoke",
+            None => "token",
+        },
         Some(Command::Transfer(_)) => "transfer",
         Some(Command::Version(_)) => "version",
         Some(Command::WaitReady(_)) => "wait-ready",
@@ -69,6 +76,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
+        Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
             Some(settings::primary_name(args.raw))
         }
@@ -114,6 +122,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Start(args) => instances::start(context, &args).await,
         Command::Stop(args) => instances::stop(context, &args).await,
         Command::Suspend(args) => instances::suspend(context, &args).await,
+        Command::Token(args) => token::run(context, &args).await,
         Command::Transfer(args) => instances::transfer(context, &args).await,
         Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),

@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod networks;
 mod table;
+pub(crate) mod tokens;
 mod values;
 pub(crate) mod version;
 
