@@ -18,6 +18,8 @@ const SECRET_BEARING: &[&str] = &[
     ".multipass.SetRequest",
     ".multipass.StartRequest",
     ".multipass.instances.v1.Access",
+    ".multipass.trust.v1.CreateTokenReply",
+    ".multipass.trust.v1.RedeemTokenRequest",
     ".multipass.trust.v1.SetPassphraseRequest",
 ];
 /// The services' packages.

@@ -15,8 +15,8 @@ use crate::{
 /// Proof that the caller may say who is trusted: as a client of the full level, or as root on this machine.
 #[derive(Clone, Debug)]
 pub struct Administrator {
-    actor: Actor,
-    channel: Channel,
+    pub(crate) actor: Actor,
+    pub(crate) channel: Channel,
 }
 
 impl Administrator {
@@ -63,6 +63,15 @@ pub enum ChangeError {
     /// The client that was to be added is trusted already, at another level. Adding changes no level.
     #[error("the client is trusted already, at the level {0}")]
     AtOtherLevel(Level),
+    /// There are as many tokens as there may be.
+    #[error("there are too many tokens that were not redeemed")]
+    TooManyTokens,
+    /// There is no such token.
+    #[error("there is no such token")]
+    NoSuchToken,
+    /// The system gave no randomness for a token's secret.
+    #[error("the system has no random numbers to give")]
+    NoRandomness(#[source] io::Error),
 }
 
 impl From<EnrolError> for ChangeError {
@@ -109,7 +118,7 @@ impl Authority {
     }
 
     /// Why whoever was an administrator is none by now; none if it is one still.
-    fn no_longer(&self, by: &Administrator) -> Option<ChangeError> {
+    pub(crate) fn no_longer(&self, by: &Administrator) -> Option<ChangeError> {
         let Actor::Client(client) = by.actor else { return None };
         match self.store.level(&client) {
             Some(Level::Full) => None,

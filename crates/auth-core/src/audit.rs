@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::time::SystemTime;
 
-use crate::{Channel, Fingerprint};
+use crate::{Channel, Fingerprint, TokenId};
 
 /// Keeps a record of grants and changes. Refusals are not told to it: strangers cause as many as they
 /// like, and nothing depends on their being kept.
@@ -30,6 +30,8 @@ pub struct Entry<'a> {
     pub from: Option<&'a Channel>,
     /// The client that it is about, if it is about one.
     pub client: Option<Fingerprint>,
+    /// The token that it is about, if it is about one.
+    pub token: Option<TokenId>,
 }
 
 /// What is done.
@@ -58,6 +60,16 @@ pub enum Event {
     PassphraseSet,
     /// There is no passphrase any more.
     PassphraseRemoved,
+    /// There is a token, by which a client may come to do everything.
+    TokenCreated,
+    /// There is a token, by which a client may come to read.
+    ReadOnlyTokenCreated,
+    /// A token cannot be redeemed any more, by an administrator's word.
+    TokenRevoked,
+    /// A client is enrolled by a token, which is spent.
+    TokenRedeemed,
+    /// A client that may only read is enrolled by a token, which is spent.
+    ReadOnlyTokenRedeemed,
     /// The first client is awaited anew.
     FirstClientAwaited,
     /// What the entry before it says could not be stored, and may not be in force.
@@ -80,6 +92,11 @@ impl Event {
             Self::ClientRevoked => "client_revoked",
             Self::PassphraseSet => "passphrase_set",
             Self::PassphraseRemoved => "passphrase_removed",
+            Self::TokenCreated => "token_created",
+            Self::ReadOnlyTokenCreated => "read_only_token_created",
+            Self::TokenRevoked => "token_revoked",
+            Self::TokenRedeemed => "token_redeemed",
+            Self::ReadOnlyTokenRedeemed => "read_only_token_redeemed",
             Self::FirstClientAwaited => "first_client_awaited",
             Self::NotStored => "not_stored",
         }

@@ -14,7 +14,7 @@ use crate::commit::commit;
 use crate::guessing::{Attempt, Guessing};
 use crate::{
     Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Fingerprint,
-    FirstClientRule, Level, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+    FirstClientRule, Lapse, Level, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
 };
 
 /// Judges callers over one trust store.
@@ -135,6 +135,12 @@ pub enum Denied {
     /// It gave another passphrase than the one set.
     #[error("the passphrase is not correct")]
     WrongPassphrase,
+    /// It gave a token that is none, or none any more.
+    #[error(transparent)]
+    TokenNotValid(Lapse),
+    /// It gave a token, and may do as much as that gives already. The token is still there.
+    #[error("the client is trusted already, at the level {0}")]
+    TrustedAlready(Level),
     /// The store could not be used; nothing has changed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -171,6 +177,8 @@ impl Denied {
             Self::NoPassphraseSet => "no_passphrase_set",
             Self::TooManyGuesses { .. } => "too_many_guesses",
             Self::WrongPassphrase => "wrong_passphrase",
+            Self::TokenNotValid(lapse) => lapse.name(),
+            Self::TrustedAlready(_) => "trusted_already",
             Self::Store(_) => "store",
             Self::Gate(_) => "gate",
         }

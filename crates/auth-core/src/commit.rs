@@ -3,8 +3,8 @@
 use std::time::SystemTime;
 
 use crate::{
-    Actor, Audit, Change, Channel, Condition, Entry, Event, Fingerprint, Level, Outcome, StoreError,
-    TrustStore,
+    Actor, Audit, Change, Channel, Condition, Enrolment, Entry, Event, Fingerprint, Level, Outcome,
+    StoreError, TokenId, TrustStore,
 };
 
 /// Makes `change`, with an entry in the audit log before it that says by whom, from where and when. *Blocking*.
@@ -19,7 +19,8 @@ pub(crate) fn commit(
     from: Option<&Channel>,
     at: SystemTime,
 ) -> Result<Outcome, StoreError> {
-    let entry = Entry { at, event: event(change), by, from, client: client(change) };
+    let (client, token) = (client(change), token(change));
+    let entry = Entry { at, event: event(change), by, from, client, token };
     let mut recorded = false;
     let outcome = store.change(change, &mut || {
         audit.record(&entry)?;
@@ -35,7 +36,7 @@ pub(crate) fn commit(
 
 fn event(change: &Change<'_>) -> Event {
     match change {
-        Change::Enrol(enrolment) => match enrolment.condition {
+        Change::Enrol(enrolment) => match &enrolment.condition {
             Condition::FirstClient => Event::FirstClientEnrolled,
             Condition::FirstByInstaller => Event::InstallerEnrolled,
             Condition::PassphraseIs(_) => Event::PassphraseAccepted,
@@ -43,7 +44,16 @@ fn event(change: &Change<'_>) -> Event {
                 Level::Full => Event::ClientAdded,
                 Level::ReadOnly => Event::ReadOnlyClientAdded,
             },
+            Condition::Token { .. } => match enrolment.level {
+                Level::Full => Event::TokenRedeemed,
+                Level::ReadOnly => Event::ReadOnlyTokenRedeemed,
+            },
         },
+        Change::CreateToken { token, .. } => match token.level {
+            Level::Full => Event::TokenCreated,
+            Level::ReadOnly => Event::ReadOnlyTokenCreated,
+        },
+        Change::RevokeToken { .. } => Event::TokenRevoked,
         Change::SetLevel { level: Level::Full, .. } => Event::ClientMadeFull,
         Change::SetLevel { level: Level::ReadOnly, .. } => Event::ClientMadeReadOnly,
         Change::Rename { .. } => Event::ClientRenamed,
@@ -60,6 +70,18 @@ fn client(change: &Change<'_>) -> Option<Fingerprint> {
         Change::Revoke { client, .. } | Change::SetLevel { client, .. } | Change::Rename { client, .. } => {
             Some(*client)
         }
-        Change::SetPassphrase { .. } | Change::AwaitFirst => None,
+        Change::SetPassphrase { .. }
+        | Change::CreateToken { .. }
+        | Change::RevokeToken { .. }
+        | Change::AwaitFirst => None,
+    }
+}
+
+fn token(change: &Change<'_>) -> Option<TokenId> {
+    match change {
+        Change::Enrol(Enrolment { condition: Condition::Token { hash, .. }, .. })
+        | Change::CreateToken { hash, .. } => Some(hash.id()),
+        Change::RevokeToken { id, .. } => Some(*id),
+        _ => None,
     }
 }

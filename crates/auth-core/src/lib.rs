@@ -16,6 +16,8 @@ mod level;
 mod passphrase;
 mod recovery;
 mod store;
+mod token;
+mod tokens;
 
 pub use administration::{Administrator, ChangeError};
 pub use audit::{Actor, Audit, Entry, Event};
@@ -32,3 +34,7 @@ pub use store::file::{FileStore, Notice};
 pub use store::files::{Damage, Stamp};
 pub use store::memory::MemoryStore;
 pub use store::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient};
+pub use token::{
+    Lapse, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
+};
+pub use tokens::{NewToken, PresentedToken};

@@ -5,6 +5,7 @@
 mod clients;
 mod instances;
 mod remotes;
+mod token;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use instances::{
     StartArgs, StopArgs, SuspendArgs, TransferArgs,
 };
 pub(crate) use remotes::{AddRemoteArgs, RemoteArgs, RemoteCommand};
+pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand, is_every_address};
 
 const ABOUT: &str = "The client of the Multipass service: create, control and connect to virtual machines.";
 
@@ -254,6 +256,13 @@ pub(crate) enum Command {
                       `start` lets them go on where they were."
     )]
     Suspend(SuspendArgs),
+    /// `token`.
+    #[command(
+        disable_help_subcommand = true,
+        about = "Let a client in by a token that can be used once",
+        long_about = token::ABOUT
+    )]
+    Token(TokenArgs),
     /// `transfer`.
     #[command(
         visible_alias = "copy-files",
@@ -564,6 +573,8 @@ mod tests {
             "clients revoke -h",
             "remote -h",
             "remote add --help",
+            "token --help",
+            "token revoke -h",
         ] {
             assert!(matches!(parsed(line), Ok(Parsed::Help(_))), "{line}");
         }
@@ -590,6 +601,11 @@ mod tests {
             ("clients rename a", "<name>", "multipass help clients`"),
             ("clients set-level a", "<level>", "multipass help clients`"),
             ("clients set-level a admin", "full, read-only", "multipass help clients`"),
+            ("token creat", "a similar subcommand exists: 'create'", "multipass help token`"),
+            ("token create --ttl 1y", "30 days at most", "multipass help token`"),
+            ("token create --address 0.0.0.0:1", "none to connect to", "multipass help token`"),
+            ("token create alice", "unexpected argument 'alice'", "multipass help token`"),
+            ("token revoke", "<id>", "multipass help token`"),
             ("deauthenticate now", "unexpected argument 'now'", "multipass help deauthenticate`"),
             ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
             ("--root-cert x list --fingerprint y", "", "multipass help list`"),

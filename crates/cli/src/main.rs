@@ -28,6 +28,7 @@ mod remotes;
 mod server_trust;
 mod service;
 mod text;
+mod token;
 mod transports;
 mod tunnel;
 

@@ -76,6 +76,31 @@ pub(crate) enum ServerTrustFault {
         /// The one that was presented, by whomever.
         presented: RootFingerprint,
     },
+    /// It is not the one that made a token.
+    #[error(
+        "the service at {endpoint} is not the one that the token is for\n  token:    {token}\n  presents: {presented}",
+        presented = presented.map_or_else(|| "no root".to_owned(), |presented| presented.to_string())
+    )]
+    OtherThanToken {
+        /// The address.
+        endpoint: Endpoint,
+        /// The fingerprint in the token.
+        token: RootFingerprint,
+        /// The one that was presented, by whomever.
+        presented: Option<RootFingerprint>,
+    },
+    /// It is not the one that made a token, by what the user says or knows of it.
+    #[error(
+        "the token is for a service with another root than {by}\n  token:    {token}\n  expected: {expected}"
+    )]
+    TokenContradicts {
+        /// What says so, as an object of the sentence.
+        by: String,
+        /// The fingerprint in the token.
+        token: RootFingerprint,
+        /// The one that was named, or is known.
+        expected: RootFingerprint,
+    },
     /// Its certificate is not in order, whatever its root.
     #[error("the certificate of the service at {endpoint} is not valid")]
     Invalid {
@@ -116,6 +141,15 @@ impl ServerTrustFault {
             Self::RemoteChanged { name, endpoint, presented, .. } => format!(
                 "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
                 text::quoted(&endpoint.to_string())
+            ),
+            Self::OtherThanToken { .. } => format!(
+                "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
+                 the service was set up anew since the token was made. Ask whoever gave it to you for the service's \
+                 address, and what {TELLS}."
+            ),
+            Self::TokenContradicts { .. } => format!(
+                "Nothing was sent. Somebody may want you to use another service than you think. Ask an administrator \
+                 of the service what {TELLS}; if it is what the token says, correct what was expected."
             ),
             Self::Invalid { .. } => {
                 "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
@@ -164,6 +198,8 @@ enum Source {
     Named { fingerprint: RootFingerprint, is_remembered: bool },
     /// The remote that is in use has it.
     Remote { name: RemoteName, fingerprint: RootFingerprint },
+    /// A token says so.
+    Token { fingerprint: RootFingerprint },
     /// The user has said so before.
     Known { fingerprint: RootFingerprint, file: PathBuf, line: usize },
 }
@@ -268,8 +304,51 @@ impl ServerTrust {
             Source::File(_) => None,
             Source::Named { fingerprint, .. }
             | Source::Remote { fingerprint, .. }
+            | Source::Token { fingerprint }
             | Source::Known { fingerprint, .. } => Some(*fingerprint),
         }
+    }
+
+    /// By the fingerprint in a token for the service at `endpoint`.
+    pub(crate) fn by_token(endpoint: &Endpoint, fingerprint: RootFingerprint) -> Self {
+        Self { pin: fingerprint.into(), dates: dates(endpoint), source: Source::Token { fingerprint } }
+    }
+
+    /// What the user says or knows of the service at `endpoint`, to whom a token says that it has that root.
+    ///
+    /// # Errors
+    /// It has another one; or what is known cannot be read.
+    pub(crate) fn acquaintance(
+        context: &Context,
+        endpoint: &Endpoint,
+        token: RootFingerprint,
+    ) -> Result<Acquaintance, Error> {
+        let (expected, by, acquaintance) = match context.named_root()? {
+            NamedRoot::Certificate(path) => {
+                let expected = load_root_certificate(&path, endpoint)?.fingerprint();
+                (expected, format!("the certificate {}", path.display()), Acquaintance(None))
+            }
+            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+                let earlier = is_remembered.then_some(Earlier::IsReplaced);
+                (fingerprint, "the one named".to_owned(), Acquaintance(earlier))
+            }
+            NamedRoot::OfRemote { name, fingerprint } => {
+                (fingerprint, format!("that of the remote '{name}'"), Acquaintance(None))
+            }
+            NamedRoot::Usual if endpoint.is_on_this_machine() => return Ok(Acquaintance(None)),
+            NamedRoot::Usual => {
+                let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+                let known = servers.find(endpoint).map_err(ServerTrustFault::from)?;
+                let acquaintance = Acquaintance(Some(Earlier::Contradicts));
+                let Some(Known { fingerprint, line }) = known else { return Ok(acquaintance) };
+                let by = format!("{endpoint} is known by, in line {line} of {}", servers.file().display());
+                (fingerprint, by, acquaintance)
+            }
+        };
+        if expected != token {
+            return Err(ServerTrustFault::TokenContradicts { by, token, expected }.into());
+        }
+        Ok(acquaintance)
     }
 
     /// By what the service is known, for a person to read.
@@ -280,6 +359,7 @@ impl ServerTrust {
             Source::Remote { name, fingerprint } => {
                 format!("the fingerprint {fingerprint}, of the remote {name}")
             }
+            Source::Token { fingerprint } => format!("the fingerprint {fingerprint}, in a token"),
             Source::Known { fingerprint, file, line } => {
                 format!("the fingerprint {fingerprint}, in line {line} of {}", file.display())
             }
@@ -306,6 +386,26 @@ impl ServerTrust {
     /// What it means to the user that there is no connection to the service at `endpoint`.
     pub(crate) fn explain(&self, error: ConnectError, endpoint: &Endpoint) -> Error {
         explain(error, endpoint, Some(&self.source))
+    }
+}
+
+/// How a service that has let this client in for a token is remembered: over what is known of it already; not at all if
+/// it is on this machine, or named elsewhere.
+#[derive(Debug)]
+pub(crate) struct Acquaintance(Option<Earlier>);
+
+impl Acquaintance {
+    /// The service at `endpoint` has proven itself by that root.
+    pub(crate) fn remember(&self, endpoint: &Endpoint, root: RootFingerprint) {
+        let Some(earlier) = self.0.filter(|_| !endpoint.is_on_this_machine()) else { return };
+        let remembered = KnownServers::of_user()
+            .map_err(ServerTrustFault::from)
+            .map_err(Error::from)
+            .and_then(|servers| remember(&servers, endpoint, root, earlier));
+        // The client is let in all the same.
+        if let Err(error) = remembered {
+            output::tell(&format!("warning: {endpoint} is not remembered: {}", error.message()));
+        }
     }
 }
 
@@ -402,6 +502,15 @@ fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) ->
             ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
             Some(Source::Named { fingerprint, .. }),
         ) => ServerTrustFault::OtherThanNamed { endpoint: at, named: *fingerprint, presented },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Token { fingerprint }),
+        ) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: Some(presented) }
+        }
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some(Source::Token { fingerprint })) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: None }
+        }
         (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
         (error, _) => return service::unreached(error, endpoint),
     };

@@ -93,6 +93,14 @@ mod tests {
             self.0.passphrase()
         }
 
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+            self.0.token(hash)
+        }
+
+        fn tokens(&self, at: auth_core::Moment) -> Vec<auth_core::Token> {
+            self.0.tokens(at)
+        }
+
         fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
             self.0.clients()
         }

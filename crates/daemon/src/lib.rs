@@ -27,6 +27,7 @@ mod serve;
 pub mod server_identity;
 mod service;
 mod strangers;
+mod tokens;
 mod transports;
 mod tunnels;
 

@@ -9,9 +9,10 @@ const MOST_TOLD: usize = 16;
 pub(crate) fn log(notice: &Notice) {
     match notice {
         Notice::Damaged(part) => tracing::error!(
-            "bytes {} to {} of the trusted clients were damaged ({}); they were moved to {}",
+            "bytes {} to {} of {} were damaged ({}); they were moved to {}",
             part.bytes.start,
             part.bytes.end,
+            part.file.display(),
             part.reason,
             part.kept_in.display()
         ),

@@ -24,7 +24,7 @@ use crate::presence::{self, LastSeen, Presence};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
 use crate::transports::{self, Bound};
-use crate::{Service, audit, notices, serve};
+use crate::{Service, audit, notices, serve, tokens};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
 /// most of the time.
@@ -191,11 +191,11 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);
     let (refusals, teller) = audit::refusals(&records);
     let (last_seen, presence) = known_presence(&data);
-    let service = Service::new(authority, data.clone(), refusals, departures.clone(), machines.clone());
-    let service = Arc::new(service.knowing(presence.clone()));
-    let stop = CancellationToken::new();
     let endpoints: Vec<Endpoint> =
         listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
+    let service = Service::new(authority, data.clone(), refusals, departures.clone(), machines.clone());
+    let service = Arc::new(service.knowing(presence.clone()).listening_at(endpoints.clone()));
+    let stop = CancellationToken::new();
     for endpoint in &endpoints {
         tracing::info!("listening on {endpoint}");
     }
@@ -209,6 +209,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     ));
     let keeping = tokio::spawn(keep_presence(last_seen.clone(), presence.clone(), Arc::clone(&store)));
     tokio::spawn(follow(Arc::clone(&store), gate, departures, store_hangups));
+    let tending = tokio::spawn(tokens::tend(Arc::clone(&store)));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
     let mut serving = tokio::spawn(serve(listeners, service, stop.clone()));
@@ -228,7 +229,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     serving.await.map_err(|error| RunError::Runtime(error.into()))?;
     machines.settle().await;
     keeping.abort();
-    write_presence(last_seen, presence, store).await;
+    write_presence(last_seen, presence, Arc::clone(&store)).await;
+    tending.abort();
+    tokens::write_down(store).await;
     // After the last refusal.
     told_enough.cancel();
     if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {

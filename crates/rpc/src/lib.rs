@@ -9,8 +9,9 @@
 //! Two calls need care: `delet` is spelt so, and `clone` is called as `RpcClient::clone(&mut client, …)`,
 //! because `client.clone()` copies the client.
 //!
-//! Messages that carry secrets print them as `[redacted]`, and [`AuthenticateRequest`], [`SetRequest`] and
-//! [`instances::Access`] wipe theirs when they are dropped. The buffers that tonic and prost copy them through are not wiped.
+//! Messages that carry secrets print them as `[redacted]`, and [`AuthenticateRequest`], [`SetRequest`],
+//! [`instances::Access`] and those of [`trust`] wipe theirs when they are dropped. The buffers that tonic and prost copy
+//! them through are not wiped.
 
 mod generated {
     #![allow(missing_docs, clippy::all, clippy::pedantic, clippy::nursery)]

@@ -10,7 +10,7 @@ use crate::generated::{
     StartRequest,
 };
 use crate::instances::Access;
-use crate::trust::SetPassphraseRequest;
+use crate::trust::{CreateTokenReply, RedeemTokenRequest, SetPassphraseRequest};
 
 struct Redacted;
 
@@ -61,3 +61,7 @@ redacted_debug!(StartRequest { instance_names, verbosity_level, timeout } redact
 redacted_debug!(Access { user_name, host_key } redacted { private_key });
 
 redacted_debug!(SetPassphraseRequest {} redacted { passphrase });
+
+redacted_debug!(CreateTokenReply { id, expires, addresses, root_fingerprint } redacted { secret });
+
+redacted_debug!(RedeemTokenRequest {} redacted { secret });

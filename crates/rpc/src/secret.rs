@@ -1,4 +1,4 @@
-//! Wiping of the messages that carry a passphrase or a key.
+//! Wiping of the messages that carry a passphrase, a token or a key.
 //!
 //! They implement `Drop`, so a request that is refused before anyone looks at it is wiped too. The price:
 //! they cannot be taken apart by move nor built with `..Default::default()`. The longer messages with a
@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::generated::{AuthenticateRequest, SetRequest};
 use crate::instances::Access;
-use crate::trust::SetPassphraseRequest;
+use crate::trust::{CreateTokenReply, RedeemTokenRequest, SetPassphraseRequest};
 
 impl AuthenticateRequest {
     /// Moves the passphrase out and leaves an empty one behind; the bytes are not copied.
@@ -72,3 +72,33 @@ impl Drop for Access {
 }
 
 impl ZeroizeOnDrop for Access {}
+
+impl CreateTokenReply {
+    /// Moves the token's secret out and leaves an empty one behind; the bytes are not copied.
+    pub fn take_secret(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.secret))
+    }
+}
+
+impl Drop for CreateTokenReply {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for CreateTokenReply {}
+
+impl RedeemTokenRequest {
+    /// Moves the token's secret out and leaves an empty one behind; the bytes are not copied.
+    pub fn take_secret(&mut self) -> Zeroizing<String> {
+        Zeroizing::new(mem::take(&mut self.secret))
+    }
+}
+
+impl Drop for RedeemTokenRequest {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for RedeemTokenRequest {}

@@ -2,7 +2,7 @@
 //!
 //! `<data>/authenticated-certs/multipass_client_certs.pem` holds the clients that may do everything, as the
 //! stock service keeps them; what is ours lies beside it: those that may only read, who was revoked, the
-//! passphrase's hash, and a marker that somebody was enrolled once. All changes go through one path: lock,
+//! passphrase's hash, the tokens, and a marker that somebody was enrolled once. All changes go through one path: lock,
 //! read again, check, write a new file, rename.
 //!
 //! A client that is in both files may only read. So a change of level takes effect with one write, that of
@@ -14,15 +14,16 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::files::{self, Clients, Damage, Files, Stamp};
+use super::files::{self, Clients, Damage, DamagedPart, Files, Stamp};
 use super::revoked::{self, Revoked};
 use super::state::State;
+use super::tokens::Tokens;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::private;
 
-use crate::{ClientName, Fingerprint, Level, PassphraseHash};
+use crate::{ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
 
 /// A trust store in a directory.
 pub struct FileStore {
@@ -41,7 +42,7 @@ pub struct FileStore {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A part of a file of clients was damaged and set aside.
+    /// A part of a file of clients or tokens was damaged and set aside.
     Damaged(Damage),
     /// A revoked client's certificate is in the trust file again. It is not trusted.
     RevokedInFile(Fingerprint),
@@ -62,6 +63,7 @@ struct OnDisk {
     clients: Clients,
     read_only: Clients,
     revoked: Revoked,
+    damaged_tokens: Vec<DamagedPart>,
     state: State,
     /// What all that was read from.
     seen: Stamp,
@@ -89,6 +91,7 @@ impl FileStore {
         let mut read_only = files.read_clients(Level::ReadOnly)?;
         let revoked = files.read_revoked()?;
         let passphrase = files.read_passphrase()?;
+        let tokens = files.read_tokens()?;
         let was_damaged = !clients.damaged.is_empty() || !read_only.damaged.is_empty();
         let mut all = clients.fingerprints.iter().chain(&read_only.fingerprints);
         let nobody_yet = !was_damaged
@@ -111,13 +114,19 @@ impl FileStore {
             if clients.damaged.is_empty() && strays.is_empty() {
                 continue;
             }
-            files.set_aside(clients, now, &|damage| report(&Notice::Damaged(damage)))?;
+            let file = files.of_clients(clients.level);
+            files.set_aside(file, &mut clients.damaged, now, &|damage| report(&Notice::Damaged(damage)))?;
             for client in strays {
                 clients.take_out(*client);
             }
             files.write_clients(clients.level, &clients.text, &mut seen)?;
         }
-        let OnDisk { state, seen, .. } = OnDisk::with(&files, clients, read_only, revoked, passphrase, seen)?;
+        let mut disk = OnDisk::with(&files, clients, read_only, revoked, passphrase, tokens, seen)?;
+        let have_ended = disk.state.sweep_tokens(Moment::at(now));
+        if have_ended || !disk.damaged_tokens.is_empty() {
+            write_tokens(&files, &mut disk, now, &report)?;
+        }
+        let OnDisk { state, seen, .. } = disk;
         let seen = Mutex::new(seen);
         let report = Box::new(report);
         Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
@@ -147,7 +156,29 @@ impl FileStore {
             if !disk.state.armed {
                 self.files.mark_enrolled_once(&mut disk.seen)?;
             }
+            let now = Moment::of_no_clock();
+            if disk.state.sweep_tokens(now) {
+                disk.state.tokens.advance(now);
+                // They cannot be redeemed either way.
+                let _ = self.write_tokens(disk, SystemTime::now());
+            }
             Ok(())
+        })
+    }
+
+    /// Takes out the tokens that have expired, and writes down how late it is, if either is due: something to take
+    /// out, or so much time since that was last written. *Blocking*, if it is.
+    ///
+    /// # Errors
+    /// The store could not be read or written.
+    pub fn tend_tokens(&self, now: Moment, much: Duration) -> Result<(), StoreError> {
+        if !self.state().tokens.are_due(now, much) {
+            return Ok(());
+        }
+        self.alone(|disk| {
+            disk.state.sweep_tokens(now);
+            disk.state.tokens.advance(now);
+            self.write_tokens(disk, now.clock)
         })
     }
 
@@ -162,11 +193,16 @@ impl FileStore {
     fn alone<T>(&self, change: impl FnOnce(&mut OnDisk) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let _lock = self.files.lock()?;
-        let mut disk = OnDisk::read(&self.files)?;
+        let read = || {
+            let mut disk = OnDisk::read(&self.files)?;
+            disk.state.tokens.go_on_from(&self.state().tokens);
+            Ok::<_, StoreError>(disk)
+        };
+        let mut disk = read()?;
         let result = change(&mut disk);
         let disk = match &result {
             Ok(_) => Some(disk),
-            Err(_) => OnDisk::read(&self.files).ok(),
+            Err(_) => read().ok(),
         };
         // What could not be read is not seen.
         if let Some(OnDisk { state, seen, .. }) = disk {
@@ -301,10 +337,27 @@ impl FileStore {
             Level::Full => &mut disk.clients,
             Level::ReadOnly => &mut disk.read_only,
         };
-        self.files.set_aside(clients, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
+        let (file, damaged) = (self.files.of_clients(level), &mut clients.damaged);
+        self.files.set_aside(file, damaged, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
         change(clients);
         self.files.write_clients(level, &clients.text, &mut disk.seen)
     }
+
+    fn write_tokens(&self, disk: &mut OnDisk, at: SystemTime) -> Result<(), StoreError> {
+        write_tokens(&self.files, disk, at, &self.report)
+    }
+}
+
+/// Writes the file of tokens. What is damaged is not written again.
+fn write_tokens(
+    files: &Files,
+    disk: &mut OnDisk,
+    at: SystemTime,
+    report: &dyn Fn(&Notice),
+) -> Result<(), StoreError> {
+    let (file, damaged) = (files.of_tokens(), &mut disk.damaged_tokens);
+    files.set_aside(file, damaged, at, &|damage| report(&Notice::Damaged(damage)))?;
+    files.write_tokens(&disk.state.tokens, &mut disk.seen)
 }
 
 /// The level that there is beside `level`.
@@ -320,7 +373,8 @@ impl OnDisk {
         // First: what others write from now on may not have been read, and is looked for again.
         let seen = files.stamp();
         let (clients, read_only) = (files.read_clients(Level::Full)?, files.read_clients(Level::ReadOnly)?);
-        Self::with(files, clients, read_only, files.read_revoked()?, files.read_passphrase()?, seen)
+        let (revoked, passphrase) = (files.read_revoked()?, files.read_passphrase()?);
+        Self::with(files, clients, read_only, revoked, passphrase, files.read_tokens()?, seen)
     }
 
     fn with(
@@ -329,6 +383,7 @@ impl OnDisk {
         read_only: Clients,
         revoked: Revoked,
         passphrase: Option<PassphraseHash>,
+        (tokens, damaged_tokens): (Tokens, Vec<DamagedPart>),
         seen: Stamp,
     ) -> Result<Self, StoreError> {
         let mut trusted = HashMap::with_capacity(clients.fingerprints.len() + read_only.fingerprints.len());
@@ -339,7 +394,8 @@ impl OnDisk {
         }
         let is_whole = clients.damaged.is_empty() && read_only.damaged.is_empty();
         let armed = trusted.is_empty() && is_whole && files.first_is_awaited()?;
-        Ok(Self { clients, read_only, revoked, state: State { clients: trusted, passphrase, armed }, seen })
+        let state = State { clients: trusted, passphrase, tokens, armed };
+        Ok(Self { clients, read_only, revoked, damaged_tokens, state, seen })
     }
 
     fn of(&self, level: Level) -> &Clients {
@@ -388,6 +444,14 @@ impl TrustStore for FileStore {
         self.state().passphrase.clone()
     }
 
+    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+        self.state().token(hash)
+    }
+
+    fn tokens(&self, at: Moment) -> Vec<Token> {
+        self.state().live_tokens(at).cloned().collect()
+    }
+
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
         let mut clients = Vec::new();
         for level in Level::ALL {
@@ -408,14 +472,24 @@ impl TrustStore for FileStore {
         record: &mut dyn FnMut() -> io::Result<()>,
     ) -> Result<Outcome, StoreError> {
         self.alone(|disk| {
+            let at = change.moment().map_or_else(SystemTime::now, |at| at.clock);
             // A revocation that failed half way is permitted again, for the block to go as well.
             let left_over = matches!(change, Change::Revoke { client, by, .. }
                 if Level::ALL.into_iter().any(|level| disk.of(level).fingerprints.contains(client))
                     && disk.state.obeys(*by));
             if !left_over && !disk.state.permits(change) {
+                if disk.state.apply_refusal(change) {
+                    self.write_tokens(disk, at)?;
+                }
                 return Ok(Outcome::ConditionFailed);
             }
             record().map_err(StoreError::NotRecorded)?;
+            // Who is to do less loses that first, and then his tokens, which are void from that moment on.
+            let takes_away =
+                matches!(change, Change::Revoke { .. } | Change::SetLevel { level: Level::ReadOnly, .. });
+            if !takes_away && disk.state.apply_to_tokens(change) {
+                self.write_tokens(disk, at)?;
+            }
             match change {
                 Change::Enrol(enrolment) => self.enrol(disk, enrolment)?,
                 Change::Revoke { client, at, .. } => self.revoke(disk, *client, *at)?,
@@ -425,8 +499,14 @@ impl TrustStore for FileStore {
                     self.files.write_passphrase(passphrase.as_ref(), &mut disk.seen)?;
                 }
                 Change::AwaitFirst => self.files.await_first(&mut disk.seen)?,
+                Change::CreateToken { .. } | Change::RevokeToken { .. } => {}
             }
+            let tokens = disk.state.tokens.len();
             disk.state.apply(change);
+            if disk.state.tokens.len() != tokens {
+                // If this fails they are there, and void; they are taken out before that client is enrolled again.
+                let _ = self.write_tokens(disk, at);
+            }
             Ok(Outcome::Changed)
         })
     }

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::pem_file::{self, Kind};
 use super::revoked::{self, Revoked};
+use super::tokens::Tokens;
 use super::{StoreError, TrustedClient, note};
 use durable::{Readers, private};
 
@@ -16,6 +17,9 @@ use crate::{ClientName, Fingerprint, Level, PassphraseHash};
 
 /// The most that is read of any file of the store: 100,000 clients take about 100 MB.
 const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// The most that is read of the file of tokens: a thousand take 400 kB.
+const MAX_TOKENS: u64 = 1024 * 1024;
 
 /// The bytes that a client of our own takes in the trust file, at least: a block of P-256 with its note.
 const SMALLEST_ENTRY: usize = 700;
@@ -32,6 +36,8 @@ pub(super) struct Files {
     read_only: PathBuf,
     revoked: PathBuf,
     passphrase: PathBuf,
+    /// Apart from all else, because the stock service has no such thing.
+    tokens: PathBuf,
     /// Exists as long as the first client is awaited. Its enrolment renames it to the next one: a rename
     /// succeeds on a full disk.
     first_awaited: PathBuf,
@@ -58,14 +64,16 @@ impl Clients {
 }
 
 pub(super) struct DamagedPart {
-    place: Range<usize>,
-    reason: &'static str,
-    bytes: Vec<u8>,
+    pub(super) place: Range<usize>,
+    pub(super) reason: &'static str,
+    pub(super) bytes: Vec<u8>,
 }
 
-/// A damaged part of a file of clients, which was set aside.
+/// A damaged part of a file of clients or tokens, which was set aside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
+    /// The file.
+    pub file: PathBuf,
     /// Its place in the file, in bytes from the start.
     pub bytes: Range<usize>,
     /// What is wrong with it.
@@ -81,6 +89,7 @@ pub struct Stamp {
     read_only: Option<FileStamp>,
     revoked: Option<FileStamp>,
     passphrase: Option<FileStamp>,
+    tokens: Option<FileStamp>,
     first_awaited: Option<FileStamp>,
 }
 
@@ -125,6 +134,7 @@ impl Files {
             read_only: directory.join("read-only-clients.pem"),
             revoked: directory.join("revoked"),
             passphrase: directory.join("passphrase.phc"),
+            tokens: directory.join("tokens"),
             first_awaited: directory.join("first-client-awaited"),
             enrolled_once: directory.join("enrolled-once"),
             directory,
@@ -148,12 +158,13 @@ impl Files {
             read_only: FileStamp::at(&self.read_only),
             revoked: FileStamp::at(&self.revoked),
             passphrase: FileStamp::at(&self.passphrase),
+            tokens: FileStamp::at(&self.tokens),
             first_awaited: FileStamp::at(&self.first_awaited),
         }
     }
 
     /// Where clients of a level are.
-    fn of_clients(&self, level: Level) -> &Path {
+    pub(super) fn of_clients(&self, level: Level) -> &Path {
         match level {
             Level::Full => &self.clients,
             Level::ReadOnly => &self.read_only,
@@ -161,7 +172,7 @@ impl Files {
     }
 
     pub(super) fn read_clients(&self, level: Level) -> Result<Clients, StoreError> {
-        let text = read(self.of_clients(level))?.unwrap_or_default();
+        let text = read(self.of_clients(level), MAX_FILE)?.unwrap_or_default();
         let mut fingerprints = HashSet::with_capacity(text.len() / SMALLEST_ENTRY);
         let mut damaged = Vec::new();
         for part in pem_file::parse(&text) {
@@ -205,18 +216,33 @@ impl Files {
         Ok(())
     }
 
-    /// Writes the damaged parts to a file of their own, before the file of clients is written without them.
+    pub(super) fn read_tokens(&self) -> Result<(Tokens, Vec<DamagedPart>), StoreError> {
+        Ok(Tokens::read(&read(&self.tokens, MAX_TOKENS)?.unwrap_or_default()))
+    }
+
+    pub(super) fn write_tokens(&self, tokens: &Tokens, seen: &mut Stamp) -> Result<(), StoreError> {
+        seen.tokens = Some(replace(&self.tokens, tokens.write().as_bytes())?);
+        Ok(())
+    }
+
+    /// Where tokens are.
+    pub(super) fn of_tokens(&self) -> &Path {
+        &self.tokens
+    }
+
+    /// Writes the damaged parts of a file to one of their own, before the file is written without them.
     pub(super) fn set_aside(
         &self,
-        clients: &mut Clients,
+        file: &Path,
+        damaged: &mut Vec<DamagedPart>,
         now: SystemTime,
         report: &dyn Fn(Damage),
     ) -> Result<(), StoreError> {
-        if clients.damaged.is_empty() {
+        if damaged.is_empty() {
             return Ok(());
         }
         let path_at = |nanoseconds: u128| {
-            let mut path = self.of_clients(clients.level).as_os_str().to_owned();
+            let mut path = file.as_os_str().to_owned();
             path.push(format!(".damaged-{nanoseconds}"));
             PathBuf::from(path)
         };
@@ -226,17 +252,18 @@ impl Files {
             nanoseconds += 1;
         }
         let kept_in = path_at(nanoseconds);
-        let damaged = std::mem::take(&mut clients.damaged);
+        let damaged = std::mem::take(damaged);
         let bytes: Vec<u8> = damaged.iter().flat_map(|part| part.bytes.iter().copied()).collect();
         replace(&kept_in, &bytes)?;
         for part in damaged {
-            report(Damage { bytes: part.place, reason: part.reason, kept_in: kept_in.clone() });
+            let (file, kept_in) = (file.to_owned(), kept_in.clone());
+            report(Damage { file, bytes: part.place, reason: part.reason, kept_in });
         }
         Ok(())
     }
 
     pub(super) fn read_revoked(&self) -> Result<Revoked, StoreError> {
-        let text = read(&self.revoked)?.unwrap_or_default();
+        let text = read(&self.revoked, MAX_FILE)?.unwrap_or_default();
         revoked::read(&text).map_err(|line| StoreError::NotRevoked { path: self.revoked.clone(), line })
     }
 
@@ -246,7 +273,7 @@ impl Files {
     }
 
     pub(super) fn read_passphrase(&self) -> Result<Option<PassphraseHash>, StoreError> {
-        let Some(bytes) = read(&self.passphrase)? else { return Ok(None) };
+        let Some(bytes) = read(&self.passphrase, MAX_FILE)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&bytes);
         match text.trim_end() {
             "" => Ok(None),
@@ -371,8 +398,8 @@ fn without(text: &[u8], client: Fingerprint) -> Vec<u8> {
     kept
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    private::read(path, MAX_FILE).map_err(|source| StoreError::Read { path: path.to_owned(), source })
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    private::read(path, limit).map_err(|source| StoreError::Read { path: path.to_owned(), source })
 }
 
 /// Whether anything has that name: a link that leads nowhere is no missing marker.

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::state::State;
 use super::{Change, Outcome, StoreError, TrustStore, TrustedClient};
-use crate::{Fingerprint, Level, PassphraseHash};
+use crate::{Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
 
 /// A trust store in memory.
 #[derive(Debug)]
@@ -47,6 +47,14 @@ impl TrustStore for MemoryStore {
         self.read().passphrase.clone()
     }
 
+    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+        self.read().token(hash)
+    }
+
+    fn tokens(&self, at: Moment) -> Vec<Token> {
+        self.read().live_tokens(at).cloned().collect()
+    }
+
     /// Who is trusted, and nothing else of them.
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
         let state = self.read();
@@ -60,6 +68,7 @@ impl TrustStore for MemoryStore {
     ) -> Result<Outcome, StoreError> {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if !state.permits(change) {
+            state.apply_refusal(change);
             return Ok(Outcome::ConditionFailed);
         }
         record().map_err(StoreError::NotRecorded)?;

@@ -7,6 +7,7 @@ mod note;
 mod pem_file;
 mod revoked;
 mod state;
+mod tokens;
 
 use std::fmt::Debug;
 use std::io;
@@ -15,10 +16,13 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, Level, PassphraseHash};
+use crate::{
+    Actor, Channel, ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token,
+    TokenHash, TokenId,
+};
 
-/// The clients that may use the service, the passphrase that lets others in, and whether the first
-/// client is still awaited.
+/// The clients that may use the service, the passphrase and the tokens that let others in, and whether the
+/// first client is still awaited.
 ///
 /// Each change is atomic and checks its condition in the same step, against what is stored and not
 /// what is remembered: two callers, or two processes, cannot both be first.
@@ -40,6 +44,16 @@ pub trait TrustStore: Debug + Send + Sync {
 
     /// The hash of the passphrase, if one is set. Never waits for a change in progress.
     fn passphrase(&self) -> Option<PassphraseHash>;
+
+    /// The token with this hash, if it was not redeemed or revoked; it may have expired. Never waits for a change in
+    /// progress.
+    ///
+    /// # Errors
+    /// There is none; and how it has ended, if that is still known.
+    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse>;
+
+    /// The tokens that may be redeemed at a moment, in no order. Never waits for a change in progress.
+    fn tokens(&self, at: Moment) -> Vec<Token>;
 
     /// The trusted clients, with what was written down of each, in no order. *Blocking*.
     ///
@@ -105,8 +119,41 @@ pub enum Change<'a> {
         /// Who wants it; a client must be of the full level itself at that moment.
         by: Actor,
     },
+    /// There is another token. On the condition that there are not too many, and that none is called the same.
+    CreateToken {
+        /// Of its secret.
+        hash: TokenHash,
+        /// The token; who made it must be of the full level itself at that moment.
+        token: Token,
+        /// The moment.
+        at: Moment,
+    },
+    /// A token cannot be redeemed any more. On the condition that it is there.
+    RevokeToken {
+        /// The token.
+        id: TokenId,
+        /// Who wants it; a client must be of the full level itself at that moment.
+        by: Actor,
+        /// The moment.
+        at: Moment,
+    },
     /// The first client is awaited anew. On the condition that no client is trusted.
     AwaitFirst,
+}
+
+impl Change<'_> {
+    /// When it is made, if that matters to tokens.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        match self {
+            Change::Enrol(Enrolment { condition: Condition::Token { at, .. }, .. })
+            | Change::CreateToken { at, .. }
+            | Change::RevokeToken { at, .. } => Some(*at),
+            Change::Enrol(Enrolment { at, .. }) | Change::Revoke { at, .. } | Change::SetLevel { at, .. } => {
+                Some(Moment::at(*at))
+            }
+            Change::Rename { .. } | Change::SetPassphrase { .. } | Change::AwaitFirst => None,
+        }
+    }
 }
 
 /// A client to be enrolled.
@@ -138,6 +185,16 @@ pub enum Condition {
     /// Whoever wants it is an administrator; a client must be of the full level itself at that moment. And the
     /// client is not trusted at another level: that is changed by [`Change::SetLevel`] alone.
     WantedBy(Actor),
+    /// The token that the client gave is there, as it was then; it has not expired by this moment, and who made it
+    /// may still do so. And the client may do less than it gives. The token is spent by it.
+    Token {
+        /// Of its secret.
+        hash: TokenHash,
+        /// What was known of it.
+        token: Token,
+        /// The moment.
+        at: Moment,
+    },
 }
 
 /// What became of a change.
@@ -161,7 +218,7 @@ pub struct TrustedClient {
     pub name: Option<String>,
     /// When, as RFC 3339 in UTC.
     pub added: Option<String>,
-    /// `first-client`, `installer`, `passphrase` or `added`.
+    /// `first-client`, `installer`, `passphrase`, `token` or `added`.
     pub how: Option<String>,
     /// Where the call came from, as [`Channel`] is displayed.
     pub from: Option<String>,

@@ -19,10 +19,14 @@ pub(super) fn write(enrolment: &Enrolment<'_>, had: Option<&ClientName>) -> Stri
         Condition::FirstByInstaller => "installer",
         Condition::PassphraseIs(_) => "passphrase",
         Condition::WantedBy(_) => "added",
+        Condition::Token { .. } => "token",
     };
     let mut line = format!("{MARK} added={added} how={how}");
     if let Some(channel) = enrolment.channel {
         line.push_str(&format!(" from={channel}"));
+    }
+    if let Condition::Token { token, .. } = &enrolment.condition {
+        line.push_str(&format!(" by={} token={}", token.by, token.id));
     }
     if let Some(name) = enrolment.name.or(had) {
         line.push_str(&format!(" name={name}"));

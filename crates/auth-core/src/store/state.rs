@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::{Change, Condition};
-use crate::{Actor, Fingerprint, Level, PassphraseHash};
+use super::tokens::{self, Kept, Tokens};
+use super::{Change, Condition, Enrolment};
+use crate::{Actor, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// Those that are trusted, each at its level.
     pub(super) clients: HashMap<Fingerprint, Level>,
     pub(super) passphrase: Option<PassphraseHash>,
+    /// Also those that have ended, and were not taken out yet.
+    pub(super) tokens: Tokens,
     /// Whether the first client is awaited.
     pub(super) armed: bool,
 }
@@ -25,6 +28,14 @@ impl State {
                     let now = self.clients.get(&enrolment.certificate.fingerprint());
                     self.obeys(*actor) && now.is_none_or(|level| *level == enrolment.level)
                 }
+                Condition::Token { hash, token, at } => {
+                    let now = self.clients.get(&enrolment.certificate.fingerprint());
+                    let is_kept = self
+                        .tokens
+                        .get(hash)
+                        .is_some_and(|kept| kept.token == *token && self.why_over(kept, *at).is_none());
+                    is_kept && token.level == enrolment.level && now.is_none_or(|level| *level < token.level)
+                }
             },
             Change::Revoke { client, by, .. } => {
                 (self.obeys(*by) || *by == Actor::Client(*client)) && self.clients.contains_key(client)
@@ -33,6 +44,11 @@ impl State {
                 self.obeys(*by) && self.clients.contains_key(client)
             }
             Change::SetPassphrase { by, .. } => self.obeys(*by),
+            Change::CreateToken { hash, token, at } => {
+                let is_new = self.tokens.get(hash).is_none() && self.tokens.hash_of(token.id).is_none();
+                self.obeys(token.by) && is_new && self.live_tokens(*at).count() < tokens::MOST
+            }
+            Change::RevokeToken { id, by, .. } => self.obeys(*by) && self.tokens.hash_of(*id).is_some(),
             Change::AwaitFirst => self.clients.is_empty(),
         }
     }
@@ -46,8 +62,80 @@ impl State {
         }
     }
 
+    /// A token by the hash of its secret, or how it has ended as far as that is known.
+    pub(super) fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+        self.tokens.get(hash).map(|kept| kept.token.clone()).ok_or_else(|| self.tokens.lapse(hash))
+    }
+
+    /// The tokens that may be redeemed at a moment.
+    pub(super) fn live_tokens(&self, at: Moment) -> impl Iterator<Item = &Token> {
+        let live = self.tokens.iter().filter(move |kept| self.why_over(kept, at).is_none());
+        live.map(|kept| &kept.token)
+    }
+
+    /// Why a token that is kept may not be redeemed.
+    fn why_over(&self, kept: &Kept, at: Moment) -> Option<Lapse> {
+        match kept.is_over(at) {
+            true => Some(Lapse::Expired),
+            false => (!self.obeys(kept.token.by)).then_some(Lapse::Orphaned),
+        }
+    }
+
+    /// Takes out the tokens that have ended by a moment: those that have expired, and those of clients that are not of
+    /// the full level any more. Says whether there were any.
+    pub(super) fn sweep_tokens(&mut self, at: Moment) -> bool {
+        let mut tokens = std::mem::take(&mut self.tokens);
+        let before = tokens.len();
+        tokens.end_those(|kept| self.why_over(kept, at));
+        self.tokens = tokens;
+        self.tokens.len() != before
+    }
+
+    /// The part of a permitted change that is about tokens, which comes first: a token is spent before it enrols, and
+    /// those that ended with the trust in a client are gone before it is trusted again. Says whether they are to be
+    /// written.
+    pub(super) fn apply_to_tokens(&mut self, change: &Change<'_>) -> bool {
+        let Some(at) = change.moment() else { return false };
+        let have_ended = self.sweep_tokens(at);
+        let is_of_them = match change {
+            Change::CreateToken { hash, token, at } => {
+                self.tokens.keep(*hash, token, *at);
+                true
+            }
+            Change::RevokeToken { id, .. } => {
+                if let Some(hash) = self.tokens.hash_of(*id) {
+                    self.tokens.end(hash, Lapse::Revoked);
+                }
+                true
+            }
+            Change::Enrol(Enrolment { condition: Condition::Token { hash, .. }, .. }) => {
+                self.tokens.end(*hash, Lapse::Spent);
+                true
+            }
+            _ => false,
+        };
+        if have_ended || is_of_them {
+            self.tokens.advance(at);
+        }
+        have_ended || is_of_them
+    }
+
+    /// What a change that is not permitted leaves: a token that has expired is gone for good once somebody has tried it,
+    /// and does not cost a look at the files a second time. Says whether the tokens are to be written.
+    pub(super) fn apply_refusal(&mut self, change: &Change<'_>) -> bool {
+        let Change::Enrol(Enrolment { condition: Condition::Token { at, .. }, .. }) = change else {
+            return false;
+        };
+        let have_ended = self.sweep_tokens(*at);
+        if have_ended {
+            self.tokens.advance(*at);
+        }
+        have_ended
+    }
+
     /// Makes a change that is permitted.
     pub(super) fn apply(&mut self, change: &Change<'_>) {
+        self.apply_to_tokens(change);
         match change {
             Change::Enrol(enrolment) => {
                 self.clients.insert(enrolment.certificate.fingerprint(), enrolment.level);
@@ -59,9 +147,12 @@ impl State {
             Change::SetLevel { client, level, .. } => {
                 self.clients.insert(*client, *level);
             }
-            Change::Rename { .. } => {}
+            Change::Rename { .. } | Change::CreateToken { .. } | Change::RevokeToken { .. } => {}
             Change::SetPassphrase { passphrase, .. } => self.passphrase.clone_from(passphrase),
             Change::AwaitFirst => self.armed = true,
+        }
+        if let Some(at) = change.moment() {
+            self.sweep_tokens(at);
         }
     }
 }

@@ -212,7 +212,7 @@ fn what_cannot_be_recorded_is_not_done() {
 struct FailsLate(MemoryStore);
 
 impl TrustStore for FailsLate {
-    ask!(0: level is_empty is_armed passphrase clients);
+    ask!(0: level is_empty is_armed passphrase tokens clients);
 
     fn change(
         &self,

@@ -233,7 +233,7 @@ struct ChangedMeanwhile {
 }
 
 impl TrustStore for ChangedMeanwhile {
-    ask!(inner: level is_empty is_armed clients change);
+    ask!(inner: level is_empty is_armed tokens clients change);
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         let before = self.inner.passphrase();

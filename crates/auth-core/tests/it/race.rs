@@ -7,8 +7,8 @@ use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
 use auth_core::{
-    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Level, MemoryStore, NoGate,
-    Outcome, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Lapse, Level, MemoryStore, Moment,
+    NoGate, Outcome, PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
 };
 
 use crate::support::{Data, NoAudit, RULE, by_passphrase, certificate, enrol, now, root};
@@ -121,6 +121,14 @@ impl TrustStore for CheckThenAdd {
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         None
+    }
+
+    fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
+        Err(Lapse::Unknown)
+    }
+
+    fn tokens(&self, _at: Moment) -> Vec<Token> {
+        Vec::new()
     }
 
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {

@@ -131,6 +131,15 @@ macro_rules! ask {
             self.$inner.passphrase()
         }
     };
+    (@tokens $inner:tt) => {
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+            self.$inner.token(hash)
+        }
+
+        fn tokens(&self, at: auth_core::Moment) -> Vec<auth_core::Token> {
+            self.$inner.tokens(at)
+        }
+    };
     (@clients $inner:tt) => {
         fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
             self.$inner.clients()
@@ -343,7 +352,7 @@ impl<T> std::ops::Deref for Shared<T> {
 }
 
 impl<T: TrustStore> TrustStore for Shared<T> {
-    ask!(0: level is_empty is_armed passphrase clients change);
+    ask!(0: level is_empty is_armed passphrase tokens clients change);
 }
 
 impl<T: Gate> Gate for Shared<T> {
@@ -370,7 +379,7 @@ impl WatchedStore {
 }
 
 impl TrustStore for WatchedStore {
-    ask!(inner: level is_empty is_armed passphrase clients);
+    ask!(inner: level is_empty is_armed passphrase tokens clients);
 
     fn change(
         &self,

@@ -30,6 +30,10 @@ pub(crate) enum Action {
     Guess(Client, Daemon),
     /// Its guess is evaluated.
     Authenticate(Client, Option<Death>),
+    /// A client presents the token.
+    Present(Client, Daemon),
+    /// It is redeemed.
+    Redeem(Client, Option<Death>),
     /// An administrator who wants something is asked who it is.
     Ask(Asker, Daemon, Wish),
     /// What it wants is done.
@@ -68,6 +72,9 @@ impl World {
                     if !is_entitled(client) && running.known.passphrase == Some(Words::Right) {
                         actions.push(Action::Guess(client, daemon));
                     }
+                    if running.known.token.is_some() {
+                        actions.push(Action::Present(client, daemon));
+                    }
                 }
             }
             actions.extend(self.wishes(daemon));
@@ -82,6 +89,9 @@ impl World {
                 }
                 Call::Guesses(_) => {
                     actions.extend(deaths.iter().map(|death| Action::Authenticate(client, *death)));
+                }
+                Call::Presents(_) => {
+                    actions.extend(deaths.iter().map(|death| Action::Redeem(client, *death)));
                 }
                 Call::Wants(..) => actions.extend(granted(Asker::Client(client))),
             }
@@ -146,12 +156,16 @@ impl World {
                 self.note_gain(client, before, grounds);
                 self.answered(client, daemon, let_in);
             }
+            Action::Present(client, daemon) => self.calls[client] = Call::Presents(daemon),
+            Action::Redeem(client, death) => self.redeem(client, death, flaw),
             Action::Ask(asker, daemon, wish) => self.ask(asker, daemon, wish),
             Action::Grant(asker, death) => self.grant(asker, death, flaw),
             Action::Wipe => {
                 self.left.wipes -= 1;
                 self.disk.trusted = Default::default();
                 self.disk.read_only = Default::default();
+                // They are void, and gone before one of the makers is enrolled again.
+                self.disk.token = self.disk.token.filter(|maker| *maker == Asker::Root);
                 self.promised = Default::default();
             }
             Action::AwaitFirst => {
@@ -298,7 +312,8 @@ impl World {
     fn die(&mut self, daemon: Daemon) {
         self.daemons[daemon] = None;
         for call in &mut self.calls {
-            if matches!(*call, Call::Claims(at) | Call::Guesses(at) | Call::Wants(at, _) if at == daemon) {
+            if matches!(*call, Call::Claims(at) | Call::Guesses(at) | Call::Presents(at) | Call::Wants(at, _) if at == daemon)
+            {
                 *call = Call::None;
             }
         }

@@ -10,10 +10,12 @@ use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
-    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Level,
-    MemoryStore, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Lapse, Level,
+    MemoryStore, Moment, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash,
+    TrustStore, TrustedClient,
 };
 
+use crate::tokens;
 use crate::wishes::Asker;
 use crate::world::{CLIENTS, Client, Clients, Disk, Flaw, Words};
 
@@ -132,6 +134,9 @@ impl Disk {
         if let Some(words) = self.passphrase {
             make(Change::SetPassphrase { passphrase: Some(hash_of(words)), by: Actor::Administrator });
         }
+        if let Some(maker) = self.token {
+            make(tokens::made(maker));
+        }
         assert_eq!(Self::of(&store), self);
         store
     }
@@ -146,7 +151,8 @@ impl Disk {
         let trusted = CLIENTS.into_iter().filter(|client| level(client).is_some()).collect();
         let read_only = CLIENTS.into_iter().filter(|client| level(client) == Some(Level::ReadOnly)).collect();
         let words = |hash| if hash == hash_of(Words::Right) { Words::Right } else { Words::Other };
-        Self { trusted, read_only, armed: store.is_armed(), passphrase: store.passphrase().map(words) }
+        let (armed, passphrase) = (store.is_armed(), store.passphrase().map(words));
+        Self { trusted, read_only, armed, passphrase, token: tokens::maker(store) }
     }
 }
 
@@ -189,6 +195,11 @@ impl Remembering {
             {
                 Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
             }
+            (Flaw::TokenStays, Change::Enrol(enrolment))
+                if matches!(enrolment.condition, Condition::Token { .. }) =>
+            {
+                Some(Change::Enrol(Enrolment { condition: Condition::WantedBy(by), ..*enrolment }))
+            }
             (Flaw::AskedIsEnough, Change::Enrol(enrolment))
                 if matches!(enrolment.condition, Condition::WantedBy(_)) =>
             {
@@ -224,6 +235,14 @@ impl TrustStore for Remembering {
 
     fn passphrase(&self) -> Option<PassphraseHash> {
         self.known().passphrase.map(hash_of)
+    }
+
+    fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
+        self.known().token.map(tokens::of).ok_or(Lapse::Unknown)
+    }
+
+    fn tokens(&self, _at: Moment) -> Vec<Token> {
+        self.known().token.map(tokens::of).into_iter().collect()
     }
 
     fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {

@@ -18,6 +18,7 @@
 
 mod actions;
 mod daemon;
+mod tokens;
 mod wishes;
 mod world;
 
@@ -31,6 +32,7 @@ const ALL: Left = Left {
     passphrases: 1,
     additions: 0,
     levels: 0,
+    tokens: 0,
     clients_wishes: 0,
     wipes: 1,
     recoveries: 1,
@@ -42,6 +44,9 @@ const CLIENTS_MAY: Left =
 
 /// Where levels change, too.
 const LEVELS: Left = Left { revocations: 0, passphrases: 0, levels: 2, ..CLIENTS_MAY };
+
+/// Where clients and root make tokens, and revoke them and each other.
+const TOKENS: Left = Left { passphrases: 0, tokens: 2, clients_wishes: 2, wipes: 0, recoveries: 0, ..ALL };
 
 /// All that can happen, among these daemons and so often.
 fn explore(daemons: usize, left: Left, at_least: usize) {
@@ -70,6 +75,19 @@ fn nobody_changes_anything_who_is_not_trusted_any_more() {
 #[test]
 fn nobody_does_more_than_his_level_allows_or_gets_another_unasked() {
     explore(2, LEVELS, 50_000);
+}
+
+#[test]
+fn a_token_lets_one_client_in_and_none_once_its_maker_may_do_less() {
+    explore(2, Left { crashes: 0, ..TOKENS }, 50_000);
+    explore(1, TOKENS, 50_000);
+}
+
+#[test]
+fn the_model_finds_a_store_that_keeps_a_token_that_was_used() {
+    for daemons in [1, 2] {
+        finds(daemons, TOKENS, Flaw::TokenStays, "a token stays that was used");
+    }
 }
 
 /// The flaw of a service that checks whether its store is empty, and then adds.

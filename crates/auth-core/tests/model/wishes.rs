@@ -7,6 +7,7 @@ use auth_core::{Administrator, Authority, Change, Level, TrustStore};
 
 use crate::actions::Action;
 use crate::daemon::{Death, administrator, caller, certificate, fingerprint, hash_of, root};
+use crate::tokens;
 use crate::world::{CLIENTS, Call, Client, Clients, Daemon, Flaw, Words, World};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
@@ -25,6 +26,8 @@ pub(crate) enum Wish {
     Revoke(Client),
     SetLevel(Client, Level),
     SetPassphrase(Words),
+    MakeToken,
+    EndToken,
 }
 
 impl Wish {
@@ -53,6 +56,9 @@ impl World {
         }
         if self.left.passphrases > 0 {
             wishes.extend([Words::Right, Words::Other].map(Wish::SetPassphrase));
+        }
+        if self.left.tokens > 0 {
+            wishes.push(if self.disk.token.is_some() { Wish::EndToken } else { Wish::MakeToken });
         }
         if self.left.additions > 0 {
             wishes.extend(CLIENTS.map(Wish::Add));
@@ -91,6 +97,7 @@ impl World {
             Wish::Revoke(_) => self.left.revocations -= 1,
             Wish::SetLevel(..) => self.left.levels -= 1,
             Wish::SetPassphrase(_) => self.left.passphrases -= 1,
+            Wish::MakeToken | Wish::EndToken => self.left.tokens -= 1,
         }
         match asker {
             Asker::Root => self.root = Some((daemon, wish)),
@@ -112,12 +119,9 @@ impl World {
         };
         let Some((daemon, wish)) = wanted else { return };
         let before = self.disk;
-        let may = match asker {
-            Asker::Root => true,
-            Asker::Client(client) => before.trusted.has(client) && !before.read_only.has(client),
-        };
+        let may = before.obeys(asker);
         let by = administrator(asker);
-        let done = self.at(daemon, death, flaw, |it, store| done(it, store, by, wish));
+        let done = self.at(daemon, death, flaw, |it, store| done(it, store, by, asker, wish));
         if !may && (self.disk != before || done == Some(true)) {
             self.blame("somebody changed something who is not trusted any more");
         }
@@ -144,6 +148,17 @@ impl World {
                     self.blame("a client's level is another one");
                 }
             }
+            Wish::MakeToken => {
+                if done == Some(true) && self.disk.token.is_none() {
+                    self.blame("the token that was made is not there");
+                }
+                self.token_was_used &= self.disk.token == before.token;
+            }
+            Wish::EndToken => {
+                if done == Some(true) && self.disk.token.is_some() {
+                    self.blame("a revoked token is still there");
+                }
+            }
             Wish::SetPassphrase(words) => {
                 if done == Some(true) && self.disk.passphrase != Some(words) {
                     self.blame("the passphrase is another one");
@@ -154,8 +169,14 @@ impl World {
 }
 
 /// Does it by the real authority, and says whether that told so.
-fn done(authority: &Authority, store: &dyn TrustStore, by: &Administrator, wish: Wish) -> bool {
+fn done(authority: &Authority, store: &dyn TrustStore, by: &Administrator, asker: Asker, wish: Wish) -> bool {
     match wish {
+        // As the authority does, but with a secret that is known here.
+        Wish::MakeToken => {
+            let outcome = store.change(&tokens::made(asker), &mut || Ok(())).expect("it is in memory");
+            outcome == auth_core::Outcome::Changed
+        }
+        Wish::EndToken => authority.revoke_token(by, tokens::hash().id(), tokens::moment()).is_ok(),
         Wish::Add(client) => authority.add(by, certificate(client), Level::Full, None, NOW).is_ok(),
         Wish::Revoke(client) => authority.revoke(by, fingerprint(client), NOW).is_ok(),
         Wish::SetLevel(client, level) => authority.set_level(by, fingerprint(client), level, NOW).is_ok(),

@@ -3,7 +3,7 @@
 use stateright::{Model, Property};
 
 use crate::actions::Action;
-use crate::wishes::Wish;
+use crate::wishes::{Asker, Wish};
 
 /// Number of a client.
 pub(crate) type Client = usize;
@@ -69,6 +69,18 @@ pub(crate) struct Disk {
     pub(crate) read_only: Clients,
     pub(crate) armed: bool,
     pub(crate) passphrase: Option<Words>,
+    /// Who made the token that may be redeemed.
+    pub(crate) token: Option<Asker>,
+}
+
+impl Disk {
+    /// Whether an asker may say who is trusted.
+    pub(crate) fn obeys(&self, asker: Asker) -> bool {
+        match asker {
+            Asker::Root => true,
+            Asker::Client(client) => self.trusted.has(client) && !self.read_only.has(client),
+        }
+    }
 }
 
 /// A daemon that runs.
@@ -89,6 +101,8 @@ pub(crate) enum Call {
     Claims(Daemon),
     /// Its guess was counted by this daemon, while its words were the passphrase.
     Guesses(Daemon),
+    /// It has presented the token while it was there, to this daemon.
+    Presents(Daemon),
     /// It may say who is trusted, said this daemon, and wants this.
     Wants(Daemon, Wish),
 }
@@ -101,7 +115,9 @@ pub(crate) struct Left {
     pub(crate) passphrases: u8,
     pub(crate) additions: u8,
     pub(crate) levels: u8,
-    /// How many of these three clients may want. Root may want all.
+    /// A token made, and one revoked.
+    pub(crate) tokens: u8,
+    /// How many of all these clients may want. Root may want all.
     pub(crate) clients_wishes: u8,
     pub(crate) wipes: u8,
     pub(crate) recoveries: u8,
@@ -120,6 +136,8 @@ pub(crate) struct World {
     pub(crate) enrolled: Clients,
     /// Whether somebody was first since the first client was last awaited.
     pub(crate) first_was: bool,
+    /// Whether the token has let somebody in.
+    pub(crate) token_was_used: bool,
     pub(crate) left: Left,
     /// What should not have happened.
     pub(crate) fault: Option<&'static str>,
@@ -135,7 +153,10 @@ impl World {
             for call in &mut other.calls {
                 match call {
                     Call::None => {}
-                    Call::Claims(daemon) | Call::Guesses(daemon) | Call::Wants(daemon, _) => {
+                    Call::Claims(daemon)
+                    | Call::Guesses(daemon)
+                    | Call::Presents(daemon)
+                    | Call::Wants(daemon, _) => {
                         *daemon = 1 - *daemon;
                     }
                 }
@@ -160,6 +181,11 @@ impl World {
             for disk in known.chain([&mut other.disk]) {
                 disk.trusted.swap();
                 disk.read_only.swap();
+                if let Some(Asker::Client(client)) = &mut disk.token
+                    && *client < 2
+                {
+                    *client = 1 - *client;
+                }
             }
             [&mut other.promised, &mut other.enrolled].into_iter().for_each(Clients::swap);
             other
@@ -189,6 +215,8 @@ pub(crate) enum Flaw {
     CheckThenAdd,
     /// That an administrator was one when it was asked is enough for what it wants.
     AskedIsEnough,
+    /// It enrols by a token, and keeps the token.
+    TokenStays,
 }
 
 impl Model for Protocol {
@@ -204,6 +232,7 @@ impl Model for Protocol {
             promised: Clients::default(),
             enrolled: Clients::default(),
             first_was: false,
+            token_was_used: false,
             left: self.left,
             fault: None,
         }]
@@ -280,6 +309,26 @@ impl Model for Protocol {
             Property::sometimes("who may only read knows the passphrase", |model: &Self, world: &World| {
                 model.left.levels == 0
                     || matches!(world.calls[2], Call::Guesses(_)) && world.disk.read_only.has(2)
+            }),
+            Property::always("whose token there is may make one", |_, world: &World| {
+                world.disk.token.is_none_or(|maker| world.disk.obeys(maker))
+            }),
+            Property::sometimes(
+                "two present the token, at two daemons if there are",
+                |model: &Self, world: &World| {
+                    let mut at = world.calls.iter().filter_map(|call| match call {
+                        Call::Presents(daemon) => Some(*daemon),
+                        _ => None,
+                    });
+                    let both = |(one, other)| model.daemons == 1 || one != other;
+                    model.left.tokens == 0 || at.next().zip(at.next()).is_some_and(both)
+                },
+            ),
+            Property::sometimes("a presented token ends with its maker", |model: &Self, world: &World| {
+                let presented = world.calls.iter().any(|call| matches!(call, Call::Presents(_)));
+                let ended = world.disk.token.is_none() && !world.token_was_used;
+                model.left.tokens == 0
+                    || presented && ended && world.left.revocations == 0 && world.left.tokens > 0
             }),
             Property::sometimes("the first client is awaited anew", |_, world: &World| {
                 world.left.recoveries == 0 && world.disk.armed

@@ -9,8 +9,9 @@ use faulty_disk::walk::Work;
 use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use crate::store::{
-    CLIENTS, DIRECTORY, READ_ONLY, Seen, add, add_read_only, await_first, client, empty, enrol_by_passphrase,
-    enrol_first, open, put, rename, revoke, seen, set_level, set_passphrase, torn,
+    CLIENTS, DIRECTORY, READ_ONLY, Seen, TOKENS, add, add_read_only, await_first, client, create_token,
+    empty, enrol_by_passphrase, enrol_first, open, put, redeem, rename, revoke, revoke_token, seen,
+    set_level, set_passphrase, torn, write_down_the_time,
 };
 use crate::{cuts, faults};
 
@@ -24,6 +25,8 @@ pub(crate) struct Operation {
     call: Call,
     pub(crate) before: Seen,
     pub(crate) after: Seen,
+    /// What it may come to be instead, and then stays: a token that is spent, and let nobody in.
+    pub(crate) half_way: Option<Seen>,
     /// Damaged bytes that must be somewhere, always.
     pub(crate) kept: String,
 }
@@ -159,6 +162,18 @@ fn with_a_read_only_client(data: &Path) {
     add_read_only(&open(data).unwrap(), 'b').unwrap();
 }
 
+fn with_tokens(data: &Path) {
+    with_first_client(data);
+    let store = open(data).unwrap();
+    create_token(&store, 'r').unwrap();
+    create_token(&store, 'f').unwrap();
+}
+
+fn with_a_token_of_another(data: &Path) {
+    with_two_clients(data);
+    create_token(&open(data).unwrap(), 'b').unwrap();
+}
+
 fn emptied(data: &Path) {
     with_first_client(data);
     revoke(&open(data).unwrap(), 'a').unwrap();
@@ -173,6 +188,7 @@ pub(crate) fn all() -> Vec<Operation> {
         call,
         before,
         after,
+        half_way: None,
         kept: String::new(),
     };
     vec![
@@ -416,6 +432,117 @@ pub(crate) fn all() -> Vec<Operation> {
             seen("a", "old", false),
             seen("a", "new", false),
         ),
+        row(
+            "a token",
+            with_first_client,
+            Call::On(|store| create_token(store, 'f')),
+            seen("a", "old", false),
+            seen("a", "old", false).and("f"),
+        ),
+        row(
+            "another token, where one has ended with the trust in who made it",
+            |data| {
+                with_a_token_of_another(data);
+                let tokens = fs::read_to_string(data.join(TOKENS)).unwrap();
+                revoke(&open(data).unwrap(), 'b').unwrap();
+                put(data.join(TOKENS), &tokens);
+            },
+            Call::On(|store| create_token(store, 'f')),
+            seen("a", "old", false),
+            seen("a", "old", false).and("f"),
+        ),
+        row(
+            "a token is revoked",
+            with_tokens,
+            Call::On(|store| revoke_token(store, 'r')),
+            seen("a", "old", false).and("rf"),
+            seen("a", "old", false).and("f"),
+        ),
+        Operation {
+            half_way: Some(seen("a", "old", false).and("f")),
+            ..row(
+                "a token is redeemed, for reading",
+                with_tokens,
+                Call::On(|store| redeem(store, 'r', 'b')),
+                seen("a", "old", false).and("rf"),
+                seen("aB", "old", false).and("f"),
+            )
+        },
+        Operation {
+            half_way: Some(seen("aB", "old", false).and("r")),
+            ..row(
+                "a token is redeemed, by a client that may only read",
+                |data| {
+                    with_tokens(data);
+                    add_read_only(&open(data).unwrap(), 'b').unwrap();
+                },
+                Call::On(|store| redeem(store, 'f', 'b')),
+                seen("aB", "old", false).and("rf"),
+                seen("ab", "old", false).and("r"),
+            )
+        },
+        Operation {
+            half_way: Some(seen("a", "old", false).and("r")),
+            ..row(
+                "a token is redeemed, by a client that was revoked",
+                |data| {
+                    with_tokens(data);
+                    add(&open(data).unwrap(), 'b').unwrap();
+                    revoke(&open(data).unwrap(), 'b').unwrap();
+                },
+                Call::On(|store| redeem(store, 'f', 'b')),
+                seen("a", "old", false).and("rf"),
+                seen("ab", "old", false).and("r"),
+            )
+        },
+        row(
+            "a client that made a token is revoked",
+            with_a_token_of_another,
+            Call::On(|store| revoke(store, 'b')),
+            seen("ab", "old", false).and("b"),
+            seen("a", "old", false),
+        ),
+        row(
+            "a client that made a token may only read from now on",
+            with_a_token_of_another,
+            Call::On(|store| set_level(store, 'b', Level::ReadOnly)),
+            seen("ab", "old", false).and("b"),
+            seen("aB", "old", false),
+        ),
+        row(
+            "a client is added again whose token was left by a crash",
+            |data| {
+                with_a_token_of_another(data);
+                let tokens = fs::read_to_string(data.join(TOKENS)).unwrap();
+                let store = open(data).unwrap();
+                revoke(&store, 'b').unwrap();
+                put(data.join(TOKENS), &tokens);
+            },
+            Call::On(|store| add(store, 'b')),
+            seen("a", "old", false),
+            seen("ab", "old", false),
+        ),
+        row(
+            "how late it is for tokens",
+            with_tokens,
+            Call::On(write_down_the_time),
+            seen("a", "old", false).and("rf"),
+            seen("a", "old", false).and("rf"),
+        ),
+        Operation {
+            kept: "no token\n".to_owned(),
+            ..row(
+                "a start over damage among the tokens",
+                |data| {
+                    with_tokens(data);
+                    let tokens = fs::read_to_string(data.join(TOKENS)).unwrap();
+                    put(data.join(TOKENS), &(tokens + "no token\n"));
+                },
+                Call::Open(only),
+                seen("a", "old", false).and("rf"),
+                seen("a", "old", false).and("rf"),
+            )
+        },
         row(
             "no passphrase",
             with_first_client,

@@ -7,11 +7,11 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
-    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Outcome, PassphraseHash,
-    StoreError, TrustStore,
+    Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Moment, Outcome,
+    PassphraseHash, StoreError, Token, TokenHash, TokenSecret, TrustStore,
 };
 use faulty_disk::Tree;
 use tempfile::TempDir;
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 /// Below the data directory.
 pub(crate) const DIRECTORY: &str = "authenticated-certs";
 pub(crate) const READ_ONLY: &str = "authenticated-certs/read-only-clients.pem";
+pub(crate) const TOKENS: &str = "authenticated-certs/tokens";
 pub(crate) const CLIENTS: &str = "authenticated-certs/multipass_client_certs.pem";
 
 /// Whatever it is called, it is not yet a file of the store.
@@ -57,14 +58,21 @@ pub(crate) struct Seen {
     clients: String,
     passphrase: String,
     armed: bool,
+    /// Those that may be redeemed.
+    tokens: String,
 }
 
 /// A store with these clients, this passphrase or none, and perhaps waiting for its first client.
 pub(crate) fn seen(clients: &str, passphrase: &str, armed: bool) -> Seen {
-    Seen { clients: clients.to_owned(), passphrase: passphrase.to_owned(), armed }
+    Seen { clients: clients.to_owned(), passphrase: passphrase.to_owned(), armed, tokens: String::new() }
 }
 
 impl Seen {
+    /// The same, with these tokens.
+    pub(crate) fn and(self, tokens: &str) -> Self {
+        Self { tokens: tokens.to_owned(), ..self }
+    }
+
     /// Whether that client may do everything.
     pub(crate) fn has_full(&self, name: char) -> bool {
         self.clients.contains(name)
@@ -85,7 +93,13 @@ impl Seen {
             None => "",
             Some(set) => ["old", "new"].into_iter().find(|name| hash(name) == set).expect("one that was set"),
         };
-        seen(&clients, passphrase, store.is_armed())
+        let live = store.tokens(moment());
+        let tokens: String = ['r', 'f', 'b']
+            .into_iter()
+            .filter(|name| live.iter().any(|token| token.id == token_hash(*name).id()))
+            .collect();
+        assert_eq!(live.len(), tokens.len());
+        seen(&clients, passphrase, store.is_armed()).and(&tokens)
     }
 }
 
@@ -121,6 +135,46 @@ pub(crate) fn rename(store: &FileStore, name: char) -> Result<(), StoreError> {
 
 pub(crate) fn revoke(store: &FileStore, name: char) -> Result<(), StoreError> {
     make(store, &Change::Revoke { client: client(name).fingerprint(), by: Actor::Administrator, at: now() })
+}
+
+fn moment() -> Moment {
+    Moment { clock: now(), running: Instant::now() }
+}
+
+fn token_hash(name: char) -> TokenHash {
+    TokenSecret::parse(&format!("{:032x}", u32::from(name))).unwrap().hash()
+}
+
+/// Root's, for reading or for everything; or one of the client b's, for everything.
+fn token(name: char) -> Token {
+    Token {
+        id: token_hash(name).id(),
+        name: None,
+        level: if name == 'r' { Level::ReadOnly } else { Level::Full },
+        created: now(),
+        expires: now() + Duration::from_secs(3600),
+        by: if name == 'b' { Actor::Client(client('b').fingerprint()) } else { Actor::Administrator },
+    }
+}
+
+pub(crate) fn create_token(store: &FileStore, name: char) -> Result<(), StoreError> {
+    make(store, &Change::CreateToken { hash: token_hash(name), token: token(name), at: moment() })
+}
+
+pub(crate) fn revoke_token(store: &FileStore, name: char) -> Result<(), StoreError> {
+    let (id, by) = (token_hash(name).id(), Actor::Administrator);
+    make(store, &Change::RevokeToken { id, by, at: moment() })
+}
+
+pub(crate) fn redeem(store: &FileStore, of: char, name: char) -> Result<(), StoreError> {
+    let token = token(of);
+    let level = token.level;
+    enrol(store, Condition::Token { hash: token_hash(of), token, at: moment() }, level, name)
+}
+
+pub(crate) fn write_down_the_time(store: &FileStore) -> Result<(), StoreError> {
+    let (clock, running) = (now() + Duration::from_secs(60), Instant::now());
+    store.tend_tokens(Moment { clock, running }, Duration::from_secs(60))
 }
 
 pub(crate) fn await_first(store: &FileStore) -> Result<(), StoreError> {

@@ -9,10 +9,13 @@ mod instances;
 mod list;
 mod remote;
 mod settings;
+mod token;
 mod version;
 mod wait_ready;
 
-use crate::args::{self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand};
+use crate::args::{
+    self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand, TokenCommand,
+};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -58,6 +61,12 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Start(_)) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Suspend(_)) => "suspend",
+        Some(Command::Token(args)) => match args.action {
+            Some(TokenCommand::Create(_)) => "token create",
+            Some(TokenCommand::List(_)) => "token list",
+            Some(TokenCommand::Revoke(_)) => "token revoke",
+            None => "token",
+        },
         Some(Command::Transfer(_)) => "transfer",
         Some(Command::Version(_)) => "version",
         Some(Command::WaitReady(_)) => "wait-ready",
@@ -78,6 +87,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             _ => None,
         },
         Some(Command::Remote(args)) => remote::offline(&Context::new(cli), args),
+        Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
             Some(settings::primary_name(args.raw))
         }
@@ -129,6 +139,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Start(args) => instances::start(context, &args).await,
         Command::Stop(args) => instances::stop(context, &args).await,
         Command::Suspend(args) => instances::suspend(context, &args).await,
+        Command::Token(args) => token::run(context, &args).await,
         Command::Transfer(args) => instances::transfer(context, &args).await,
         Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),

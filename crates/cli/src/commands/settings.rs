@@ -90,6 +90,11 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             (key, ask(context).await?)
         }
     };
+    if key == PASSPHRASE && value.is_token() {
+        // It could never be given: `authenticate` sends it to nobody.
+        let next = "Choose one that does not begin as a token does.".to_owned();
+        return Err(Error::usage("a passphrase that looks like a token would be taken for one", Some(next)));
+    }
     let may_go_on_as_root =
         key == PASSPHRASE && platform::is_root() && is_known_by_its_user(&context.endpoint()?);
     let mut service = match Service::connect(context).await {

@@ -11,6 +11,7 @@ pub(crate) mod list;
 pub(crate) mod networks;
 pub(crate) mod remotes;
 mod table;
+pub(crate) mod tokens;
 mod values;
 pub(crate) mod version;
 

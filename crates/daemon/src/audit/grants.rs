@@ -30,6 +30,8 @@ struct Record {
     by: String,
     from: Option<String>,
     client: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
 }
 
 impl FileAudit {
@@ -49,6 +51,7 @@ impl Audit for FileAudit {
             by: entry.by.to_string(),
             from: entry.from.map(ToString::to_string),
             client: entry.client.map(|client| client.to_string()),
+            token: entry.token.map(|token| token.to_string()),
         };
         self.file.append(&json_line(&record)?, Until::Durable)
     }

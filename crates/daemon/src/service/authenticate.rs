@@ -48,7 +48,7 @@ pub(super) async fn authenticate(
     let places = if guess.is_a_full_clients() { &service.clients_hash } else { &service.guesses };
     let (refusals, guesser) = (service.refusals.clone(), Arc::clone(&visit));
     let client = service
-        .hashing(places, move |authority| {
+        .in_turn(places, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {

@@ -9,7 +9,7 @@ use http::Request;
 use hyper::body::Incoming;
 
 use super::reply::{Bounds, BoxFuture, Response, reply, stream};
-use super::{Service, Visit, about, authenticate, instances, settings, trust};
+use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust};
 
 /// Of a trusted client. The size is gRPC's usual limit.
 const REQUEST: Bounds = Bounds { largest: 4 * 1024 * 1024, deadline: Duration::from_secs(30) };
@@ -142,6 +142,10 @@ const TRUST: Methods = &[
     ("Rename", admitted!(Administrator trust::rename)),
     ("Deauthenticate", admitted!(Oneself trust::deauthenticate)),
     ("SetPassphrase", admitted!(Administrator trust::set_passphrase)),
+    ("CreateToken", admitted!(Administrator tokens::create)),
+    ("ListTokens", admitted!(Administrator tokens::list)),
+    ("RevokeToken", admitted!(Administrator tokens::revoke)),
+    ("RedeemToken", open!(tokens::redeem)),
 ];
 
 fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Incoming>) -> BoxFuture<Response> {
@@ -204,24 +208,23 @@ mod tests {
         ];
         assert_eq!(of(RPC), expected.into());
         assert_eq!(of(INSTANCES), BTreeSet::new());
-        assert_eq!(of(TRUST), ["Deauthenticate"].into());
+        assert_eq!(of(TRUST), ["Deauthenticate", "RedeemToken"].into());
     }
 
     #[test]
-    fn only_ping_and_authenticate_are_open_and_root_alone_opens_only_the_trust_service() {
+    fn these_three_are_open_and_root_alone_opens_only_the_trust_service() {
         let named = |table: Methods, is: fn(&Route) -> bool| -> Vec<&str> {
             table.iter().filter(|(_, route)| is(route)).map(|(name, _)| *name).collect()
         };
         let open = |route: &Route| matches!(route, Route::Open(_));
         assert_eq!(named(RPC, open), ["ping", "authenticate"]);
-        for own in [INSTANCES, TRUST] {
-            assert_eq!(named(own, open), [""; 0]);
-        }
+        assert_eq!(named(INSTANCES, open), [""; 0]);
+        assert_eq!(named(TRUST, open), ["RedeemToken"]);
         let administrator = |route: &Route| matches!(route, Route::Administrator(_));
         for instances in [RPC, INSTANCES] {
             assert_eq!(named(instances, administrator), [""; 0]);
         }
-        assert_eq!(named(TRUST, administrator).len(), TRUST.len() - 1);
+        assert_eq!(named(TRUST, administrator).len(), TRUST.len() - 2);
         assert_eq!(named(TRUST, |route| matches!(route, Route::Oneself(_))), ["Deauthenticate"]);
     }
 

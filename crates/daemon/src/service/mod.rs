@@ -9,6 +9,7 @@ mod passphrase;
 mod reply;
 mod settings;
 mod status;
+mod tokens;
 mod trust;
 
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use transport::{Origin, Peer};
+use transport::{Endpoint, Origin, Peer};
 
 use crate::audit::Refusals;
 use crate::machines::Machines;
@@ -51,6 +52,10 @@ pub struct Service {
     guesses: Arc<Semaphore>,
     /// Trusted clients have a place of their own, and never queue behind strangers.
     clients_hash: Arc<Semaphore>,
+    /// Tokens are redeemed one at a time: who has one is not to have it read the store many times at once.
+    redemptions: Arc<Semaphore>,
+    /// Where it listens.
+    addresses: Vec<Endpoint>,
     refusals: Refusals,
     presence: Presence,
     machines: Machines,
@@ -79,6 +84,8 @@ impl Service {
             data,
             guesses: Arc::new(Semaphore::new(1)),
             clients_hash: Arc::new(Semaphore::new(1)),
+            redemptions: Arc::new(Semaphore::new(1)),
+            addresses: Vec::new(),
             refusals,
             presence: Presence::default(),
             machines,
@@ -94,6 +101,13 @@ impl Service {
     #[must_use]
     pub(crate) fn knowing(mut self, presence: Presence) -> Self {
         self.presence = presence;
+        self
+    }
+
+    /// Tells who is given a token that the service listens there.
+    #[must_use]
+    pub fn listening_at(mut self, addresses: Vec<Endpoint>) -> Self {
+        self.addresses = addresses;
         self
     }
 
@@ -237,8 +251,8 @@ impl Service {
         tokio::task::spawn_blocking(move || work(&authority)).await.map_err(|_| status::internal())
     }
 
-    /// As [`Self::blocking`], for what hashes a passphrase: waits for one of the `places`.
-    async fn hashing<T: Send + 'static>(
+    /// As [`Self::blocking`], for what waits for one of the `places`.
+    async fn in_turn<T: Send + 'static>(
         &self,
         places: &Arc<Semaphore>,
         work: impl FnOnce(&Authority) -> T + Send + 'static,

@@ -47,6 +47,27 @@ pub(super) fn not_authenticated(denied: &Denied) -> Status {
     }
 }
 
+/// To `RedeemToken`. Strangers do not learn whether a token was one, nor how it has ended.
+pub(super) fn not_redeemed(denied: &Denied) -> Status {
+    match denied {
+        Denied::NoCertificate => Status::unauthenticated(
+            "The client presented no certificate, so there is nothing to trust. Connect with the certificate that is to \
+             be trusted, and give the token again: it was not used.",
+        ),
+        Denied::TokenNotValid(_) => Status::unauthenticated(
+            "The token is not valid: it may have been used, revoked, or have expired. Ask for a new one.",
+        ),
+        Denied::TrustedAlready(level) => Status::failed_precondition(format!(
+            "This client is trusted already, at the level '{level}', and the token gives no more. It was not used."
+        )),
+        Denied::Store(_) => Status::internal(
+            "The service could not store this client, and the token may be used up by that. Its log says why; when that \
+             is mended, try again, or ask for a new token.",
+        ),
+        other => not_admitted(other),
+    }
+}
+
 /// To a change that was not made; what is wrong on this machine is also logged.
 pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
     match error {
@@ -56,6 +77,16 @@ pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
             return Status::failed_precondition(format!(
                 "{what}: it is trusted already, at the level '{level}'. To change that, run 'multipass clients \
                  set-level'."
+            ));
+        }
+        ChangeError::TooManyTokens => {
+            return Status::resource_exhausted(format!(
+                "{what}: {error}. Wait until some expire, or revoke some."
+            ));
+        }
+        ChangeError::NoSuchToken => {
+            return Status::not_found(format!(
+                "{what}: {error}. It may have been used, revoked, or have expired."
             ));
         }
         _ => {}

@@ -142,11 +142,11 @@ fn client_of(fingerprint: &str) -> Result<Fingerprint, Status> {
     fingerprint.parse().map_err(|error| Status::invalid_argument(format!("That names no client: {error}.")))
 }
 
-fn named(name: &str) -> Result<ClientName, Status> {
+pub(super) fn named(name: &str) -> Result<ClientName, Status> {
     name.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
 }
 
-fn level_of(level: &str) -> Result<Level, Status> {
+pub(super) fn level_of(level: &str) -> Result<Level, Status> {
     level.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
 }
 

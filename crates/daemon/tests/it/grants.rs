@@ -61,6 +61,7 @@ fn entry(event: Event) -> Entry<'static> {
         by: Actor::Administrator,
         from: None,
         client: None,
+        token: None,
     }
 }
 

@@ -10,3 +10,4 @@ mod open_file;
 mod refusals;
 mod server_identity;
 mod support;
+mod tokens;

@@ -118,11 +118,7 @@ impl TestService {
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
         let tls = ClientTls::new(self.root.clone(), Dates::Count, Some(identity)).unwrap();
-        let mut connection = UnixTransport::default().dial(&self.endpoint, tls).await.unwrap();
-        let stream = connection.open_stream().await.unwrap();
-        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        tokio::spawn(driver);
-        Connected(sender)
+        Connected::to(&UnixTransport::default(), &self.endpoint, tls).await
     }
 }
 
@@ -135,6 +131,17 @@ impl Drop for TestService {
 /// An HTTP/2 connection as the generated client wants it.
 #[derive(Clone)]
 pub(crate) struct Connected(http2::SendRequest<tonic::body::Body>);
+
+impl Connected {
+    /// Dials, and begins HTTP/2.
+    pub(crate) async fn to(transport: &dyn Transport, endpoint: &Endpoint, tls: ClientTls) -> Self {
+        let mut connection = transport.dial(endpoint, tls).await.unwrap();
+        let stream = connection.open_stream().await.unwrap();
+        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(driver);
+        Self(sender)
+    }
+}
 
 impl tower_service::Service<http::Request<tonic::body::Body>> for Connected {
     type Response = http::Response<hyper::body::Incoming>;
@@ -189,6 +196,14 @@ macro_rules! ask_the_store {
 
         fn passphrase(&self) -> Option<auth_core::PassphraseHash> {
             self.store.passphrase()
+        }
+
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+            self.store.token(hash)
+        }
+
+        fn tokens(&self, at: auth_core::Moment) -> Vec<auth_core::Token> {
+            self.store.tokens(at)
         }
 
         fn clients(&self) -> Result<Vec<auth_core::TrustedClient>, auth_core::StoreError> {

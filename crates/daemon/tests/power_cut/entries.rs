@@ -7,8 +7,14 @@ use auth_core::{Actor, Audit, Entry, Event};
 use daemon::audit::{self, FileAudit};
 use faulty_disk::record;
 
-const ENTRY: Entry<'_> =
-    Entry { at: UNIX_EPOCH, event: Event::PassphraseSet, by: Actor::Administrator, from: None, client: None };
+const ENTRY: Entry<'_> = Entry {
+    at: UNIX_EPOCH,
+    event: Event::PassphraseSet,
+    by: Actor::Administrator,
+    from: None,
+    client: None,
+    token: None,
+};
 
 #[test]
 fn an_entry_costs_a_write_and_a_sync_and_leaves_the_directory_alone() {

@@ -105,7 +105,19 @@ fn every_method_has_its_path_shape_and_types() {
 
 #[test]
 fn our_own_services_have_paths_of_their_own() {
-    let methods = ["List", "Add", "Revoke", "SetLevel", "Rename", "Deauthenticate", "SetPassphrase"];
+    let methods = [
+        "List",
+        "Add",
+        "Revoke",
+        "SetLevel",
+        "Rename",
+        "Deauthenticate",
+        "SetPassphrase",
+        "CreateToken",
+        "ListTokens",
+        "RevokeToken",
+        "RedeemToken",
+    ];
     assert_eq!(trust::METHODS, methods);
     let services =
         [(instances::SERVICE, instances::METHODS), (SERVICE, METHODS), (trust::SERVICE, trust::METHODS)];

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Debug;
 
 use rpc::instances::{Access, TunnelReply, tunnel_reply};
-use rpc::trust::SetPassphraseRequest;
+use rpc::trust::{CreateTokenReply, RedeemTokenRequest, SetPassphraseRequest};
 use rpc::{
     AuthenticateRequest, GetReply, LaunchRequest, MountRequest, RestartRequest, SetRequest, SshInfo,
     SshInfoReply, StartRequest, launch_request,
@@ -15,6 +15,16 @@ const SECRET: &str = "hunter2-hunter2";
 
 fn secret() -> String {
     SECRET.to_owned()
+}
+
+fn token() -> CreateTokenReply {
+    CreateTokenReply {
+        id: "an-id".to_owned(),
+        secret: secret(),
+        expires: "2030-01-01".to_owned(),
+        addresses: vec!["unix:/a/socket".to_owned()],
+        root_fingerprint: "a-root".to_owned(),
+    }
 }
 
 /// The secret is out of sight, in either form of `Debug`, and the rest is in sight.
@@ -44,6 +54,8 @@ fn debug_shows_no_secret() {
         &["some.key", "verbosity_level: 3", "authorized: true"],
     );
     shows(&SetPassphraseRequest { passphrase: secret() }, &["passphrase"], &[]);
+    shows(&RedeemTokenRequest { secret: secret() }, &["secret"], &[]);
+    shows(&token(), &["secret"], &["an-id", "2030-01-01", "unix:/a/socket", "a-root"]);
     shows(&GetReply { value: secret(), log_line: "a line".to_owned() }, &["value"], &["a line"]);
     let network =
         launch_request::NetworkOptions { id: "eth7".to_owned(), mode: 1, mac_address: String::new() };
@@ -100,6 +112,8 @@ fn debug_does_not_tell_whether_a_secret_is_empty() {
     assert_eq!(format!("{with:?}"), format!("{:?}", SetRequest::default()));
     let with = SetPassphraseRequest { passphrase: secret() };
     assert_eq!(format!("{with:?}"), format!("{:?}", SetPassphraseRequest::default()));
+    let with = RedeemTokenRequest { secret: secret() };
+    assert_eq!(format!("{with:?}"), format!("{:?}", RedeemTokenRequest::default()));
 }
 
 #[test]
@@ -121,12 +135,26 @@ fn a_taken_secret_is_moved_not_copied() {
     let taken = request.take_passphrase();
     assert_eq!((taken.as_str(), taken.as_ptr()), (SECRET, bytes));
     assert_eq!(request.passphrase, "");
+
+    let mut request = RedeemTokenRequest { secret: secret() };
+    let bytes = request.secret.as_ptr();
+    let taken = request.take_secret();
+    assert_eq!((taken.as_str(), taken.as_ptr()), (SECRET, bytes));
+    assert_eq!(request.secret, "");
+
+    let mut reply = token();
+    let bytes = reply.secret.as_ptr();
+    let taken = reply.take_secret();
+    assert_eq!((taken.as_str(), taken.as_ptr()), (SECRET, bytes));
+    assert_eq!(reply.secret, "");
 }
 
 #[test]
-fn the_passphrase_messages_are_wiped_on_drop() {
+fn the_messages_with_a_passphrase_or_a_token_are_wiped_on_drop() {
     fn wiped<T: ZeroizeOnDrop>() {}
     wiped::<AuthenticateRequest>();
     wiped::<SetRequest>();
     wiped::<SetPassphraseRequest>();
+    wiped::<CreateTokenReply>();
+    wiped::<RedeemTokenRequest>();
 }
