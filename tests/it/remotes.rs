@@ -302,6 +302,55 @@ fn a_service_on_another_machine_is_asked_about_or_named() {
 }
 
 #[test]
+fn a_token_lets_a_client_in_and_names_its_service() {
+    let (service, other) = (service(), service());
+    let user = nobody(&service.sandbox);
+    let (tcp, quic, fingerprint) =
+        (address(&service, Via::Tcp), address(&service, Via::Quic), service.fingerprint());
+    let create = |addresses: &[&str]| {
+        let named = addresses.iter().flat_map(|address| ["--address", address]);
+        let arguments: Vec<&str> = ["token", "create", "--name", "alice"].into_iter().chain(named).collect();
+        let made = run(&service.user("first"), &arguments);
+        assert_eq!(made.code, 0, "{made:?}");
+        made.stdout.trim().to_owned()
+    };
+    // Nothing listens at the first address.
+    let token = create(&["localhost:1", &quic]);
+    run(&user, &["remote", "add", "work", "--token", &token[..token.len() - 1]]).fails(
+        1,
+        "this token",
+        &["Copy"],
+    );
+    // Another service does not hear of it.
+    let elsewhere = address(&other, Via::Tcp);
+    let wrong = run(&user, &["remote", "add", "work", &elsewhere, "--token", &token]);
+    wrong.fails(2, "remote add failed: ", &[&fingerprint, &other.fingerprint(), "can still be used"]);
+    assert!(!user.remotes().exists() && service.trusted() == 1 && other.trusted() == 1);
+
+    let added = run(&user, &["remote", "add", "work", "--token", &token]);
+    assert_eq!(added.code, 0, "{added:?}");
+    assert!(
+        added.stderr.starts_with(&format!("You may use the service at {quic} as alice (full)")),
+        "{added:?}"
+    );
+    assert_eq!(lines(&user), [format!("work {fingerprint} {quic}")]);
+    assert!(service.trusts(&user));
+    run(&user, &["--remote", "work", "list"]).prints(NO_INSTANCES);
+
+    // It is good for once; and the address may be another one than the token's.
+    let again = run(&user, &["remote", "add", "again", "--token", &token]);
+    again.fails(2, "remote add failed: ", &["token"]);
+    let second = Client::elsewhere(&service.sandbox, "second", "").expect("a home");
+    let token = create(&["localhost:1"]);
+    let asked =
+        second.run_with_input(&["remote", "add", "work", &tcp, "--token", "-"], &format!("{token}\n"));
+    let asked = asked.expect("the client runs");
+    assert_eq!(asked.code, 0, "{asked:?}");
+    assert_eq!(lines(&second), [format!("work {fingerprint} {tcp}")]);
+    assert_eq!(lines(&user).len(), 1);
+}
+
+#[test]
 fn remotes_that_cannot_be_relied_upon_are_named_and_the_local_one_remains() {
     let service = service();
     let user = nobody(&service.sandbox);

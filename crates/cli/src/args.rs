@@ -612,6 +612,8 @@ mod tests {
             ("remote ad", "a similar subcommand exists: 'add'", "multipass help remote`"),
             ("remote add work", "<address>", "multipass help remote`"),
             ("remote add work nowhere", "the port is missing", "multipass help remote`"),
+            ("remote add a --token t --fingerprint 1", "64 hexadecimal", "multipass help remote`"),
+            ("remote add a --token t --root-cert f", "cannot be used with", "multipass help remote`"),
             ("remote add a:1 b:1", "looks like an address", "multipass help remote`"),
             ("remote remove", "<name>", "multipass help remote`"),
             ("remote default a b", "unexpected argument 'b'", "multipass help remote`"),
@@ -696,7 +698,7 @@ mod tests {
 
     #[test]
     fn passphrases_do_not_show_in_debug_output() {
-        for line in ["authenticate s3cret", "set local.passphrase=s3cret"] {
+        for line in ["authenticate s3cret", "set local.passphrase=s3cret", "remote add work --token s3cret"] {
             let shown = format!("{:?}", parsed(line));
             assert!(!shown.contains("s3cret"), "{shown}");
         }

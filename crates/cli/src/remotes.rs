@@ -105,6 +105,20 @@ impl Remote {
         Self { name: RemoteName::local(), endpoint, fingerprint: None }
     }
 
+    /// Makes sure that it can be kept.
+    ///
+    /// # Errors
+    /// It would not be read from the file as it is, or is not to be changed.
+    pub(crate) fn check(&self) -> Result<(), RemotesFault> {
+        if self.name.is_local() {
+            return Err(RemotesFault::Local);
+        }
+        match Self::parse(self.line().trim()).as_ref() == Ok(self) {
+            true => Ok(()),
+            false => Err(RemotesFault::Unwritable(self.endpoint.clone())),
+        }
+    }
+
     /// Its line in the file.
     fn line(&self) -> String {
         let fingerprint = self.fingerprint.map_or_else(|| NO_FINGERPRINT.to_owned(), |it| it.to_string());
@@ -264,13 +278,8 @@ impl Remotes {
     /// # Errors
     /// There is one already that is to stay; or the file cannot be relied upon, or not be written. It is as it was then.
     pub(crate) fn add(&self, remote: &Remote, existing: Existing) -> Result<(), RemotesFault> {
-        if remote.name.is_local() {
-            return Err(RemotesFault::Local);
-        }
+        remote.check()?;
         let entry = remote.line();
-        if Remote::parse(entry.trim()).as_ref() != Ok(remote) {
-            return Err(RemotesFault::Unwritable(remote.endpoint.clone()));
-        }
         self.change(|lines, before| {
             match (before.line_of(&remote.name).and_then(|line| lines.get_mut(line)), existing) {
                 (Some(_), Existing::Stays) => return Err(RemotesFault::Exists(remote.name.clone())),

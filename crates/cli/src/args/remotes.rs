@@ -67,6 +67,7 @@ certificate counts, unless a fingerprint is named.
   multipass remote add work server.example:50051
   multipass remote add work server.example:50051 --fingerprint 9a3827ca...
   multipass remote add lab quic:lab.example:50051
+  multipass remote add work --token mpt1_...
   multipass remote add --replace work new.example:50051"
     )]
     Add(AddRemoteArgs),
@@ -115,7 +116,7 @@ pub(crate) struct ShowRemoteArgs {
 }
 
 /// Arguments of `remote add`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct AddRemoteArgs {
     /// What to call it.
     #[arg(
@@ -126,12 +127,30 @@ pub(crate) struct AddRemoteArgs {
     /// Where it is.
     #[arg(
         value_name = "address",
-        help = "Where the service listens: host:port, quic:host:port or unix:/path"
+        required_unless_present = "token",
+        help = "Where the service listens: host:port, quic:host:port or unix:/path. A token tells where its service \
+                does."
     )]
-    pub(crate) address: Endpoint,
+    pub(crate) address: Option<Endpoint>,
+    /// What lets this client in there, and tells what it has to be.
+    #[arg(
+        long,
+        value_name = "token",
+        conflicts_with_all = ["fingerprint", "root_cert"],
+        help = "Use a token that `multipass token create` has made there: the service has to be the one that made \
+                it, and trusts this client from then on. - asks for it."
+    )]
+    pub(crate) token: Option<String>,
     /// Whether there may be one of that name already.
     #[arg(long, help = "Change the remote of that name, if there is one.")]
     pub(crate) replace: bool,
+}
+
+// The token is never shown, whatever is logged.
+impl std::fmt::Debug for AddRemoteArgs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AddRemoteArgs({}, [redacted])", self.name)
+    }
 }
 
 /// Arguments of `remote remove`.

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::service::Service;
 use crate::{format, help};
-pub(crate) use redeem::enrol;
+pub(crate) use redeem::{enrol, redeem, redeem_at_any};
 
 /// Runs the command.
 ///

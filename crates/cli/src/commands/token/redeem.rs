@@ -35,14 +35,29 @@ pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error>
         welcome(context, &endpoint, token, &acquaintance, &redeemed);
         return Ok(());
     }
+    let known = |endpoint: &Endpoint| ServerTrust::acquaintance(context, endpoint, token.root());
+    let elsewhere = format!("set {ADDRESS_VARIABLE} to its address from here");
+    let (endpoint, acquaintance, redeemed) = redeem_at_any(context, token, known, &elsewhere).await?;
+    welcome(context, endpoint, token, &acquaintance, &redeemed);
+    Ok(())
+}
+
+/// Redeems a token at the first of its addresses that answers; `known` is asked before, of each. Who knows another address
+/// does `elsewhere`.
+///
+/// # Errors
+/// The service was reached at none of them, or refused; or those of `known`.
+pub(crate) async fn redeem_at_any<'a, T>(
+    context: &Context,
+    token: &'a Token,
+    known: impl Fn(&Endpoint) -> Result<T, Error>,
+    elsewhere: &str,
+) -> Result<(&'a Endpoint, T, Redeemed), Error> {
     let mut failures = Vec::new();
     for endpoint in token.addresses() {
-        let acquaintance = ServerTrust::acquaintance(context, endpoint, token.root())?;
+        let known = known(endpoint)?;
         match redeem(context, endpoint, token).await {
-            Ok(redeemed) => {
-                welcome(context, endpoint, token, &acquaintance, &redeemed);
-                return Ok(());
-            }
+            Ok(redeemed) => return Ok((endpoint, known, redeemed)),
             // Only of what stands between this client and the service there may be less at another address.
             Err(error) if error.is_on_the_way() && !matches!(error, Error::Identity(_)) => {
                 context.note(|| format!("not at {endpoint}: {}", error.message()));
@@ -51,7 +66,7 @@ pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error>
             Err(error) => return Err(error),
         }
     }
-    Err(unreached(&failures))
+    Err(unreached(&failures, elsewhere))
 }
 
 /// Remembers the service that has let this client in, and tells the user.
@@ -87,14 +102,14 @@ pub(crate) async fn redeem(context: &Context, endpoint: &Endpoint, token: &Token
 }
 
 /// The service was reached at none of the token's addresses.
-fn unreached(failures: &[(&Endpoint, Error)]) -> Error {
+fn unreached(failures: &[(&Endpoint, Error)], elsewhere: &str) -> Error {
     let reasons: Vec<String> =
         failures.iter().map(|(endpoint, error)| format!("  {endpoint}: {}", reason(error))).collect();
     let other = failures.iter().find(|(_, error)| matches!(error, Error::ServerTrust(_)));
     let next = other.and_then(|(_, error)| error.next_step()).unwrap_or_else(|| {
         format!(
-            "The token can still be used. See that the service runs, and that no firewall keeps you from it; or set \
-             {ADDRESS_VARIABLE} to its address from here."
+            "The token can still be used. See that the service runs, and that no firewall keeps you from it; or \
+             {elsewhere}."
         )
     });
     let message = "the service was reached at none of the token's addresses";
@@ -136,7 +151,7 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
 
 impl Redeemed {
     /// What the user is told.
-    fn told(&self, endpoint: &Endpoint) -> String {
+    pub(crate) fn told(&self, endpoint: &Endpoint) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" as {}", self.name) };
         text::one_line(&format!("You may use the service at {endpoint}{name} ({}) from now on.", self.level))
     }
@@ -179,17 +194,18 @@ mod tests {
         let none =
             || Error::NoService { endpoint: one.clone(), source: io::ErrorKind::ConnectionRefused.into() };
         let late = Error::ConnectTimeout { endpoint: two.clone(), limit: std::time::Duration::from_secs(10) };
-        let error = unreached(&[(&one, none()), (&two, late)]);
+        let error = unreached(&[(&one, none()), (&two, late)], "go on");
         for part in ["\n  a.example:1: nothing listens there", "\n  b.example:2: ", "within 10 seconds"] {
             assert!(error.message().contains(part), "{}", error.message());
         }
-        assert!(error.next_step().expect("a step").contains("can still be used"));
+        let next = error.next_step().expect("a step");
+        assert!(next.contains("can still be used") && next.ends_with("; or go on."), "{next}");
         // That somebody else answered is what counts most.
         let (token, presented) = ([1; 32].into(), [2; 32].into());
         let unpinned = transport::tls::Unpinned::UnverifiedRoot(presented);
         let another =
             ServerTrust::by_token(&two, token).explain(ConnectError::ServerUnpinned(unpinned), &two);
-        let error = unreached(&[(&one, none()), (&two, another)]);
+        let error = unreached(&[(&one, none()), (&two, another)], "go on");
         for part in ["a.example:1: nothing", &"01".repeat(32), &"02".repeat(32)] {
             assert!(error.message().contains(part), "{}", error.message());
         }
