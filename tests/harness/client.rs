@@ -61,7 +61,7 @@ impl Client {
         })
     }
 
-    /// The same user, who finds the daemon at another address.
+    /// The same user, who finds the daemon at another address; at the default one or by a remote, if that is empty.
     #[must_use]
     pub fn at(mut self, address: &str) -> Self {
         address.clone_into(&mut self.address);
@@ -72,6 +72,12 @@ impl Client {
     #[must_use]
     pub fn known_servers(&self) -> PathBuf {
         self.home.join(".local/share/multipass-client/known_servers")
+    }
+
+    /// The file with its remotes.
+    #[must_use]
+    pub fn remotes(&self) -> PathBuf {
+        self.known_servers().with_file_name("remotes")
     }
 
     /// The directory of its certificate and key.
@@ -101,6 +107,7 @@ impl Client {
             .current_dir("/")
             .env("HOME", &self.home)
             .env("MULTIPASS_SERVER_ADDRESS", &self.address)
+            .env_remove("MULTIPASS_REMOTE")
             .env_remove("MULTIPASS_ROOT_CERT")
             .env_remove("MULTIPASS_FINGERPRINT")
             .env_remove("XDG_DATA_HOME")

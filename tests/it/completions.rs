@@ -44,12 +44,14 @@ fn bash_completes_commands_options_and_values() {
     let service = Service::start();
     for (line, expected) in [
         (&["lau"][..], &["launch"][..]),
-        (&["re"], &["recover", "restart"]),
+        (&["re"], &["recover", "remote", "restart"]),
         (&["list", "--f"], &["--format", "--fingerprint"]),
         (&["ls", "--sn"], &["--snapshots"]),
         (&["list", "--format", "j"], &["json"]),
         (&["wait-ready", "--ti"], &["--timeout"]),
         (&["clients", "re"], &["rename", "revoke"]),
+        (&["remote", "de"], &["default"]),
+        (&["list", "--rem"], &["--remote"]),
         (&["clients", "add", "--us"], &["--user"]),
         (&["completions", "z"], &["zsh"]),
         (&["nosuch"], &[""]),
@@ -105,6 +107,7 @@ fn a_man_page_for_each_command_that_man_reads_without_complaint() {
         ("multipass.1", &["multipass \\- The client of the Multipass service", "multipass\\-launch(1)"][..]),
         ("multipass-authenticate.1", &["Authenticate with the Multipass service", "\\-\\-passphrase\\-file"]),
         ("multipass-list.1", &["List all instances or snapshots", "\\-\\-format"]),
+        ("multipass-remote-add.1", &["Give the service at an address a name", "\\-\\-replace"]),
         ("multipass-clients-add.1", &["multipass clients add", "\\-\\-user"]),
         ("multipass-doctor.1", &["Nothing", "multipass doctor"]),
     ] {

@@ -38,6 +38,7 @@ const COMMANDS: &[&str] = &[
     "networks",
     "purge",
     "recover",
+    "remote",
     "restart",
     "set",
     "start",
@@ -88,6 +89,20 @@ fn the_commands_below_clients_have_their_help() {
         assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
         let usage = format!("Usage: multipass clients {command} [options]");
         assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_command_is_suggested_by_help_as_by_itself() {
+    let service = Service::start();
+    let user = service.user("user");
+    for (arguments, part) in [
+        (&["help", "versoin"][..], "a similar subcommand exists: 'version'"),
+        (&["versoin"], "a similar subcommand exists: 'version'"),
+        (&["help", "frobnicate"], "unrecognized subcommand 'frobnicate'"),
+        (&["help", "--", "--help"], "unknown command '--help'"),
+    ] {
+        run(&user, arguments).fails(1, "un", &[part, "See `multipass help`."]);
     }
 }
 

@@ -29,6 +29,7 @@ fn work_in_an_instance() {
 
     codes_words_and_places(&user);
     input_and_output(&host, &user);
+    by_a_remote(&host, &user);
     signals_without_a_terminal(&user);
     if has_setsid() {
         a_terminal(&user);
@@ -104,6 +105,17 @@ fn input_and_output(host: &Host, user: &Client) {
 /// Whether a command of that name runs in the guest.
 fn runs(user: &Client, command: &str) -> bool {
     exec(user, &["pidof", command]).code == 0
+}
+
+fn by_a_remote(host: &Host, user: &Client) {
+    let user = user.clone().at("");
+    let address = host.service().daemon.address_over(Via::Quic).unwrap();
+    let added =
+        run(&user, &["remote", "add", "lab", address, "--fingerprint", &host.service().fingerprint()]);
+    assert_eq!(added.code, 0, "{added:?}");
+    let outcome = run(&user, &["exec", "--remote", "lab", "web", "--", "sh", "-c", "echo there; exit 3"]);
+    assert_eq!(outcome, Outcome { code: 3, stdout: "there\n".to_owned(), stderr: String::new() });
+    run(&user, &["--remote", "lab", "exec", "nosuch", "--", "ls"]).fails(2, "exec failed on lab: ", &[]);
 }
 
 fn signals_without_a_terminal(user: &Client) {

@@ -49,6 +49,8 @@ mod python;
 mod recorder;
 mod recover;
 mod reload;
+#[cfg(target_os = "linux")]
+mod remotes;
 mod revocation;
 mod secrecy;
 mod settings;

@@ -4,7 +4,6 @@
 //! one of loopback.
 
 use std::fs;
-use std::process::Command;
 
 use e2e::{Client, DaemonOptions, Outcome, Sandbox, Via};
 
@@ -21,17 +20,8 @@ fn service() -> (Service, String, String) {
     let service = Service::start_with(DaemonOptions { also: vec![Via::Tcp], ..DaemonOptions::default() });
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let address = service.daemon.address_over(Via::Tcp).expect("an address").replace("localhost", "0.0.0.0");
-    let fingerprint = fingerprint(&service);
+    let fingerprint = service.fingerprint();
     (service, address, fingerprint)
-}
-
-pub(crate) fn fingerprint(service: &Service) -> String {
-    let mut command = Command::new(service.sandbox.path("multipassd"));
-    let storage = service.daemon.data.parent().expect("a directory");
-    let told =
-        Outcome::of(command.arg("fingerprint").env("MULTIPASS_STORAGE", storage), "").expect("it runs");
-    assert_eq!(told.code, 0, "{told:?}");
-    told.stdout.trim().to_owned()
 }
 
 fn elsewhere(service: &Service, name: &str, address: &str) -> Client {
@@ -153,7 +143,7 @@ fn a_changed_root_is_refused_before_the_passphrase_until_it_is_accepted_on_purpo
     assert_eq!(run(&user, &["--fingerprint", &before, "authenticate", "open sesame"]).code, 0);
     let certificates = service.daemon.data.join("certificates");
     let service = service.meanwhile(|_| fs::remove_dir_all(&certificates).expect("removed"));
-    let after = fingerprint(&service);
+    let after = service.fingerprint();
     assert_ne!(before, after);
 
     let line = format!("(line 3 of {})", user.known_servers().display());

@@ -108,6 +108,16 @@ impl Service {
         Outcome::of(&mut command, "").expect("the daemon's program runs")
     }
 
+    /// The fingerprint of its root, as an administrator reads it.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut command = Command::new(self.sandbox.path("multipassd"));
+        let storage = self.daemon.data.parent().expect("a directory");
+        let told =
+            Outcome::of(command.arg("fingerprint").env("MULTIPASS_STORAGE", storage), "").expect("it runs");
+        assert_eq!(told.code, 0, "{told:?}");
+        told.stdout.trim().to_owned()
+    }
+
     pub(crate) fn trust_file(&self) -> PathBuf {
         self.daemon.data.join("authenticated-certs/multipass_client_certs.pem")
     }

@@ -4,6 +4,8 @@
 
 mod clients;
 mod instances;
+mod remotes;
+mod token;
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -15,6 +17,7 @@ use transport::tls::RootFingerprint;
 
 use crate::error::Error;
 use crate::help;
+use crate::remotes::RemoteName;
 pub(crate) use clients::{
     AddClientArgs, ClientsArgs, ClientsCommand, DeauthenticateArgs, Level, OwnCertificateArgs,
     RenameClientArgs, RevokeClientArgs, SetLevelArgs,
@@ -23,6 +26,8 @@ pub(crate) use instances::{
     DeleteArgs, ExecArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, ShellArgs,
     StartArgs, StopArgs, SuspendArgs, TransferArgs,
 };
+pub(crate) use remotes::{AddRemoteArgs, RemoteArgs, RemoteCommand};
+pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand, is_every_address};
 
 const ABOUT: &str = "The client of the Multipass service: create, control and connect to virtual machines.";
 
@@ -54,6 +59,16 @@ pub(crate) struct Options {
                 verbosity is obtained with 4 (or more) v's, i.e. -vvvv."
     )]
     pub(crate) verbose: u8,
+
+    /// The service, by its remote's name.
+    #[arg(
+        long,
+        global = true,
+        value_name = "name",
+        help = "The remote that the command is for, of those that `multipass remote list` shows. The environment \
+                variable MULTIPASS_REMOTE does the same for all commands."
+    )]
+    pub(crate) remote: Option<RemoteName>,
 
     /// The root certificate of a service that is not the system's.
     #[arg(
@@ -196,6 +211,13 @@ pub(crate) enum Command {
         long_about = "Recover deleted instances, so that they can be used again."
     )]
     Recover(RecoverArgs),
+    /// `remote`.
+    #[command(
+        disable_help_subcommand = true,
+        about = "Give services names, and choose among them",
+        long_about = remotes::ABOUT
+    )]
+    Remote(RemoteArgs),
     /// `restart`.
     #[command(
         about = "Restart instances",
@@ -234,6 +256,13 @@ pub(crate) enum Command {
                       `start` lets them go on where they were."
     )]
     Suspend(SuspendArgs),
+    /// `token`.
+    #[command(
+        disable_help_subcommand = true,
+        about = "Let a client in by a token that can be used once",
+        long_about = token::ABOUT
+    )]
+    Token(TokenArgs),
     /// `transfer`.
     #[command(
         visible_alias = "copy-files",
@@ -476,6 +505,11 @@ pub(crate) fn definition(wanted: impl Fn(&clap::Command) -> bool) -> clap::Comma
     Options::augment_args(multipass).about(ABOUT).subcommands(wanted)
 }
 
+/// What is wrong with a command line that begins with `word`, if that is no command.
+pub(crate) fn unknown(word: &str) -> Option<Error> {
+    parse(["multipass", word].map(OsString::from)).err()
+}
+
 /// Whether `word` is that command's name, or an alias of it.
 pub(crate) fn is_called(command: &clap::Command, word: impl AsRef<OsStr>) -> bool {
     iter::once(command.get_name()).chain(command.get_all_aliases()).any(|name| word.as_ref() == name)
@@ -537,6 +571,10 @@ mod tests {
             "clients -h",
             "clients add --help",
             "clients revoke -h",
+            "remote -h",
+            "remote add --help",
+            "token --help",
+            "token revoke -h",
         ] {
             assert!(matches!(parsed(line), Ok(Parsed::Help(_))), "{line}");
         }
@@ -563,9 +601,24 @@ mod tests {
             ("clients rename a", "<name>", "multipass help clients`"),
             ("clients set-level a", "<level>", "multipass help clients`"),
             ("clients set-level a admin", "full, read-only", "multipass help clients`"),
+            ("token creat", "a similar subcommand exists: 'create'", "multipass help token`"),
+            ("token create --ttl 1y", "30 days at most", "multipass help token`"),
+            ("token create --address 0.0.0.0:1", "none to connect to", "multipass help token`"),
+            ("token create alice", "unexpected argument 'alice'", "multipass help token`"),
+            ("token revoke", "<id>", "multipass help token`"),
             ("deauthenticate now", "unexpected argument 'now'", "multipass help deauthenticate`"),
             ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
             ("--root-cert x list --fingerprint y", "", "multipass help list`"),
+            ("remote ad", "a similar subcommand exists: 'add'", "multipass help remote`"),
+            ("remote add work", "<address>", "multipass help remote`"),
+            ("remote add work nowhere", "the port is missing", "multipass help remote`"),
+            ("remote add a --token t --fingerprint 1", "64 hexadecimal", "multipass help remote`"),
+            ("remote add a --token t --root-cert f", "cannot be used with", "multipass help remote`"),
+            ("remote add a:1 b:1", "looks like an address", "multipass help remote`"),
+            ("remote remove", "<name>", "multipass help remote`"),
+            ("remote default a b", "unexpected argument 'b'", "multipass help remote`"),
+            ("--remote a:1 list", "looks like an address", "multipass help list`"),
+            ("list --remote 1a", "begins with a letter", "multipass help list`"),
             ("launch --cpus many", "invalid value 'many'", "multipass help launch`"),
             // Zero, and an empty text, would mean the default on the wire.
             ("launch --cpus 0", "0 is not in", "multipass help launch`"),
@@ -645,7 +698,7 @@ mod tests {
 
     #[test]
     fn passphrases_do_not_show_in_debug_output() {
-        for line in ["authenticate s3cret", "set local.passphrase=s3cret"] {
+        for line in ["authenticate s3cret", "set local.passphrase=s3cret", "remote add work --token s3cret"] {
             let shown = format!("{:?}", parsed(line));
             assert!(!shown.contains("s3cret"), "{shown}");
         }

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::task::TaskTracker;
 use transport::Endpoint;
@@ -9,8 +10,11 @@ use transport::tls::RootFingerprint;
 
 use crate::args::Cli;
 use crate::error::Error;
+use crate::remotes::{Remote, RemoteName, Remotes};
 use crate::{output, transports};
 
+/// Names the remote that commands are for.
+pub(crate) const REMOTE_VARIABLE: &str = "MULTIPASS_REMOTE";
 /// Names where the service listens, if not at the system's default address.
 pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
 /// Names the root certificate's file, if it is not the system's.
@@ -26,6 +30,12 @@ const TELLING_VERBOSITY: u8 = 2;
 /// Settings of one invocation.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
+    /// The remote that the command line names.
+    remote: Option<RemoteName>,
+    /// The remote as the environment has it.
+    remote_variable: Option<String>,
+    /// The remote that was found to be meant, so that one command has one, whatever becomes of the file meanwhile.
+    in_use: Arc<OnceLock<Option<InUse>>>,
     /// The address as the environment has it.
     address: Option<String>,
     /// What the command line says of the service's root; the environment if that says nothing.
@@ -50,58 +60,155 @@ pub(crate) enum NamedRoot {
     Fingerprint {
         /// The fingerprint.
         fingerprint: RootFingerprint,
-        /// Whether it was written for this command.
-        on_command_line: bool,
+        /// Whether it is to be remembered for the address: it was written for this command, and for no remote.
+        is_remembered: bool,
     },
+    /// By the fingerprint that its remote has.
+    OfRemote {
+        /// What the remote is called.
+        name: RemoteName,
+        /// The fingerprint.
+        fingerprint: RootFingerprint,
+    },
+}
+
+/// A remote that a command is for.
+#[derive(Clone, Debug)]
+pub(crate) struct InUse {
+    /// Which.
+    pub(crate) remote: Remote,
+    /// What says so.
+    pub(crate) by: Whence,
+}
+
+/// What says which service is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whence {
+    /// `--remote`.
+    RemoteOption,
+    /// [`REMOTE_VARIABLE`].
+    RemoteVariable,
+    /// [`ADDRESS_VARIABLE`].
+    AddressVariable,
+    /// The user's default remote.
+    DefaultRemote,
+    /// Nothing: it is the service at the platform's address.
+    Nothing,
 }
 
 impl Context {
     /// Takes the settings from the command line, then the environment, then the platform.
     pub(crate) fn new(cli: &Cli) -> Self {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Self {
-            address: variable(ADDRESS_VARIABLE).map(|address| address.to_string_lossy().into_owned()),
+            remote: cli.options.remote.clone(),
+            remote_variable: text(REMOTE_VARIABLE),
+            in_use: Arc::default(),
+            address: text(ADDRESS_VARIABLE),
             root: match (&cli.options.root_cert, cli.options.fingerprint) {
                 (Some(file), _) => Some(NamedRoot::Certificate(file.clone())),
                 (None, Some(fingerprint)) => {
-                    Some(NamedRoot::Fingerprint { fingerprint, on_command_line: true })
+                    Some(NamedRoot::Fingerprint { fingerprint, is_remembered: true })
                 }
                 (None, None) => None,
             },
             root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
-            fingerprint: variable(FINGERPRINT_VARIABLE).map(|digits| digits.to_string_lossy().into_owned()),
+            fingerprint: text(FINGERPRINT_VARIABLE),
             verbosity: cli.options.verbose.min(MAX_VERBOSITY),
             leaving: TaskTracker::new(),
+        }
+    }
+
+    /// The remote that the command is for; `None` if it is for the service at the address that the environment names,
+    /// or at the platform's.
+    ///
+    /// # Errors
+    /// The environment names two services, there is no such remote, or the user's remotes cannot be read.
+    pub(crate) fn remote_in_use(&self) -> Result<Option<&InUse>, Error> {
+        if let Some(found) = self.in_use.get() {
+            return Ok(found.as_ref());
+        }
+        let chosen = self.choose()?;
+        Ok(self.in_use.get_or_init(|| chosen).as_ref())
+    }
+
+    fn choose(&self) -> Result<Option<InUse>, Error> {
+        let named = |name: &RemoteName, by| {
+            let remote = match name.is_local() {
+                // Also where the file is damaged.
+                true => Remote::local(),
+                false => Remotes::of_user()?.read()?.find(name)?,
+            };
+            Ok(Some(InUse { remote, by }))
+        };
+        match (&self.remote, &self.remote_variable, &self.address) {
+            (Some(name), _, _) => named(name, Whence::RemoteOption),
+            (None, Some(_), Some(_)) => Err(Error::usage(
+                format!("both {REMOTE_VARIABLE} and {ADDRESS_VARIABLE} are set"),
+                Some("Unset one of them, or name the remote with --remote.".to_owned()),
+            )),
+            (None, Some(name), None) => {
+                named(&name.parse().map_err(Error::RemoteName)?, Whence::RemoteVariable)
+            }
+            (None, None, Some(_)) => Ok(None),
+            (None, None, None) => {
+                let remote = Remotes::default_of_user()?;
+                Ok(remote.map(|remote| InUse { remote, by: Whence::DefaultRemote }))
+            }
+        }
+    }
+
+    /// What says which service is meant.
+    pub(crate) fn whence(&self) -> Whence {
+        match (&self.remote, &self.remote_variable, &self.address) {
+            (Some(_), _, _) => Whence::RemoteOption,
+            (None, Some(_), _) => Whence::RemoteVariable,
+            (None, None, Some(_)) => Whence::AddressVariable,
+            (None, None, None) => match self.remote_in_use() {
+                Ok(None) => Whence::Nothing,
+                _ => Whence::DefaultRemote,
+            },
         }
     }
 
     /// The service's address.
     ///
     /// # Errors
-    /// The one in the environment is malformed.
+    /// The one in the environment is malformed, or as for [`Self::remote_in_use`].
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
-        match &self.address {
-            Some(address) => address.parse().map_err(Error::Address),
-            None => Ok(transports::default_endpoint()),
+        match (self.remote_in_use()?, &self.address) {
+            (Some(InUse { remote, .. }), _) => Ok(remote.endpoint.clone()),
+            (None, Some(address)) => address.parse().map_err(Error::Address),
+            (None, None) => Ok(transports::default_endpoint()),
         }
     }
 
-    /// Whether the address is the user's, and not the default.
-    pub(crate) fn address_is_named(&self) -> bool {
-        self.address.is_some()
+    /// Whether the service is one that the user names, and not the platform's.
+    pub(crate) fn service_is_named(&self) -> bool {
+        match self.remote_in_use() {
+            Ok(Some(InUse { remote, .. })) => !remote.name.is_local(),
+            Ok(None) => self.address.is_some(),
+            Err(_) => true,
+        }
     }
 
-    /// What the environment has set, by name.
+    /// What the environment has to have for the same service and root to be meant by somebody who has other remotes.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
-        [
-            (ADDRESS_VARIABLE, self.address.clone()),
-            (ROOT_CERTIFICATE_VARIABLE, root),
-            (FINGERPRINT_VARIABLE, self.fingerprint.clone()),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+        let (address, root, fingerprint) = match self.remote_in_use() {
+            Ok(Some(InUse { remote, .. })) => {
+                let address = (!remote.name.is_local()).then(|| remote.endpoint.to_string());
+                (address, None, remote.fingerprint.map(|fingerprint| fingerprint.to_string()))
+            }
+            _ => {
+                let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
+                (self.address.clone(), root, self.fingerprint.clone())
+            }
+        };
+        [(ADDRESS_VARIABLE, address), (ROOT_CERTIFICATE_VARIABLE, root), (FINGERPRINT_VARIABLE, fingerprint)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 
     /// The options that name the service's root, as they were written.
@@ -109,24 +216,39 @@ impl Context {
         match self.root.as_ref()? {
             NamedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
             NamedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
-            NamedRoot::Usual => None,
+            NamedRoot::Usual | NamedRoot::OfRemote { .. } => None,
         }
     }
 
-    /// How the user names the service's root.
+    /// What the command line says of the service's root.
+    pub(crate) fn root_on_command_line(&self) -> Option<&NamedRoot> {
+        self.root.as_ref()
+    }
+
+    /// How the user names the service's root. The environment does for the service that it names, and for the
+    /// platform's; a remote has its own.
     ///
     /// # Errors
-    /// The environment names it in two ways, or its fingerprint is malformed.
+    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::remote_in_use`].
     pub(crate) fn named_root(&self) -> Result<NamedRoot, Error> {
-        if let Some(root) = &self.root {
-            return Ok(root.clone());
+        let in_use = self.remote_in_use()?;
+        match &self.root {
+            Some(NamedRoot::Fingerprint { fingerprint, .. }) if in_use.is_some() => {
+                return Ok(NamedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
+            }
+            Some(root) => return Ok(root.clone()),
+            None => {}
+        }
+        if let Some(InUse { remote, .. }) = in_use {
+            let named = |fingerprint| NamedRoot::OfRemote { name: remote.name.clone(), fingerprint };
+            return Ok(remote.fingerprint.map_or(NamedRoot::Usual, named));
         }
         match (&self.root_certificate, &self.fingerprint) {
             (None, None) => Ok(NamedRoot::Usual),
             (Some(file), None) => Ok(NamedRoot::Certificate(file.clone())),
             (None, Some(digits)) => digits
                 .parse()
-                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, on_command_line: false })
+                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, is_remembered: false })
                 .map_err(Error::Fingerprint),
             (Some(_), Some(_)) => Err(Error::usage(
                 format!("both {ROOT_CERTIFICATE_VARIABLE} and {FINGERPRINT_VARIABLE} are set"),
@@ -167,13 +289,16 @@ impl Context {
     /// Settings for a test of a service whose root has that fingerprint.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
-        let root = NamedRoot::Fingerprint { fingerprint, on_command_line: false };
+        let root = NamedRoot::Fingerprint { fingerprint, is_remembered: false };
         Self { root: Some(root), ..Self::with_address(address) }
     }
 
     #[cfg(test)]
     fn with_address(address: &str) -> Self {
         Self {
+            remote: None,
+            remote_variable: None,
+            in_use: Arc::default(),
             address: Some(address.to_owned()),
             root: None,
             root_certificate: None,
@@ -193,7 +318,7 @@ mod tests {
         let digits = "1".repeat(64);
         let fingerprint = digits.parse().expect("a fingerprint");
         let file = || Some(PathBuf::from("/root.pem"));
-        let by_fingerprint = |on_command_line| NamedRoot::Fingerprint { fingerprint, on_command_line };
+        let by_fingerprint = |is_remembered| NamedRoot::Fingerprint { fingerprint, is_remembered };
         let by_file = NamedRoot::Certificate("/root.pem".into());
         for (root, root_certificate, variable, expected) in [
             (None, None, None, Some(NamedRoot::Usual)),
@@ -209,6 +334,76 @@ mod tests {
             match (context.named_root(), expected) {
                 (Ok(found), Some(expected)) => assert_eq!(found, expected),
                 (Err(error), None) => assert!(error.message().contains(FINGERPRINT_VARIABLE), "{error}"),
+                (found, expected) => panic!("{found:?}, {expected:?}"),
+            }
+        }
+    }
+
+    /// A remote in use that has that fingerprint.
+    fn in_use(name: &str, fingerprint: Option<RootFingerprint>) -> InUse {
+        let endpoint = "localhost:50051".parse().expect("an address");
+        let remote = Remote { name: name.parse().expect("a name"), endpoint, fingerprint };
+        InUse { remote, by: Whence::DefaultRemote }
+    }
+
+    #[test]
+    fn a_remote_has_a_root_of_its_own_whatever_the_environment_names() {
+        let fingerprint: RootFingerprint = "1".repeat(64).parse().expect("a fingerprint");
+        let other: RootFingerprint = "2".repeat(64).parse().expect("a fingerprint");
+        let of_remote = NamedRoot::OfRemote { name: "work".parse().expect("a name"), fingerprint };
+        let on_command_line = |is_remembered| NamedRoot::Fingerprint { fingerprint: other, is_remembered };
+        let by_file = NamedRoot::Certificate("/root.pem".into());
+        for (root, of, expected) in [
+            (None, Some(fingerprint), of_remote),
+            (None, None, NamedRoot::Usual),
+            // The command line wins; but the address is not known by what was written for its remote.
+            (Some(on_command_line(true)), Some(fingerprint), on_command_line(false)),
+            (Some(by_file.clone()), Some(fingerprint), by_file),
+        ] {
+            let context = Context {
+                in_use: Arc::new(OnceLock::from(Some(in_use("work", of)))),
+                root,
+                root_certificate: Some("/other.pem".into()),
+                fingerprint: Some("no fingerprint".to_owned()),
+                ..Context::with_address("unix:/run/other")
+            };
+            assert_eq!(context.named_root().expect("a root"), expected);
+            assert_eq!(context.endpoint().expect("an address").to_string(), "localhost:50051");
+        }
+    }
+
+    #[test]
+    fn one_service_is_meant() {
+        let local = || RemoteName::local();
+        for (option, remote, address, expected) in [
+            (Some(local()), Some("nosuch:1"), Some("nonsense"), Ok(Whence::RemoteOption)),
+            (None, Some("local"), None, Ok(Whence::RemoteVariable)),
+            (
+                None,
+                Some("local"),
+                Some("localhost:1"),
+                Err("both MULTIPASS_REMOTE and MULTIPASS_SERVER_ADDRESS"),
+            ),
+            (None, Some("localhost:1"), None, Err("MULTIPASS_REMOTE is not the name of a remote")),
+            (None, None, Some("localhost:1"), Ok(Whence::AddressVariable)),
+        ] {
+            let context = Context {
+                remote: option,
+                remote_variable: remote.map(str::to_owned),
+                address: address.map(str::to_owned),
+                ..Context::with_address("")
+            };
+            match (context.endpoint(), expected) {
+                (Ok(endpoint), Ok(whence)) => {
+                    assert_eq!(context.whence(), whence);
+                    let is_default = endpoint == transports::default_endpoint();
+                    assert_eq!(is_default, whence != Whence::AddressVariable, "{endpoint}");
+                    assert_eq!(context.service_is_named(), whence == Whence::AddressVariable);
+                }
+                (Err(error), Err(part)) => {
+                    assert!(error.message().contains(part), "{}", error.message());
+                    assert!(error.next_step().is_some());
+                }
                 (found, expected) => panic!("{found:?}, {expected:?}"),
             }
         }

@@ -11,9 +11,10 @@ use tonic::{Code, Status};
 use transport::tls::{NotARootFingerprint, RootCertificateError};
 use transport::{ConnectError, Endpoint, EndpointError};
 
-use crate::context::{ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
 use crate::identity::IdentityFault;
 use crate::platform::Denial;
+use crate::remotes::{NotARemoteName, RemotesFault};
 use crate::server_trust::ServerTrustFault;
 use crate::transports;
 
@@ -38,6 +39,12 @@ pub(crate) enum Error {
     /// The address in the environment is malformed.
     #[error("{ADDRESS_VARIABLE} is not an address")]
     Address(#[source] EndpointError),
+    /// The environment names a remote by what is no name.
+    #[error("{REMOTE_VARIABLE} is not the name of a remote")]
+    RemoteName(#[source] NotARemoteName),
+    /// The user's remotes.
+    #[error(transparent)]
+    Remotes(Box<RemotesFault>),
     /// The fingerprint in the environment is malformed.
     #[error("{FINGERPRINT_VARIABLE} is not a fingerprint")]
     Fingerprint(#[source] NotARootFingerprint),
@@ -201,6 +208,12 @@ impl From<ServerTrustFault> for Error {
     }
 }
 
+impl From<RemotesFault> for Error {
+    fn from(fault: RemotesFault) -> Self {
+        Self::Remotes(Box::new(fault))
+    }
+}
+
 impl Error {
     /// A mistake in what the user wrote, and what to do instead.
     pub(crate) fn usage(message: impl Into<String>, next: Option<String>) -> Self {
@@ -223,6 +236,7 @@ impl Error {
     pub(crate) fn is_on_the_way(&self) -> bool {
         match self {
             Self::Address(_)
+            | Self::RemoteName(_)
             | Self::Fingerprint(_)
             | Self::NoTransport(_)
             | Self::NoService { .. }
@@ -277,23 +291,29 @@ impl Error {
 
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> Option<String> {
+        self.next_step_or(&format!("set {ADDRESS_VARIABLE}"))
+    }
+
+    /// What the user can do about it, who does `elsewhere` to use a service at another address.
+    pub(crate) fn next_step_or(&self, elsewhere: &str) -> Option<String> {
         match self {
             Self::Usage { next, .. } | Self::Unsupported { next, .. } | Self::Failed { next, .. } => {
                 next.clone()
             }
             Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
+            Self::RemoteName(_) => Some(format!("Correct or unset {REMOTE_VARIABLE}.")),
+            Self::Remotes(fault) => Some(fault.next_step()),
             Self::Fingerprint(_) => Some(format!("Correct or unset {FINGERPRINT_VARIABLE}.")),
             Self::NoTransport(_) => Some(format!(
-                "It has {}. Set {ADDRESS_VARIABLE} to such an address, or use a build with the feature.",
+                "It has {}: {elsewhere}, or use a build with the feature.",
                 transports::BUILT_IN.join(" and ")
             )),
             Self::NoService { endpoint, .. } => Some(format!(
-                "Nothing listens on {endpoint}. Start the service, multipassd, or set {ADDRESS_VARIABLE} if it \
-                 listens elsewhere."
+                "Nothing listens on {endpoint}. Start the service, multipassd, or {elsewhere} if it listens elsewhere."
             )),
             Self::SocketDenied { denial, .. } => Some(denial.next_step()),
             Self::Connect { .. } | Self::Protocol { .. } => Some(format!(
-                "Check that the Multipass service is what listens there; {ADDRESS_VARIABLE} names another address."
+                "Check that the Multipass service is what listens there; or {elsewhere} if it listens elsewhere."
             )),
             Self::ConnectTimeout { endpoint: Endpoint::Unix(_), .. } => {
                 Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
@@ -329,7 +349,7 @@ impl Error {
             Self::Guest { instance, .. } => {
                 Some(format!("See how it is with `multipass info {instance}`, or restart it."))
             }
-            Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step()),
+            Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step_or(elsewhere)),
             Self::Answer(_)
             | Self::Unwell { .. }
             | Self::Input(_)

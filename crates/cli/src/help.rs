@@ -310,6 +310,7 @@ to allow use of the Multipass service.
             ("ls", "Usage: multipass list [options]"),
             ("help", "Usage: multipass help [options] [<command>]"),
             ("clients", "Usage: multipass clients [options] [<command>]"),
+            ("token", "Usage: multipass token [options] [<command>]"),
         ] {
             let text = of(name).unwrap_or_default();
             assert_eq!(text.lines().next(), Some(usage));

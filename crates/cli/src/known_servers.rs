@@ -4,8 +4,6 @@
 //! A line that is not understood is an error, and so is a file that others can change: a server that is known must
 //! not become an unknown one, about which the user is asked anew, because of a slip.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -13,34 +11,23 @@ use thiserror::Error;
 use transport::tls::RootFingerprint;
 use transport::{Endpoint, HostPort};
 
-use crate::platform::{self, HOME_VARIABLE};
-use crate::private_files::{self, FileFault};
+use crate::list_file::{self, Kind, ListFault, ListFile};
 
-const FILE: &str = "known_servers";
-const LOCK_FILE: &str = ".known_servers.lock";
-/// Larger files are none of ours, in bytes: some 10,000 servers.
-const MAX_FILE_SIZE: u64 = 1024 * 1024;
-/// What a new file begins with.
-const HEADER: &str = "\
+const KIND: Kind = Kind {
+    file: "known_servers",
+    entries: "known servers",
+    header: "\
 # The servers on other machines that multipass knows. A line has an address and the fingerprint of the root there,
 # as `multipassd fingerprint` prints it on that machine. Without its line, a server is unknown again.
-";
+",
+};
 
 /// Why it is not known whether a server is known.
 #[derive(Debug, Error)]
 pub(crate) enum KnownServersFault {
-    /// The environment does not tell where the user's files are.
-    #[error("cannot tell where your known servers belong: {HOME_VARIABLE} is not set")]
-    NoHome,
-    /// Root was pointed at a directory that another user has in his hands.
-    #[error("{} is not root's to keep known servers in", .0.display())]
-    NotOwn(PathBuf),
-    /// A file could not be used.
+    /// The list cannot be used.
     #[error(transparent)]
-    File(#[from] FileFault),
-    /// Somebody else may have written there.
-    #[error("other users can change the list of known servers, {}", .0.display())]
-    OpenToOthers(PathBuf),
+    List(#[from] ListFault),
     /// Another program of the user's has written another fingerprint while the user was asked about this one.
     #[error("meanwhile {endpoint} became known by another fingerprint, in line {line} of {path}", path = path.display())]
     Contradicted {
@@ -50,16 +37,6 @@ pub(crate) enum KnownServersFault {
         path: PathBuf,
         /// Which line; the first is 1.
         line: usize,
-    },
-    /// A line says nothing, or something other than the lines before it.
-    #[error("line {line} of the list of known servers, {path}, {what}", path = path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Which line; the first is 1.
-        line: usize,
-        /// What is wrong with it.
-        what: &'static str,
     },
 }
 
@@ -76,21 +53,10 @@ impl KnownServersFault {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
-            Self::NoHome => format!("Set {HOME_VARIABLE} to your home directory."),
-            Self::NotOwn(_) => format!(
-                "Run the command without sudo; or, as root, set {HOME_VARIABLE} to root's own home directory: \
-                 `sudo -H`."
-            ),
-            Self::File(fault) => fault.next_step(),
-            Self::OpenToOthers(path) => {
-                format!("See that its lines are yours, then run `chmod 600 {}`.", path.display())
-            }
+            Self::List(fault) => fault.next_step(),
             Self::Contradicted { .. } => "Run the command again, and compare what the line says with what \
                 `multipassd fingerprint` prints on the service's machine."
                 .to_owned(),
-            Self::Damaged { .. } => {
-                "Mend the line, or delete it: the server that it is about is then unknown again.".to_owned()
-            }
         }
     }
 }
@@ -98,7 +64,7 @@ impl KnownServersFault {
 /// The user's list.
 #[derive(Debug)]
 pub(crate) struct KnownServers {
-    directory: PathBuf,
+    list: ListFile,
 }
 
 /// What is known of a server.
@@ -114,18 +80,14 @@ impl KnownServers {
     /// The current user's list; nothing is read or created yet.
     ///
     /// # Errors
-    /// The environment does not tell where it is, or leads root to where another user decides whom root trusts.
+    /// As of [`ListFile::of_user`].
     pub(crate) fn of_user() -> Result<Self, KnownServersFault> {
-        let directory = platform::own_directory().ok_or(KnownServersFault::NoHome)?;
-        if !platform::is_own(&directory) {
-            return Err(KnownServersFault::NotOwn(directory));
-        }
-        Ok(Self { directory })
+        Ok(Self { list: ListFile::of_user(KIND)? })
     }
 
     /// The list's file, which may not exist.
     pub(crate) fn file(&self) -> PathBuf {
-        self.directory.join(FILE)
+        self.list.path()
     }
 
     /// What is known of the server at `endpoint`.
@@ -133,7 +95,7 @@ impl KnownServers {
     /// # Errors
     /// The list cannot be read, or cannot be relied upon.
     pub(crate) fn find(&self, endpoint: &Endpoint) -> Result<Option<Known>, KnownServersFault> {
-        self.find_in(&self.read()?, endpoint)
+        Ok(self.find_in(&self.list.read()?, endpoint)?)
     }
 
     /// Knows the server at `endpoint` by `fingerprint` from now on. What other lines say stays as it is. Returns
@@ -150,61 +112,29 @@ impl KnownServers {
         if self.find(endpoint)?.is_some_and(|known| known.fingerprint == fingerprint) {
             return Ok(false);
         }
-        private_files::create_directory(&self.directory)
-            .map_err(FileFault::io("create the directory", &self.directory))?;
-        let lock = self.directory.join(LOCK_FILE);
-        let _held = private_files::lock(&lock)?;
-        let before = self.read()?;
-        let known = self.find_in(&before, endpoint)?;
-        if let (Earlier::Contradicts, Some(known)) = (earlier, &known)
-            && known.fingerprint != fingerprint
-        {
-            let (endpoint, path, line) = (endpoint.clone(), self.file(), known.line);
-            return Err(KnownServersFault::Contradicted { endpoint, path, line });
-        }
-        let entry = format!("{} {fingerprint}", normalized(endpoint));
-        let mut lines: Vec<&str> =
-            if before.is_empty() { HEADER.lines().collect() } else { before.lines().collect() };
-        match known.and_then(|known| lines.get_mut(known.line.saturating_sub(1))) {
-            Some(line) => *line = &entry,
-            None => lines.push(&entry),
-        }
-        private_files::replace(&self.directory, FILE, (lines.join("\n") + "\n").as_bytes())
-            .map_err(FileFault::io("write", &self.file()))?;
-        Ok(true)
-    }
-
-    /// The list's text; empty if there is none.
-    fn read(&self) -> Result<String, KnownServersFault> {
-        let path = self.file();
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
-        };
-        if platform::others_may_change(&file).map_err(FileFault::io("read", &path))? {
-            return Err(KnownServersFault::OpenToOthers(path));
-        }
-        let mut text = String::new();
-        let length =
-            file.take(MAX_FILE_SIZE + 1).read_to_string(&mut text).map_err(FileFault::io("read", &path))?;
-        if length as u64 > MAX_FILE_SIZE {
-            let long = io::Error::other(format!("it is longer than {MAX_FILE_SIZE} bytes"));
-            return Err(FileFault::io("read", &path)(long).into());
-        }
-        Ok(text)
+        self.list.change(|lines| {
+            let known = self.find_in(&lines.join("\n"), endpoint)?;
+            if let (Earlier::Contradicts, Some(known)) = (earlier, &known)
+                && known.fingerprint != fingerprint
+            {
+                let (endpoint, path, line) = (endpoint.clone(), self.file(), known.line);
+                return Err(KnownServersFault::Contradicted { endpoint, path, line });
+            }
+            let entry = format!("{} {fingerprint}", normalized(endpoint));
+            match known.and_then(|known| lines.get_mut(known.line.saturating_sub(1))) {
+                Some(line) => *line = entry,
+                None => lines.push(entry),
+            }
+            Ok(true)
+        })
     }
 
     /// What `text` says of the server at `endpoint`. All of it has to be understood.
-    fn find_in(&self, text: &str, endpoint: &Endpoint) -> Result<Option<Known>, KnownServersFault> {
+    fn find_in(&self, text: &str, endpoint: &Endpoint) -> Result<Option<Known>, ListFault> {
         let endpoint = normalized(endpoint);
         let mut found = None;
-        for (line, content) in (1..).zip(text.lines()) {
-            let damaged = |what| KnownServersFault::Damaged { path: self.file(), line, what };
-            let content = content.trim();
-            if content.is_empty() || content.starts_with('#') {
-                continue;
-            }
+        for (line, content) in list_file::entries(text) {
+            let damaged = |what| self.list.damaged(line, what);
             let Some((address, fingerprint)) = content.split_once(char::is_whitespace) else {
                 return Err(damaged("is no address and fingerprint"));
             };
@@ -241,9 +171,15 @@ fn normalized(endpoint: &Endpoint) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
     use std::thread;
 
     use super::*;
+    use crate::platform;
+    use crate::private_files::{self, FileFault};
+
+    const FILE: &str = KIND.file;
+    const HEADER: &str = KIND.header;
 
     const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
     const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
@@ -258,18 +194,24 @@ mod tests {
 
     struct Fixture {
         _home: tempfile::TempDir,
+        directory: PathBuf,
         known: KnownServers,
+    }
+
+    fn known_in(directory: &Path) -> KnownServers {
+        KnownServers { list: ListFile::in_directory(directory.to_owned(), KIND) }
     }
 
     /// A list with that text, or none yet.
     fn list(text: Option<&str>) -> Fixture {
         let home = tempfile::tempdir().expect("a directory");
-        let known = KnownServers { directory: home.path().join("share/ours") };
+        let directory = home.path().join("share/ours");
+        let known = known_in(&directory);
         if let Some(text) = text {
-            private_files::create_directory(&known.directory).expect("made");
-            private_files::replace(&known.directory, FILE, text.as_bytes()).expect("written");
+            private_files::create_directory(&directory).expect("made");
+            private_files::replace(&directory, FILE, text.as_bytes()).expect("written");
         }
-        Fixture { _home: home, known }
+        Fixture { _home: home, directory, known }
     }
 
     impl Fixture {
@@ -287,7 +229,7 @@ mod tests {
     fn looking_creates_nothing() {
         let fixture = list(None);
         assert_eq!(fixture.find("a.example:1"), None);
-        assert!(!fixture.known.directory.exists());
+        assert!(!fixture.directory.exists());
     }
 
     #[test]
@@ -375,15 +317,15 @@ mod tests {
         fs::write(fixture.known.file(), b"b:2 \xff").expect("written");
         assert!(matches!(
             fixture.known.find(&at("b:2")),
-            Err(KnownServersFault::File(FileFault::Io { step: "read", .. }))
+            Err(KnownServersFault::List(ListFault::File(FileFault::Io { step: "read", .. })))
         ));
-        let comment = format!("#{}\n", "x".repeat(usize::try_from(MAX_FILE_SIZE).expect("a size") - 2));
+        let comment = format!("#{}\n", "x".repeat(usize::try_from(list_file::MAX_SIZE).expect("a size") - 2));
         fs::write(fixture.known.file(), &comment).expect("written");
         assert_eq!(fixture.find("b:2"), None);
         fs::write(fixture.known.file(), format!("{comment}\n")).expect("written");
         assert!(matches!(
             fixture.known.find(&at("b:2")),
-            Err(KnownServersFault::File(FileFault::Io { step: "read", .. }))
+            Err(KnownServersFault::List(ListFault::File(FileFault::Io { step: "read", .. })))
         ));
     }
 
@@ -395,15 +337,11 @@ mod tests {
         fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect("written");
         let mode =
             |path: &std::path::Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
-        assert_eq!(mode(&fixture.known.directory), 0o700);
-        for name in [FILE, LOCK_FILE] {
-            assert_eq!(mode(&fixture.known.directory.join(name)), 0o600, "{name}");
+        assert_eq!(mode(&fixture.directory), 0o700);
+        for name in [FILE, ".known_servers.lock"] {
+            assert_eq!(mode(&fixture.directory.join(name)), 0o600, "{name}");
         }
-        assert_eq!(
-            fs::read_dir(&fixture.known.directory).expect("readable").count(),
-            2,
-            "nothing is left over"
-        );
+        assert_eq!(fs::read_dir(&fixture.directory).expect("readable").count(), 2, "nothing is left over");
 
         let file = fixture.known.file();
         for (mode, good) in [(0o600, true), (0o644, true), (0o400, true), (0o620, false), (0o602, false)] {
@@ -411,7 +349,7 @@ mod tests {
             let found = fixture.known.find(&at("b:2"));
             assert_eq!(found.is_ok(), good, "{mode:o}");
             if let Err(fault) = found {
-                assert!(matches!(fault, KnownServersFault::OpenToOthers(_)), "{fault}");
+                assert!(matches!(fault, KnownServersFault::List(ListFault::OpenToOthers { .. })), "{fault}");
                 assert!(fault.next_step().contains("chmod 600"), "{}", fault.next_step());
                 assert!(
                     fixture.known.remember(&at("b:2"), fingerprint(TWO), Earlier::IsReplaced).is_err(),
@@ -422,7 +360,10 @@ mod tests {
         if platform::is_root() {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
             chown(&file, Some(65534), None).expect("given");
-            assert!(matches!(fixture.known.find(&at("b:2")), Err(KnownServersFault::OpenToOthers(_))));
+            assert!(matches!(
+                fixture.known.find(&at("b:2")),
+                Err(KnownServersFault::List(ListFault::OpenToOthers { .. }))
+            ));
         }
     }
 
@@ -449,10 +390,10 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let file = home.path().join("file");
         fs::write(&file, "").expect("written");
-        let known = KnownServers { directory: file.join("below") };
+        let known = known_in(&file.join("below"));
         let fault =
             known.remember(&at("b:2"), fingerprint(ONE), Earlier::Contradicts).expect_err("no directory");
-        assert!(matches!(fault, KnownServersFault::File(FileFault::Io { .. })), "{fault}");
+        assert!(matches!(fault, KnownServersFault::List(ListFault::File(FileFault::Io { .. }))), "{fault}");
         // A directory in the place of the list cannot be replaced.
         let fixture = list(None);
         fs::create_dir_all(fixture.known.file()).expect("made");

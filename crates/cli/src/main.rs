@@ -14,6 +14,7 @@ mod guest;
 mod help;
 mod identity;
 mod known_servers;
+mod list_file;
 #[cfg(feature = "man")]
 mod man;
 mod output;
@@ -23,9 +24,11 @@ mod primary_name;
 mod private_files;
 mod progress;
 mod prompt;
+mod remotes;
 mod server_trust;
 mod service;
 mod text;
+mod token;
 mod transports;
 mod tunnel;
 
@@ -36,41 +39,53 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use args::{Cli, Parsed};
-use context::Context;
+use context::{ADDRESS_VARIABLE, Context, InUse, Whence};
 use error::Error;
+use remotes::Remote;
 
 fn main() -> ExitCode {
     if let Err(error) = platform::keep_memory_private() {
         output::tell(&format!("warning: this program's memory may end up in a core dump: {error}"));
     }
     let outcome = match args::parse(env::args_os()) {
-        Ok(Parsed::Help(text)) => show(&text).map_err(|error| (String::from("help"), error)),
+        Ok(Parsed::Help(text)) => show(&text).map_err(|error| Failure::of("help", error)),
         Ok(Parsed::Run(cli)) => {
             let name = commands::name(&cli);
-            run(*cli).and_then(|result| show(&result)).map_err(|error| (name.to_owned(), error))
+            run(*cli).and_then(|result| show(&result).map_err(|error| Failure::of(name, error)))
         }
-        Err(error) => Err((String::new(), error)),
+        Err(error) => Err(Failure::of("", error)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err((command, error)) => report(&command, &error),
+        Err(failure) => failure.report(),
     }
 }
 
 /// Runs a command. Only those that talk to the service start a runtime.
-fn run(cli: Cli) -> Result<String, Error> {
+fn run(cli: Cli) -> Result<String, Box<Failure>> {
+    let name = commands::name(&cli);
     match commands::offline(&cli) {
-        Some(result) => result,
-        None => block_on(online(cli)),
+        Some(result) => result.map_err(|error| Failure::of(name, error)),
+        None => {
+            let context = Context::new(&cli);
+            let adds_a_remote = commands::adds_a_remote(&cli);
+            block_on(online(&context, cli)).map_err(|error| {
+                let way = match context.remote_in_use() {
+                    _ if adds_a_remote => Way::Added,
+                    Ok(Some(in_use)) if !in_use.remote.name.is_local() => Way::Remote(in_use.clone()),
+                    _ => Way::Usual,
+                };
+                Box::new(Failure { command: name, way, error })
+            })
+        }
     }
 }
 
 /// Runs a command that may talk to the service. However it ends, the service is told that this client goes: what it
 /// does for a client it gives up then, and over some transports it would learn of it no sooner than by silence.
-async fn online(cli: Cli) -> Result<String, Error> {
-    let context = Context::new(&cli);
+async fn online(context: &Context, cli: Cli) -> Result<String, Error> {
     let sees_to_signals = commands::sees_to_signals(&cli);
-    let command = commands::online(&context, cli);
+    let command = commands::online(context, cli);
     let result = if sees_to_signals { command.await } else { until_signal(command).await };
     context.leave().await;
     result
@@ -99,19 +114,57 @@ fn show(result: &str) -> Result<(), Error> {
     if result.is_empty() { Ok(()) } else { output::print(result).map_err(Error::Output) }
 }
 
-/// Tells what happened, then what to do about it on a line of its own.
-fn report(command: &str, error: &Error) -> ExitCode {
-    match error {
-        // The user, or the system, knows; or the command in the instance has said it.
-        Error::Signal(_) | Error::Exited(_) => {}
-        Error::Usage { .. } => output::tell(&error.message()),
-        _ => output::tell(&format!("{command} failed: {}", error.message())),
+/// A command that has failed.
+struct Failure {
+    command: &'static str,
+    way: Way,
+    error: Error,
+}
+
+/// Which service a command was for.
+enum Way {
+    /// This machine's, or the one at the address in the environment.
+    Usual,
+    /// That remote.
+    Remote(InUse),
+    /// One that was to become a remote.
+    Added,
+}
+
+impl Failure {
+    fn of(command: &'static str, error: Error) -> Box<Self> {
+        Box::new(Self { command, way: Way::Usual, error })
     }
-    if let Some(step) = error.next_step() {
-        output::tell(&step);
+
+    /// Tells what happened, and on which remote, then what to do about it on a line of its own.
+    fn report(&self) -> ExitCode {
+        let Self { command, way, error } = self;
+        let (on, elsewhere) = match way {
+            Way::Usual => (String::new(), format!("set {ADDRESS_VARIABLE}")),
+            Way::Remote(InUse { remote: Remote { name, .. }, .. }) => {
+                (format!(" on {name}"), format!("run `multipass remote add --replace {name} ADDRESS`"))
+            }
+            Way::Added => (String::new(), "name another address".to_owned()),
+        };
+        match error {
+            // The user, or the system, knows; or the command in the instance has said it.
+            Error::Signal(_) | Error::Exited(_) => {}
+            Error::Usage { .. } => output::tell(&error.message()),
+            _ => output::tell(&format!("{command} failed{on}: {}", error.message())),
+        }
+        if let Some(step) = error.next_step_or(&elsewhere) {
+            output::tell(&step);
+        }
+        let doctor = match way {
+            Way::Remote(InUse { remote, by: Whence::RemoteOption }) => {
+                Some(format!("multipass --remote {} doctor", remote.name))
+            }
+            Way::Usual | Way::Remote(_) => Some("multipass doctor".to_owned()),
+            Way::Added => None,
+        };
+        if let Some(doctor) = doctor.filter(|_| error.is_on_the_way()) {
+            output::tell(&format!("`{doctor}` looks at everything between you and the service."));
+        }
+        ExitCode::from(error.exit_code())
     }
-    if error.is_on_the_way() {
-        output::tell("`multipass doctor` looks at everything between you and the service.");
-    }
-    ExitCode::from(error.exit_code())
 }

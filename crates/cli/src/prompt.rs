@@ -13,6 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::error::Error;
 use crate::output;
 use crate::platform::{self, EchoOff};
+use crate::token::{self, NoToken, Token};
 
 /// The longest line taken, in bytes.
 const MAX_LINE: usize = 4096;
@@ -30,6 +31,19 @@ impl Passphrase {
     /// Whether it is empty, which the service refuses.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether it is meant as a token, and so is none; see [`token::is_meant`].
+    pub(crate) fn is_token(&self) -> bool {
+        token::is_meant(&self.0)
+    }
+
+    /// The token that it is.
+    ///
+    /// # Errors
+    /// It is none, at least not a whole one.
+    pub(crate) fn token(&self) -> Result<Token, NoToken> {
+        Token::parse(&self.0)
     }
 
     /// What makes it easy to guess, if something does.

@@ -11,10 +11,11 @@ use thiserror::Error as ThisError;
 use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, TlsError, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::context::{ADDRESS_VARIABLE, Context, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
 use crate::error::Error;
 use crate::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
-use crate::{output, prompt, service};
+use crate::remotes::{Remote, RemoteName};
+use crate::{output, prompt, service, text};
 
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
@@ -60,6 +61,46 @@ pub(crate) enum ServerTrustFault {
         /// The one that was presented, by whomever.
         presented: RootFingerprint,
     },
+    /// It is not the one that its remote was added for.
+    #[error(
+        "the service of the remote '{name}', at {endpoint}, has another root than before\n  known:    {known}\n  \
+         presents: {presented}"
+    )]
+    RemoteChanged {
+        /// What the remote is called.
+        name: RemoteName,
+        /// The address.
+        endpoint: Endpoint,
+        /// The remote's fingerprint.
+        known: RootFingerprint,
+        /// The one that was presented, by whomever.
+        presented: RootFingerprint,
+    },
+    /// It is not the one that made a token.
+    #[error(
+        "the service at {endpoint} is not the one that the token is for\n  token:    {token}\n  presents: {presented}",
+        presented = presented.map_or_else(|| "no root".to_owned(), |presented| presented.to_string())
+    )]
+    OtherThanToken {
+        /// The address.
+        endpoint: Endpoint,
+        /// The fingerprint in the token.
+        token: RootFingerprint,
+        /// The one that was presented, by whomever.
+        presented: Option<RootFingerprint>,
+    },
+    /// It is not the one that made a token, by what the user says or knows of it.
+    #[error(
+        "the token is for a service with another root than {by}\n  token:    {token}\n  expected: {expected}"
+    )]
+    TokenContradicts {
+        /// What says so, as an object of the sentence.
+        by: String,
+        /// The fingerprint in the token.
+        token: RootFingerprint,
+        /// The one that was named, or is known.
+        expected: RootFingerprint,
+    },
     /// Its certificate is not in order, whatever its root.
     #[error("the certificate of the service at {endpoint} is not valid")]
     Invalid {
@@ -78,25 +119,37 @@ impl ServerTrustFault {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::Unknown(_) => format!(
-                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint or \
-                 {FINGERPRINT_VARIABLE}, or that machine's root certificate with --root-cert."
+                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint, or that \
+                 machine's root certificate with --root-cert."
             ),
             Self::NotAccepted(_) => {
                 format!("Ask an administrator of that machine what {TELLS}, and give that with --fingerprint.")
             }
             Self::NoRoot(_) => format!(
-                "A stock service presents none. Copy its root certificate, {} on that machine, by a way that you \
-                 trust, and name the copy with --root-cert or {ROOT_CERTIFICATE_VARIABLE}.",
+                "A stock service presents none, and cannot be a remote. Name its address with {ADDRESS_VARIABLE}, copy \
+                 its root certificate, {} on that machine, by a way that you trust, and name the copy with --root-cert \
+                 or {ROOT_CERTIFICATE_VARIABLE}.",
                 transport::system_root_certificate().display()
             ),
             Self::OtherThanNamed { .. } => format!(
                 "Nothing secret was sent. Compare both with what {TELLS}: if it is neither, something else answers \
                  at that address."
             ),
-            Self::Changed { presented, .. } => format!(
-                "Nothing secret was sent. The service may have been set up anew; or something else answers at that \
-                 address, and waits for your passphrase. Ask an administrator of that machine what {TELLS}. Only if \
-                 it is the one presented, accept it with\n  multipass --fingerprint {presented} list"
+            Self::Changed { presented, .. } => {
+                format!("{CHANGED}\n  multipass --fingerprint {presented} list")
+            }
+            Self::RemoteChanged { name, endpoint, presented, .. } => format!(
+                "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
+                text::quoted(&endpoint.to_string())
+            ),
+            Self::OtherThanToken { .. } => format!(
+                "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
+                 the service was set up anew since the token was made. Ask whoever gave it to you for the service's \
+                 address, and what {TELLS}."
+            ),
+            Self::TokenContradicts { .. } => format!(
+                "Nothing was sent. Somebody may want you to use another service than you think. Ask an administrator \
+                 of the service what {TELLS}; if it is what the token says, correct what was expected."
             ),
             Self::Invalid { .. } => {
                 "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
@@ -112,6 +165,11 @@ impl ServerTrustFault {
 
 /// Where the right fingerprint is found.
 const TELLS: &str = "`sudo multipassd fingerprint` prints there";
+/// What another root than before means; the command that accepts it follows.
+const CHANGED: &str = "\
+Nothing secret was sent. The service may have been set up anew; or something else answers at that address, and waits \
+for your passphrase. Ask an administrator of that machine what `sudo multipassd fingerprint` prints there. Only if it \
+is the one presented, accept it with";
 
 /// What to do about a service on another machine that the user has not met yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +195,11 @@ enum Source {
     /// A root certificate's file.
     File(PathBuf),
     /// The user says so, now or in the environment.
-    Named { fingerprint: RootFingerprint, on_command_line: bool },
+    Named { fingerprint: RootFingerprint, is_remembered: bool },
+    /// The remote that is in use has it.
+    Remote { name: RemoteName, fingerprint: RootFingerprint },
+    /// A token says so.
+    Token { fingerprint: RootFingerprint },
     /// The user has said so before.
     Known { fingerprint: RootFingerprint, file: PathBuf, line: usize },
 }
@@ -155,9 +217,12 @@ impl ServerTrust {
     ) -> Result<Self, Error> {
         match context.named_root()? {
             NamedRoot::Certificate(path) => Self::by_file(context, endpoint, path, dates(endpoint)),
-            NamedRoot::Fingerprint { fingerprint, on_command_line } => {
-                let source = Source::Named { fingerprint, on_command_line };
-                Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered }))
+            }
+            NamedRoot::OfRemote { name, fingerprint } => {
+                context.note(|| format!("trusting the fingerprint {fingerprint} of the remote {name}"));
+                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Remote { name, fingerprint }))
             }
             // The system's own service, on whatever transport.
             NamedRoot::Usual if endpoint.is_on_this_machine() => {
@@ -167,10 +232,52 @@ impl ServerTrust {
         }
     }
 
+    /// What is to be trusted at `endpoint` by a remote that is to be added for it, or to replace the one `before`. Of
+    /// what the user names only the command line counts. The user may be asked; nothing is remembered.
+    ///
+    /// # Errors
+    /// Nothing is.
+    pub(crate) async fn for_new_remote(
+        context: &Context,
+        endpoint: &Endpoint,
+        transport: &dyn Transport,
+        before: Option<&Remote>,
+    ) -> Result<Self, Error> {
+        let named = match context.root_on_command_line() {
+            Some(NamedRoot::Fingerprint { fingerprint, .. }) => Some(*fingerprint),
+            Some(NamedRoot::Certificate(path)) => Some(load_root_certificate(path, endpoint)?.fingerprint()),
+            _ => None,
+        };
+        let fingerprint = match (named, before) {
+            (Some(named), _) => named,
+            // Nobody is asked about a root that has changed.
+            (None, Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) })) if at == endpoint => {
+                let source = Source::Remote { name: name.clone(), fingerprint: *fingerprint };
+                return Ok(Self::by_fingerprint(endpoint, *fingerprint, source));
+            }
+            (None, _) if endpoint.is_on_this_machine() => {
+                let path = transport::system_root_certificate();
+                return Self::by_file(context, endpoint, path, Dates::DoNotCount);
+            }
+            (None, _) => match known(context, endpoint)? {
+                Some((fingerprint, source)) => {
+                    return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
+                }
+                None if prompt::somebody_sees_and_answers() => meet(endpoint, transport).await?,
+                None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
+            },
+        };
+        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+    }
+
     fn by_file(context: &Context, endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
         context.note(|| format!("trusting the root certificate {}", path.display()));
         let pin = load_root_certificate(&path, endpoint)?.into();
         Ok(Self { pin, dates, source: Source::File(path) })
+    }
+
+    fn by_fingerprint(endpoint: &Endpoint, fingerprint: RootFingerprint, source: Source) -> Self {
+        Self { pin: fingerprint.into(), dates: dates(endpoint), source }
     }
 
     async fn by_acquaintance(
@@ -179,21 +286,69 @@ impl ServerTrust {
         transport: &dyn Transport,
         unknown: Unknown,
     ) -> Result<Self, Error> {
+        if let Some((fingerprint, source)) = known(context, endpoint)? {
+            return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
+        }
+        if unknown == Unknown::Refuse || !prompt::somebody_sees_and_answers() {
+            return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
+        }
+        let fingerprint = meet(endpoint, transport).await?;
         let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-        let (fingerprint, source) = match servers.find(endpoint).map_err(ServerTrustFault::from)? {
-            Some(Known { fingerprint, line }) => {
-                let file = servers.file();
-                context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
-                (fingerprint, Source::Known { fingerprint, file, line })
+        remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
+        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+    }
+
+    /// The fingerprint by which the service is known; `None` if it is by a certificate's file.
+    pub(crate) fn fingerprint(&self) -> Option<RootFingerprint> {
+        match &self.source {
+            Source::File(_) => None,
+            Source::Named { fingerprint, .. }
+            | Source::Remote { fingerprint, .. }
+            | Source::Token { fingerprint }
+            | Source::Known { fingerprint, .. } => Some(*fingerprint),
+        }
+    }
+
+    /// By the fingerprint in a token for the service at `endpoint`.
+    pub(crate) fn by_token(endpoint: &Endpoint, fingerprint: RootFingerprint) -> Self {
+        Self { pin: fingerprint.into(), dates: dates(endpoint), source: Source::Token { fingerprint } }
+    }
+
+    /// What the user says or knows of the service at `endpoint`, to whom a token says that it has that root.
+    ///
+    /// # Errors
+    /// It has another one; or what is known cannot be read.
+    pub(crate) fn acquaintance(
+        context: &Context,
+        endpoint: &Endpoint,
+        token: RootFingerprint,
+    ) -> Result<Acquaintance, Error> {
+        let (expected, by, acquaintance) = match context.named_root()? {
+            NamedRoot::Certificate(path) => {
+                let expected = load_root_certificate(&path, endpoint)?.fingerprint();
+                (expected, format!("the certificate {}", path.display()), Acquaintance(None))
             }
-            None if unknown == Unknown::Ask && prompt::somebody_sees_and_answers() => {
-                let fingerprint = meet(endpoint, transport).await?;
-                remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
-                (fingerprint, Source::Named { fingerprint, on_command_line: false })
+            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+                let earlier = is_remembered.then_some(Earlier::IsReplaced);
+                (fingerprint, "the one named".to_owned(), Acquaintance(earlier))
             }
-            None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
+            NamedRoot::OfRemote { name, fingerprint } => {
+                (fingerprint, format!("that of the remote '{name}'"), Acquaintance(None))
+            }
+            NamedRoot::Usual if endpoint.is_on_this_machine() => return Ok(Acquaintance(None)),
+            NamedRoot::Usual => {
+                let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+                let known = servers.find(endpoint).map_err(ServerTrustFault::from)?;
+                let acquaintance = Acquaintance(Some(Earlier::Contradicts));
+                let Some(Known { fingerprint, line }) = known else { return Ok(acquaintance) };
+                let by = format!("{endpoint} is known by, in line {line} of {}", servers.file().display());
+                (fingerprint, by, acquaintance)
+            }
         };
-        Ok(Self { pin: fingerprint.into(), dates: dates(endpoint), source })
+        if expected != token {
+            return Err(ServerTrustFault::TokenContradicts { by, token, expected }.into());
+        }
+        Ok(acquaintance)
     }
 
     /// By what the service is known, for a person to read.
@@ -201,6 +356,10 @@ impl ServerTrust {
         match &self.source {
             Source::File(path) => format!("the root certificate {}", path.display()),
             Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as it was named"),
+            Source::Remote { name, fingerprint } => {
+                format!("the fingerprint {fingerprint}, of the remote {name}")
+            }
+            Source::Token { fingerprint } => format!("the fingerprint {fingerprint}, in a token"),
             Source::Known { fingerprint, file, line } => {
                 format!("the fingerprint {fingerprint}, in line {line} of {}", file.display())
             }
@@ -215,7 +374,7 @@ impl ServerTrust {
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
     /// need not be written again.
     pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {
-        if let Source::Named { fingerprint, on_command_line: true } = self.source
+        if let Source::Named { fingerprint, is_remembered: true } = self.source
             && !endpoint.is_on_this_machine()
             && let Ok(servers) = KnownServers::of_user()
         {
@@ -230,10 +389,41 @@ impl ServerTrust {
     }
 }
 
+/// How a service that has let this client in for a token is remembered: over what is known of it already; not at all if
+/// it is on this machine, or named elsewhere.
+#[derive(Debug)]
+pub(crate) struct Acquaintance(Option<Earlier>);
+
+impl Acquaintance {
+    /// The service at `endpoint` has proven itself by that root.
+    pub(crate) fn remember(&self, endpoint: &Endpoint, root: RootFingerprint) {
+        let Some(earlier) = self.0.filter(|_| !endpoint.is_on_this_machine()) else { return };
+        let remembered = KnownServers::of_user()
+            .map_err(ServerTrustFault::from)
+            .map_err(Error::from)
+            .and_then(|servers| remember(&servers, endpoint, root, earlier));
+        // The client is let in all the same.
+        if let Err(error) = remembered {
+            output::tell(&format!("warning: {endpoint} is not remembered: {}", error.message()));
+        }
+    }
+}
+
 /// Whether dates count for a service that the user names: there is one clock only where the kernel carries the bytes.
 /// What listens on a loopback address may be a tunnel to another machine.
 fn dates(endpoint: &Endpoint) -> Dates {
     if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+}
+
+/// What the user's list of known servers says of the one at `endpoint`.
+fn known(context: &Context, endpoint: &Endpoint) -> Result<Option<(RootFingerprint, Source)>, Error> {
+    let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+    let Some(Known { fingerprint, line }) = servers.find(endpoint).map_err(ServerTrustFault::from)? else {
+        return Ok(None);
+    };
+    let file = servers.file();
+    context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
+    Ok(Some((fingerprint, Source::Known { fingerprint, file, line })))
 }
 
 /// Shows the user whose certificates are presented at `endpoint`, and returns the root if the user trusts it.
@@ -301,8 +491,26 @@ fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) ->
         },
         (
             ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Remote { name, fingerprint }),
+        ) => ServerTrustFault::RemoteChanged {
+            name: name.clone(),
+            endpoint: at,
+            known: *fingerprint,
+            presented,
+        },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
             Some(Source::Named { fingerprint, .. }),
         ) => ServerTrustFault::OtherThanNamed { endpoint: at, named: *fingerprint, presented },
+        (
+            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
+            Some(Source::Token { fingerprint }),
+        ) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: Some(presented) }
+        }
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some(Source::Token { fingerprint })) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: None }
+        }
         (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
         (error, _) => return service::unreached(error, endpoint),
     };

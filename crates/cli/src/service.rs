@@ -17,7 +17,7 @@ use tonic::{Status, Streaming};
 use transport::tls::{ClientTls, Identity};
 use transport::{ConnectError, Connection, Endpoint, Transport};
 
-use crate::context::Context;
+use crate::context::{Context, NamedRoot};
 use crate::error::Error;
 use crate::identity::IdentityStore;
 use crate::progress::Progress;
@@ -126,12 +126,14 @@ impl Service {
         Target::find(context, Unknown::Refuse).await?.connect(context, Some(identity)).await
     }
 
-    /// Has a service on another machine prove itself, before the user is asked for a secret that is meant for it.
+    /// Has a service on another machine prove itself, before the user is asked for a secret that is meant for it. A
+    /// remote with a loopback address may be a tunnel to one.
     ///
     /// # Errors
     /// There is no trust in the service, or no service.
     pub(crate) async fn verify(context: &Context) -> Result<(), Error> {
-        if context.endpoint()?.is_on_this_machine() {
+        let is_a_remote_s = matches!(context.named_root()?, NamedRoot::OfRemote { .. });
+        if context.endpoint()?.is_on_this_machine() && !is_a_remote_s {
             return Ok(());
         }
         Target::find(context, Unknown::Ask).await?.connect(context, None).await.map(drop)

@@ -16,6 +16,15 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(text).trim_end().replace(['\n', '\t'], " ")
 }
 
+/// `text` as one word for a shell.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:+,@%".contains(character);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 fn is_printable(character: char) -> bool {
     match character {
         '\n' | '\t' => true,
@@ -48,5 +57,20 @@ mod tests {
     #[test]
     fn a_cell_stays_on_its_line() {
         assert_eq!(one_line("a\nb\tc\r\n"), "a b c");
+    }
+
+    #[test]
+    fn a_shell_takes_each_word_as_one() {
+        for (text, expected) in [
+            ("/run/multipass_socket", "/run/multipass_socket"),
+            ("unix:/a b", "'unix:/a b'"),
+            ("[::1]:5", "'[::1]:5'"),
+            ("it's", r"'it'\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("a;b", "'a;b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
     }
 }

@@ -115,7 +115,7 @@ fn a_service_on_another_machine_that_is_unknown_or_has_changed() {
     write(&user.known_servers(), &format!("{address} {}\n", "1".repeat(64)));
     let command = Diagnosis::of(&user).blames("server", "has another root than before");
     assert_eq!(command, "sudo multipassd fingerprint");
-    let printed = crate::other_machines::fingerprint(&service);
+    let printed = service.fingerprint();
     mend(&user, &service, &format!("multipass --fingerprint {printed} list"));
     Diagnosis::of(&user).is_content();
 }

@@ -1,17 +1,28 @@
-//! `authenticate`: shows the service the passphrase, so that it knows this user's certificate from then on.
+//! `authenticate`: shows the service the passphrase, or a token, so that it knows this user's certificate from then on.
+//!
+//! What is meant as a token is no passphrase, whole or not: it is for one service alone.
 
+use super::token;
 use crate::args::AuthenticateArgs;
-use crate::context::Context;
+use crate::context::{Context, InUse};
 use crate::error::Error;
 use crate::prompt::{self, Passphrase, Prompt};
 use crate::service::{Service, once};
 
-pub(super) const QUESTION: &str = "Please enter passphrase: ";
+/// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
+pub(super) fn question(context: &Context) -> Result<String, Error> {
+    Ok(match context.remote_in_use()? {
+        Some(InUse { remote, .. }) if !remote.name.is_local() => {
+            format!("Please enter passphrase for {}, {}: ", remote.name, remote.endpoint)
+        }
+        _ => "Please enter passphrase: ".to_owned(),
+    })
+}
 
-/// Runs the command. Success prints nothing.
+/// Runs the command. Success prints nothing; of a token, who one is now is told beside the output.
 ///
 /// # Errors
-/// No passphrase was given, or the service refused it.
+/// No passphrase was given, or a token that is none, or the service refused it.
 pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<String, Error> {
     if !args.rest.is_empty() {
         return Err(Error::usage(
@@ -19,19 +30,29 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
             Some("See `multipass help authenticate`.".to_owned()),
         ));
     }
+    let is_seen = args.passphrase.is_some();
     let passphrase = match (args.passphrase, &args.passphrase_file) {
-        (Some(given), _) => {
-            prompt::tell_that_arguments_are_seen(
-                "leave it out to be asked, or name a file with --passphrase-file",
-            );
-            Passphrase::new(given)
-        }
+        (Some(given), _) => Passphrase::new(given),
         (None, Some(file)) => prompt::passphrase_in(file).await?,
         (None, None) => {
-            Service::verify(context).await?;
-            Prompt::open()?.passphrase(QUESTION).await?
+            let question = question(context)?;
+            let mut prompt = Prompt::open()?;
+            // Who types it is to know beforehand for whom. What comes through a pipe is sent to nobody else either.
+            if prompt.is_terminal() {
+                Service::verify(context).await?;
+            }
+            prompt.passphrase(&question).await?
         }
     };
+    if passphrase.is_token() {
+        // Nothing is said of a token that others see on the command line: it is used up before they can use it.
+        return token::enrol(context, &passphrase.token()?).await.map(|()| String::new());
+    }
+    if is_seen {
+        prompt::tell_that_arguments_are_seen(
+            "leave it out to be asked, or name a file with --passphrase-file",
+        );
+    }
     if passphrase.is_empty() {
         let next = "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file.";
         return Err(Error::usage("No passphrase given", Some(next.to_owned())));

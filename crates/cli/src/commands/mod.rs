@@ -7,11 +7,15 @@ mod doctor;
 mod info;
 mod instances;
 mod list;
+mod remote;
 mod settings;
+mod token;
 mod version;
 mod wait_ready;
 
-use crate::args::{Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs};
+use crate::args::{
+    self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand, TokenCommand,
+};
 use crate::context::Context;
 use crate::error::Error;
 use crate::{format, help, primary_name};
@@ -44,12 +48,25 @@ pub(crate) fn name(cli: &Cli) -> &'static str {
         Some(Command::Networks(_)) => "networks",
         Some(Command::Purge) => "purge",
         Some(Command::Recover(_)) => "recover",
+        Some(Command::Remote(args)) => match args.action {
+            Some(RemoteCommand::Add(_)) => "remote add",
+            Some(RemoteCommand::Remove(_)) => "remote remove",
+            Some(RemoteCommand::Default(_)) => "remote default",
+            Some(RemoteCommand::Show(_)) => "remote show",
+            _ => "remote",
+        },
         Some(Command::Restart(_)) => "restart",
         Some(Command::Set(_)) => "set",
         Some(Command::Shell(_)) => "shell",
         Some(Command::Start(_)) => "start",
         Some(Command::Stop(_)) => "stop",
         Some(Command::Suspend(_)) => "suspend",
+        Some(Command::Token(args)) => match args.action {
+            Some(TokenCommand::Create(_)) => "token create",
+            Some(TokenCommand::List(_)) => "token list",
+            Some(TokenCommand::Revoke(_)) => "token revoke",
+            None => "token",
+        },
         Some(Command::Transfer(_)) => "transfer",
         Some(Command::Version(_)) => "version",
         Some(Command::WaitReady(_)) => "wait-ready",
@@ -69,11 +86,18 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
+        Some(Command::Remote(args)) => remote::offline(&Context::new(cli), args),
+        Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
             Some(settings::primary_name(args.raw))
         }
         _ => None,
     }
+}
+
+/// Whether a command is for a service that is to become a remote, and not for the one that is in use.
+pub(crate) fn adds_a_remote(cli: &Cli) -> bool {
+    matches!(&cli.command, Some(Command::Remote(args)) if matches!(args.action, Some(RemoteCommand::Add(_))))
 }
 
 /// Whether a command sees to signals itself: it has to tell somebody else before it ends.
@@ -108,12 +132,14 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Networks(args) => instances::networks(context, &args).await,
         Command::Purge => instances::purge(context).await,
         Command::Recover(args) => instances::recover(context, &args).await,
+        Command::Remote(args) => remote::run(context, &args).await,
         Command::Restart(args) => instances::restart(context, &args).await,
         Command::Set(args) => settings::set(context, args).await,
         Command::Shell(args) => instances::shell(context, &args).await,
         Command::Start(args) => instances::start(context, &args).await,
         Command::Stop(args) => instances::stop(context, &args).await,
         Command::Suspend(args) => instances::suspend(context, &args).await,
+        Command::Token(args) => token::run(context, &args).await,
         Command::Transfer(args) => instances::transfer(context, &args).await,
         Command::WaitReady(args) => wait_ready::run(context, &args).await,
         Command::Help(args) => help_about(&args),
@@ -131,7 +157,10 @@ fn help_about(args: &HelpArgs) -> Result<String, Error> {
     let Some(name) = &args.command else {
         return Ok(help::general());
     };
-    help::of(name).ok_or_else(|| {
-        Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()))
-    })
+    let unknown = || {
+        let unknown =
+            || Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()));
+        args::unknown(name).unwrap_or_else(unknown)
+    };
+    help::of(name).ok_or_else(unknown)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tonic::Code;
 
 use crate::args::{GetArgs, SetArgs};
-use crate::commands::authenticate::QUESTION;
+use crate::commands::authenticate::question;
 use crate::commands::clients;
 use crate::context::Context;
 use crate::error::Error;
@@ -87,9 +87,14 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         }
         (key, None) => {
             Service::verify(context).await?;
-            (key, ask().await?)
+            (key, ask(context).await?)
         }
     };
+    if key == PASSPHRASE && value.is_token() {
+        // It could never be given: `authenticate` sends it to nobody.
+        let next = "Choose one that does not begin as a token does.".to_owned();
+        return Err(Error::usage("a passphrase that looks like a token would be taken for one", Some(next)));
+    }
     let may_go_on_as_root =
         key == PASSPHRASE && platform::is_root() && is_known_by_its_user(&context.endpoint()?);
     let mut service = match Service::connect(context).await {
@@ -144,9 +149,9 @@ fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
 }
 
 /// Asks for the passphrase, which must be one.
-async fn ask() -> Result<Passphrase, Error> {
+async fn ask(context: &Context) -> Result<Passphrase, Error> {
     // Removing the passphrase must not happen by pressing Enter.
-    ask_for_new_passphrase().await?.ok_or_else(|| {
+    ask_for_new_passphrase(context).await?.ok_or_else(|| {
         let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
         Error::usage("No passphrase given", Some(next))
     })
@@ -156,9 +161,10 @@ async fn ask() -> Result<Passphrase, Error> {
 ///
 /// # Errors
 /// There is no answer, or the second one differs.
-pub(super) async fn ask_for_new_passphrase() -> Result<Option<Passphrase>, Error> {
+pub(super) async fn ask_for_new_passphrase(context: &Context) -> Result<Option<Passphrase>, Error> {
+    let question = question(context)?;
     let mut prompt = Prompt::open()?;
-    let passphrase = prompt.passphrase(QUESTION).await?;
+    let passphrase = prompt.passphrase(&question).await?;
     if prompt.is_terminal() && prompt.passphrase(SECOND_QUESTION).await? != passphrase {
         return Err(Error::usage("Passphrases do not match", None));
     }

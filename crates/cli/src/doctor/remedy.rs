@@ -5,8 +5,9 @@ use std::path::Path;
 use transport::Endpoint;
 
 use super::report::{Ailment, Verdict};
-use crate::context::{Context, NamedRoot};
+use crate::context::{ADDRESS_VARIABLE, Context, InUse, NamedRoot, REMOTE_VARIABLE, Whence};
 use crate::platform::{self, Listener};
+pub(super) use crate::text::quoted;
 use crate::transports;
 
 /// Where a unit of the service lies, if there is one.
@@ -25,20 +26,46 @@ pub(super) fn as_root(command: &str) -> String {
 
 /// This program with `arguments`, on the same way to the service.
 pub(super) fn client(context: &Context, arguments: &str) -> String {
+    match context.remote_in_use() {
+        Ok(Some(InUse { remote, by: Whence::RemoteOption })) => {
+            with_root(context, &format!("--remote {} {arguments}", remote.name))
+        }
+        _ => with_root(context, arguments),
+    }
+}
+
+fn with_root(context: &Context, arguments: &str) -> String {
     match context.root_options() {
         Some((option, value)) => format!("multipass {option} {} {arguments}", quoted(&value)),
         None => format!("multipass {arguments}"),
     }
 }
 
-/// As [`client`], run as root: sudo keeps nothing of the environment.
+/// As [`client`], run as root: sudo keeps nothing of the environment, and root has other remotes.
 pub(super) fn client_as_root(context: &Context, arguments: &str) -> String {
     if platform::is_root() {
         return client(context, arguments);
     }
     let set = |(name, value): (&str, String)| format!("{name}={} ", quoted(&value));
     let settings: String = context.environment().into_iter().map(set).collect();
-    as_root(&format!("{settings}{}", client(context, arguments)))
+    as_root(&format!("{settings}{}", with_root(context, arguments)))
+}
+
+/// What makes commands go to the service at the default address; nothing if they do.
+pub(super) fn use_the_default(context: &Context) -> Option<String> {
+    let command = match context.whence() {
+        Whence::RemoteVariable => format!("unset {REMOTE_VARIABLE}"),
+        Whence::AddressVariable => format!("unset {ADDRESS_VARIABLE}"),
+        _ if !context.service_is_named() => return None,
+        Whence::DefaultRemote if context.remote_in_use().is_ok() => {
+            "multipass remote default local".to_owned()
+        }
+        // Also where it cannot be told which remote is the default.
+        Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => {
+            "multipass --remote local doctor".to_owned()
+        }
+    };
+    Some(command)
 }
 
 /// Starts the service that is missing at `endpoint`.
@@ -67,10 +94,12 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
             _ => as_root(&program),
         }
     };
-    let advice = if context.address_is_named() {
-        "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:"
-    } else {
-        "Start the service:"
+    let advice = match context.whence() {
+        Whence::AddressVariable => "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:",
+        _ if context.service_is_named() => {
+            "Start the service there, or correct the address with `multipass remote add --replace`:"
+        }
+        _ => "Start the service:",
     };
     Verdict::problem(cause, advice, Some(command))
 }
@@ -82,7 +111,7 @@ pub(super) fn restart(context: &Context) -> Option<String> {
 
 /// Whether the service that this client uses is a unit of systemd's.
 fn by_unit(context: &Context) -> bool {
-    !context.address_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists())
+    !context.service_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists())
 }
 
 /// Has the service write its root certificate's file again.
@@ -118,33 +147,9 @@ pub(super) fn quoted_path(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-/// `text` as one word for a shell.
-pub(super) fn quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:+,@%".contains(character);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_shell_takes_each_word_as_one() {
-        for (text, expected) in [
-            ("/run/multipass_socket", "/run/multipass_socket"),
-            ("unix:/a b", "'unix:/a b'"),
-            ("[::1]:5", "'[::1]:5'"),
-            ("it's", r"'it'\''s'"),
-            ("$(x)", "'$(x)'"),
-            ("a;b", "'a;b'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(text), expected);
-        }
-    }
 
     #[cfg(unix)]
     #[test]

@@ -107,14 +107,25 @@ pub(super) async fn look(
 /// A service that is not the one which this client trusts.
 async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error) -> Verdict {
     let cause = error.message();
-    if let Error::ServerTrust(fault) = error
-        && let ServerTrustFault::Changed { .. } = &**fault
-    {
+    let accepting = match error {
+        Error::ServerTrust(fault) => match &**fault {
+            ServerTrustFault::Changed { .. } => Some("--fingerprint THE-FINGERPRINT list".to_owned()),
+            ServerTrustFault::RemoteChanged { name, endpoint, .. } => Some(format!(
+                "remote add --replace {name} {} --fingerprint THE-FINGERPRINT",
+                remedy::quoted(&endpoint.to_string())
+            )),
+            _ => None,
+        },
+        _ => None,
+    };
+    if let Some(accepting) = accepting {
         return Verdict::problem(
             cause,
-            "It was set up anew; or something else answers, and waits for your passphrase. Have the service's own \
-             machine print its fingerprint. If that is the one presented here, accept it with `multipass --fingerprint \
-             THE-FINGERPRINT list`; do not go on if it is another. On that machine:",
+            format!(
+                "It was set up anew; or something else answers, and waits for your passphrase. Have the service's own \
+                 machine print its fingerprint. If that is the one presented here, accept it with `multipass \
+                 {accepting}`; do not go on if it is another. On that machine:"
+            ),
             // Never what the peer has said of itself: commands are copied without the words around them.
             Some("sudo multipassd fingerprint".to_owned()),
         );

@@ -9,7 +9,7 @@ use transport::{ConnectError, Endpoint, Transport};
 use super::remedy;
 use super::report::{Report, Verdict};
 use super::{ACCESS, ADDRESS, CONNECTION, SOCKET, TRANSPORT};
-use crate::context::{ADDRESS_VARIABLE, Context};
+use crate::context::{ADDRESS_VARIABLE, Context, InUse, Whence};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
 use crate::service::{self, in_time};
@@ -37,7 +37,7 @@ pub(super) fn find(context: &Context, report: &mut Report) -> Option<Way> {
         report.skip_all(&[TRANSPORT, SOCKET, ACCESS]);
         return None;
     };
-    let Some(transport) = report.take(TRANSPORT, transport(&endpoint)) else {
+    let Some(transport) = report.take(TRANSPORT, transport(context, &endpoint)) else {
         report.skip_all(&[SOCKET, ACCESS]);
         return None;
     };
@@ -56,21 +56,42 @@ pub(super) fn find(context: &Context, report: &mut Report) -> Option<Way> {
 }
 
 fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
-    let whence = if context.address_is_named() { ADDRESS_VARIABLE } else { "default" };
     match context.endpoint() {
         Ok(endpoint) => {
-            let verdict = Verdict::fine(format!("{endpoint} ({whence})"));
+            let verdict = Verdict::fine(format!("{endpoint} ({})", whence(context)));
             Ok((endpoint, verdict))
         }
-        Err(error) => Err(Verdict::problem(
+        Err(error @ Error::Address(_)) => Err(Verdict::problem(
             error.message(),
             "Correct it, or use the default address:",
-            Some(format!("unset {ADDRESS_VARIABLE}")),
+            remedy::use_the_default(context),
+        )),
+        Err(error) => Err(Verdict::problem(
+            error.message(),
+            format!(
+                "{} Or use this machine's own service:",
+                error.next_step().unwrap_or_else(|| "Mend this.".to_owned())
+            ),
+            remedy::use_the_default(context),
         )),
     }
 }
 
-fn transport(endpoint: &Endpoint) -> Result<(Box<dyn Transport>, Verdict), Verdict> {
+/// What says that the service is at its address.
+fn whence(context: &Context) -> String {
+    let Ok(Some(InUse { remote, by })) = context.remote_in_use() else {
+        let is_named = context.whence() == Whence::AddressVariable;
+        return if is_named { ADDRESS_VARIABLE } else { "default" }.to_owned();
+    };
+    let by = match by {
+        Whence::RemoteOption => "by --remote",
+        Whence::RemoteVariable => "by MULTIPASS_REMOTE",
+        Whence::AddressVariable | Whence::DefaultRemote | Whence::Nothing => "the default one",
+    };
+    format!("the remote {}, {by}", remote.name)
+}
+
+fn transport(context: &Context, endpoint: &Endpoint) -> Result<(Box<dyn Transport>, Verdict), Verdict> {
     match transports::reaching(endpoint) {
         Ok(transport) => {
             let verdict = Verdict::fine(format!("{} is built into this client", endpoint.scheme()));
@@ -79,7 +100,7 @@ fn transport(endpoint: &Endpoint) -> Result<(Box<dyn Transport>, Verdict), Verdi
         Err(error) => Err(Verdict::problem(
             error.message(),
             error.next_step().unwrap_or_default(),
-            Some(format!("unset {ADDRESS_VARIABLE}")),
+            remedy::use_the_default(context),
         )),
     }
 }
@@ -141,11 +162,7 @@ fn access(context: &Context, path: &Path, socket: &SocketFile) -> Result<((), Ve
         Denial::OwnerOnly { .. } => Verdict::problem(
             format!("{cause}, so the service is for its owner {owner} alone"),
             "Use the system's service instead, at the default address; or run one of your own:",
-            Some(if context.address_is_named() {
-                format!("unset {ADDRESS_VARIABLE}")
-            } else {
-                own_service()
-            }),
+            remedy::use_the_default(context).or_else(|| Some(own_service())),
         ),
         Denial::Unknown { .. } => denied(path),
     })
@@ -222,7 +239,7 @@ async fn greet(
         }),
         Err(error) => {
             let who = who.map(|who| format!("; {who}")).unwrap_or_default();
-            let unset = context.address_is_named().then(|| format!("unset {ADDRESS_VARIABLE}"));
+            let unset = remedy::use_the_default(context);
             let advice = match unset {
                 Some(_) => "Correct the address, or use the default one:",
                 None => "Stop what listens there, and start the service.",

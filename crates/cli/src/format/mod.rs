@@ -9,7 +9,9 @@ pub(crate) mod find;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod networks;
+pub(crate) mod remotes;
 mod table;
+pub(crate) mod tokens;
 mod values;
 pub(crate) mod version;
 

@@ -73,7 +73,7 @@ pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Passphras
 }
 
 /// The answer of our own service, or what its refusal means.
-fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
     answer.map(Response::into_inner).map_err(|status| {
         match Error::of_call(status) {
         Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(

@@ -35,12 +35,12 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
         );
         // Who has just left may change nothing more, unless he is root.
         let may = !is_own || platform::is_root();
-        offer_a_new_passphrase(&mut service, may).await?;
+        offer_a_new_passphrase(context, &mut service, may).await?;
     }
     Ok(String::new())
 }
 
-async fn offer_a_new_passphrase(service: &mut Service, may: bool) -> Result<(), Error> {
+async fn offer_a_new_passphrase(context: &Context, service: &mut Service, may: bool) -> Result<(), Error> {
     if !may || !prompt::somebody_answers() {
         output::tell("To replace it, run `multipass set local.passphrase`.");
         return Ok(());
@@ -48,7 +48,7 @@ async fn offer_a_new_passphrase(service: &mut Service, may: bool) -> Result<(), 
     if !prompt::confirm("Replace the passphrase now?").await? {
         return Ok(());
     }
-    match settings::ask_for_new_passphrase().await? {
+    match settings::ask_for_new_passphrase(context).await? {
         Some(passphrase) => set_passphrase(service, &passphrase).await,
         None => {
             output::tell("The passphrase stays as it is.");

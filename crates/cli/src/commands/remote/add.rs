@@ -1,0 +1,107 @@
+//! `remote add`: has a service prove itself, and gives it a name.
+
+use transport::Endpoint;
+
+use crate::args::AddRemoteArgs;
+use crate::commands::token;
+use crate::context::Context;
+use crate::error::Error;
+use crate::prompt::{Passphrase, Prompt};
+use crate::remotes::{Existing, Remote, Remotes, RemotesFault};
+use crate::server_trust::ServerTrust;
+use crate::service::Service;
+use crate::token::Token;
+use crate::{output, transports};
+
+/// Runs the command. Without a token, the service learns nothing of this client, not even its certificate.
+///
+/// # Errors
+/// The name is taken, there is no service, it is not trusted, or the name cannot be kept.
+pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<String, Error> {
+    let AddRemoteArgs { name, address, token, replace } = args;
+    let remotes = Remotes::of_user()?;
+    let before = match remotes.read()?.find(name) {
+        Ok(_) if name.is_local() => return Err(RemotesFault::Local.into()),
+        // Before anybody is asked anything. Another client may still be quicker.
+        Ok(_) if !replace => return Err(RemotesFault::Exists(name.clone()).into()),
+        Ok(before) => Some(before),
+        Err(_) => None,
+    };
+    let existing = if *replace { Existing::IsReplaced } else { Existing::Stays };
+    if let Some(text) = token {
+        let token = token_in(text).await?;
+        return by_token(context, args, &remotes, existing, &token).await;
+    }
+    let Some(endpoint) = address else {
+        return Err(Error::usage("No address given", Some("See `multipass help remote`.".to_owned())));
+    };
+    let transport = transports::reaching(endpoint)?;
+    let trust = ServerTrust::for_new_remote(context, endpoint, &*transport, before.as_ref()).await?;
+    context.note(|| format!("connecting to {endpoint}"));
+    drop(Service::look_at(context, endpoint, &*transport, &trust, None).await?);
+
+    let remote = Remote { name: name.clone(), endpoint: endpoint.clone(), fingerprint: trust.fingerprint() };
+    remotes.add(&remote, existing)?;
+    Ok(done(&remote, &trust.describe()))
+}
+
+/// The token on the command line, or the one that is asked for.
+async fn token_in(text: &str) -> Result<Token, Error> {
+    let token = match text {
+        "-" => Prompt::open()?.passphrase("Please enter token: ").await?,
+        text => Passphrase::new(text.to_owned()),
+    };
+    Ok(token.token()?)
+}
+
+/// Has the service that made a token let this client in, and keeps it by the root in the token.
+async fn by_token(
+    context: &Context,
+    args: &AddRemoteArgs,
+    remotes: &Remotes,
+    existing: Existing,
+    token: &Token,
+) -> Result<String, Error> {
+    let remote_at = |endpoint: &Endpoint| {
+        let (name, endpoint) = (args.name.clone(), endpoint.clone());
+        Remote { name, endpoint, fingerprint: Some(token.root()) }
+    };
+    // A token is good for once: what can be seen to before is.
+    let check = |endpoint: &Endpoint| Ok(remote_at(endpoint).check()?);
+    let (endpoint, redeemed) = match &args.address {
+        Some(endpoint) => {
+            check(endpoint)?;
+            (endpoint, token::redeem(context, endpoint, token).await?)
+        }
+        None if token.addresses().is_empty() => {
+            let next = "Name it: `multipass remote add NAME ADDRESS --token TOKEN`.".to_owned();
+            return Err(Error::usage("The token does not tell its service's address", Some(next)));
+        }
+        None => {
+            let elsewhere = "name its address from here";
+            let (endpoint, (), redeemed) = token::redeem_at_any(context, token, check, elsewhere).await?;
+            (endpoint, redeemed)
+        }
+    };
+    output::tell(&redeemed.told(endpoint));
+    let remote = remote_at(endpoint);
+    remotes.add(&remote, existing).map_err(|fault| {
+        let next = format!(
+            "{} Then run `multipass remote add {} {endpoint} --fingerprint {}`; the token is used up.",
+            fault.next_step(),
+            args.name,
+            token.root()
+        );
+        Error::failed(format!("the service trusts this client, but the remote is not kept: {fault}"), next)
+    })?;
+    Ok(done(&remote, &format!("the fingerprint {}, as in the token", token.root())))
+}
+
+/// What has been done, and what can be done now.
+fn done(remote: &Remote, known_by: &str) -> String {
+    let Remote { name, endpoint, .. } = remote;
+    output::tell(&format!(
+        "`multipass --remote {name} <command>` runs a command there, `multipass remote default {name}` all of them."
+    ));
+    format!("The remote {name} is {endpoint}, known by {known_by}.\n")
+}

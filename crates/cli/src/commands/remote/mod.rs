@@ -1,0 +1,104 @@
+//! `remote`: gives services names, and chooses among them. Only `remote add` reaches a service.
+
+mod add;
+
+use crate::args::{RemoteArgs, RemoteCommand};
+use crate::context::{ADDRESS_VARIABLE, Context, InUse, REMOTE_VARIABLE, Whence};
+use crate::error::Error;
+use crate::format::remotes::Row;
+use crate::remotes::{Listed, Remote, RemoteName, Remotes};
+use crate::{format, output};
+
+/// Runs the command if it needs no service.
+pub(super) fn offline(context: &Context, args: &RemoteArgs) -> Option<Result<String, Error>> {
+    if args.format.is_some() && !matches!(args.action, None | Some(RemoteCommand::List(_))) {
+        let next = "See `multipass help remote`.".to_owned();
+        return Some(Err(Error::usage("--format belongs to `multipass remote list`", Some(next))));
+    }
+    Some(match &args.action {
+        None | Some(RemoteCommand::List(_)) => list(context, args),
+        Some(RemoteCommand::Show(args)) => read().and_then(|listed| {
+            let remote = match &args.name {
+                Some(name) => listed.find(name)?,
+                None => in_use(context)?,
+            };
+            format::remotes::remote(&row(context, &listed, remote), args.format)
+        }),
+        Some(RemoteCommand::Remove(args)) => remove(&args.name),
+        Some(RemoteCommand::Default(args)) => match &args.name {
+            Some(name) => set_default(context, name),
+            None => read().map(|listed| format!("{}\n", listed.default_name())),
+        },
+        Some(RemoteCommand::Add(_)) => return None,
+    })
+}
+
+/// Runs the command, which may need a service.
+///
+/// # Errors
+/// It cannot be done.
+pub(super) async fn run(context: &Context, args: &RemoteArgs) -> Result<String, Error> {
+    match (&args.action, offline(context, args)) {
+        (_, Some(done)) => done,
+        (Some(RemoteCommand::Add(args)), None) => add::run(context, args).await,
+        (_, None) => Ok(String::new()),
+    }
+}
+
+fn read() -> Result<Listed, Error> {
+    Ok(Remotes::of_user()?.read()?)
+}
+
+fn list(context: &Context, args: &RemoteArgs) -> Result<String, Error> {
+    let listed = read()?;
+    let all = std::iter::once(Remote::local()).chain(listed.remotes.iter().cloned());
+    let rows: Vec<Row> = all.map(|remote| row(context, &listed, remote)).collect();
+    format::remotes::remotes(&rows, args.list_format())
+}
+
+fn row(context: &Context, listed: &Listed, remote: Remote) -> Row {
+    let used = match context.remote_in_use() {
+        Ok(Some(InUse { remote, .. })) => Some(remote.name.clone()),
+        Ok(None) => (context.whence() == Whence::Nothing).then(RemoteName::local),
+        Err(_) => None,
+    };
+    Row {
+        is_default: listed.default_name() == remote.name,
+        is_in_use: used.as_ref() == Some(&remote.name),
+        remote,
+    }
+}
+
+/// The remote that commands are for.
+fn in_use(context: &Context) -> Result<Remote, Error> {
+    match context.remote_in_use()? {
+        Some(InUse { remote, .. }) => Ok(remote.clone()),
+        None if context.whence() == Whence::Nothing => Ok(Remote::local()),
+        None => Err(Error::usage(
+            format!("no remote is in use: {ADDRESS_VARIABLE} names the service"),
+            Some("Name a remote; `multipass remote list` shows which there are.".to_owned()),
+        )),
+    }
+}
+
+fn remove(name: &RemoteName) -> Result<String, Error> {
+    let was_default = Remotes::of_user()?.remove(name)?;
+    let then = match was_default {
+        true => " It was the default, which is 'local' again: this machine's own service.",
+        false => "",
+    };
+    Ok(format!("The remote {name} is removed.{then}\n"))
+}
+
+fn set_default(context: &Context, name: &RemoteName) -> Result<String, Error> {
+    Remotes::of_user()?.set_default(name)?;
+    let variable = match context.whence() {
+        Whence::RemoteVariable => Some(REMOTE_VARIABLE),
+        Whence::AddressVariable => Some(ADDRESS_VARIABLE),
+        Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => None,
+    };
+    if let Some(variable) = variable {
+        output::tell(&format!("note: {variable} is set, and goes before the default remote"));
+    }
+    Ok(format!("The default remote is {name}.\n"))
+}

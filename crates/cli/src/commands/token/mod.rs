@@ -1,0 +1,84 @@
+//! `token`: lets a client in that nobody has to know beforehand. By our own service, which stock daemons do not have.
+
+mod addresses;
+mod create;
+mod redeem;
+mod revoke;
+
+use rpc::trust::{ListTokensRequest, Token};
+use tonic::{Code, Response, Status};
+use transport::Endpoint;
+
+use super::clients;
+use crate::args::{TokenArgs, TokenCommand};
+use crate::context::Context;
+use crate::error::Error;
+use crate::service::Service;
+use crate::{format, help};
+pub(crate) use redeem::{enrol, redeem, redeem_at_any};
+
+/// Runs the command.
+///
+/// # Errors
+/// It cannot be done, or the call failed.
+pub(super) async fn run(context: &Context, args: &TokenArgs) -> Result<String, Error> {
+    match &args.action {
+        None => Ok(help::named("token")),
+        Some(TokenCommand::Create(args)) => create::run(context, args).await,
+        Some(TokenCommand::List(args)) => {
+            let mut service = Service::connect_as_administrator(context).await?;
+            format::tokens::tokens(&all(&mut service).await?, args.format.format)
+        }
+        Some(TokenCommand::Revoke(args)) => revoke::run(context, args).await,
+    }
+}
+
+/// All tokens that may still be used, the oldest first.
+async fn all(service: &mut Service) -> Result<Vec<Token>, Error> {
+    service.note_call("ListTokens");
+    let answer = service.trust.list_tokens(ListTokensRequest {}).await;
+    let mut tokens = understood(&service.endpoint, answer)?.tokens;
+    tokens.sort_by(|one, other| (&one.created, &one.id).cmp(&(&other.created, &other.id)));
+    Ok(tokens)
+}
+
+/// The answer of our own service, or what its refusal means.
+fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+    match answer {
+        Err(status) if status.code() == Code::Unimplemented => {
+            Err(knows_no_tokens(endpoint, "Set a passphrase instead: `multipass set local.passphrase`."))
+        }
+        answer => clients::understood(endpoint, answer),
+    }
+}
+
+/// A service of others, or one of ours from before there were tokens.
+fn knows_no_tokens(endpoint: &Endpoint, next: &str) -> Error {
+    Error::failed(
+        format!("the service at {endpoint} does not know tokens: it is a stock service, or an older one"),
+        next.to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        let endpoint: Endpoint = "unix:/run/socket".parse().expect("an address");
+        for (status, message, next) in [
+            (
+                Status::unimplemented("unknown"),
+                "unix:/run/socket does not know tokens",
+                "multipass set local.passphrase",
+            ),
+            (Status::unauthenticated("stranger"), "root over the service's Unix socket", "Run it with sudo"),
+        ] {
+            let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
+            assert!(error.message().contains(message), "{}", error.message());
+            assert!(error.next_step().expect("a step").contains(next));
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}
