@@ -36,3 +36,77 @@ async fn write_down_if(store: &Arc<FileStore>, much: Duration) {
     };
     let _ = tokio::task::spawn_blocking(tend).await;
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::time::{Instant, SystemTime};
+
+    use auth_core::{Actor, Change, Level, Outcome, Token, TokenSecret, TrustStore};
+    use tempfile::TempDir;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A store with a token for an hour that was made so long ago.
+    struct Kept {
+        store: Arc<FileStore>,
+        directory: TempDir,
+    }
+
+    impl Kept {
+        fn since(ago: Duration) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let store = FileStore::open(directory.path(), SystemTime::now(), |_| {}).unwrap();
+            let hash = TokenSecret::generate().unwrap().hash();
+            let created = SystemTime::now() - ago;
+            let (id, expires, by) = (hash.id(), created + 60 * MINUTE, Actor::Administrator);
+            let token = Token { id, name: None, level: Level::ReadOnly, created, expires, by };
+            let at = Moment { clock: created, running: Instant::now() };
+            let create = Change::CreateToken { hash, token, at };
+            assert_eq!(store.change(&create, &mut || Ok(())).unwrap(), Outcome::Changed);
+            Self { store: Arc::new(store), directory }
+        }
+
+        fn file(&self) -> PathBuf {
+            self.directory.path().join("authenticated-certs/tokens")
+        }
+
+        fn text(&self) -> String {
+            fs::read_to_string(self.file()).unwrap()
+        }
+
+        async fn becomes(&self, what: impl Fn(&str) -> bool) {
+            let is_so = async {
+                while !what(&self.text()) {
+                    sleep(Duration::from_millis(10)).await;
+                }
+            };
+            timeout(MINUTE, is_so).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_expired_is_taken_out_and_for_the_rest_it_is_written_down_how_late_it_is() {
+        let (over, old) = (Kept::since(61 * MINUTE), Kept::since(11 * MINUTE));
+        let before = old.text();
+        let tending = [&over, &old].map(|kept| tokio::spawn(tend(Arc::clone(&kept.store))));
+        over.becomes(str::is_empty).await;
+        old.becomes(|text| !text.is_empty() && text != before).await;
+        tending.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+
+    #[tokio::test]
+    async fn as_the_daemon_stops_it_is_written_down_however_little_later_it_is() {
+        let kept = Kept::since(Duration::ZERO);
+        let before = kept.text();
+        write_down_if(&kept.store, MUCH).await;
+        assert_eq!(kept.text(), before);
+        write_down(Arc::clone(&kept.store)).await;
+        assert_ne!(kept.text(), before);
+    }
+}

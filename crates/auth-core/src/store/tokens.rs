@@ -8,7 +8,7 @@
 //! - the clock set back, also before a restart, gives a token no more time than it had when that was last written
 //!   down: at each change to a token, each time that one ends, each ten minutes and at the daemon's end;
 //! - of the time that the daemon did not run, a clock that was set back tells nothing: a token may outlive its end by
-//!   that time, but no more than once it was seen to have ended;
+//!   that time, unless it was seen to have ended before;
 //! - the clock set forward, even once and by mistake, ends the tokens of before, and is forgotten with them: each
 //!   new one begins with the clock of its own time. One that was made in that future lives as long as it was to.
 

@@ -331,6 +331,25 @@ fn the_clock_set_back_gives_no_more_time() {
 }
 
 #[test]
+fn reading_the_files_again_gives_no_more_time() {
+    let daemon = Daemon::new();
+    let made = moment();
+    daemon.create(made);
+    let end = after(made, HOUR, now() - DECADE);
+    let by = daemon.authority.administrator(&root(&daemon.alice)).unwrap();
+    daemon.authority.rename(&by, daemon.alice.fingerprint(), &"other".parse().unwrap(), now()).unwrap();
+    assert_eq!(daemon.tokens(end), 0, "after a change that is not about tokens");
+    daemon.store.reload().unwrap();
+    assert_eq!(daemon.tokens(end), 0);
+    // Another process has seen more of it go by, and written that down.
+    let other = daemon.data.open();
+    other.tend_tokens(after(made, 10 * MINUTE, now() - DECADE), MINUTE).unwrap();
+    daemon.store.reload().unwrap();
+    assert_eq!(daemon.tokens(after(made, 49 * MINUTE, now() - DECADE)), 1);
+    assert_eq!(daemon.tokens(after(made, 51 * MINUTE, now() - DECADE)), 0);
+}
+
+#[test]
 fn the_clock_set_back_before_each_restart_gives_no_more_time() {
     let daemon = Daemon::new();
     let made = moment();

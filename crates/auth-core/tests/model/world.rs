@@ -283,7 +283,9 @@ impl Model for Protocol {
                         && world.disk.passphrase == Some(Words::Other)
             }),
             Property::sometimes("root's wish is overtaken by a change", |model: &Self, world: &World| {
+                // Where there are tokens, too little else happens for that.
                 model.left.revocations == 0
+                    || model.left.tokens > 0
                     || matches!(world.root, Some((_, Wish::Revoke(client))) if !world.disk.trusted.has(client))
             }),
             Property::sometimes(
@@ -327,8 +329,7 @@ impl Model for Protocol {
             Property::sometimes("a presented token ends with its maker", |model: &Self, world: &World| {
                 let presented = world.calls.iter().any(|call| matches!(call, Call::Presents(_)));
                 let ended = world.disk.token.is_none() && !world.token_was_used;
-                model.left.tokens == 0
-                    || presented && ended && world.left.revocations == 0 && world.left.tokens > 0
+                model.left.tokens == 0 || presented && ended && world.left.revocations == 0
             }),
             Property::sometimes("the first client is awaited anew", |_, world: &World| {
                 world.left.recoveries == 0 && world.disk.armed
