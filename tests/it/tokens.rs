@@ -132,7 +132,7 @@ fn on_another_machine_nothing_but_the_token_has_to_be_known() {
 
     // Who is there already has its address in those that he makes.
     let hers = token(&alice, &[]);
-    assert_eq!(Parts::of(&hers).addresses, [address.clone()]);
+    assert_eq!(Parts::of(&hers).addresses, [address.as_str()]);
     // An address of one's own goes before all in the token.
     let elsewhere = token(&first, &["--address", &dead()]);
     let bob = stranger(&service, "bob").at(&address);
