@@ -156,9 +156,7 @@ impl FileStore {
             if !disk.state.armed {
                 self.files.mark_enrolled_once(&mut disk.seen)?;
             }
-            let now = Moment::of_no_clock();
-            if disk.state.sweep_tokens(now) {
-                disk.state.tokens.advance(now);
+            if disk.state.sweep_tokens(Moment::of_no_clock()) {
                 // They cannot be redeemed either way.
                 let _ = self.write_tokens(disk, SystemTime::now());
             }
@@ -357,6 +355,8 @@ fn write_tokens(
 ) -> Result<(), StoreError> {
     let (file, damaged) = (files.of_tokens(), &mut disk.damaged_tokens);
     files.set_aside(file, damaged, at, &|damage| report(&Notice::Damaged(damage)))?;
+    // Never an earlier time than the file has.
+    disk.state.tokens.advance(Moment::of_no_clock());
     files.write_tokens(&disk.state.tokens, &mut disk.seen)
 }
 
