@@ -44,6 +44,7 @@ const COMMANDS: &[&str] = &[
     "start",
     "stop",
     "suspend",
+    "token",
     "version",
     "wait-ready",
 ];
@@ -79,17 +80,24 @@ fn every_command_has_its_help() {
 }
 
 #[test]
-fn the_commands_below_clients_have_their_help() {
+fn the_commands_below_commands_have_their_help() {
     let service = Service::start();
     let user = service.user("user");
-    let clients = run(&user, &["help", "clients"]).stdout;
-    for command in ["list", "show", "add", "rename", "set-level", "revoke"] {
-        assert!(clients.lines().any(|line| line.split_whitespace().next() == Some(command)), "{clients}");
-        let outcome = run(&user, &["clients", command, "--help"]);
-        assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
-        let usage = format!("Usage: multipass clients {command} [options]");
-        assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
+    for (above, commands) in [
+        ("clients", &["list", "show", "add", "rename", "set-level", "revoke"][..]),
+        ("token", &["create", "list", "revoke"]),
+    ] {
+        let help = run(&user, &["help", above]).stdout;
+        for command in commands {
+            assert!(help.lines().any(|line| line.split_whitespace().next() == Some(command)), "{help}");
+            let outcome = run(&user, &[above, command, "--help"]);
+            assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
+            let usage = format!("Usage: multipass {above} {command} [options]");
+            assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
+        }
     }
+    // There is nothing that it could mean but its help.
+    run(&user, &["token"]).prints(&run(&user, &["help", "token"]).stdout);
 }
 
 #[test]

@@ -59,6 +59,8 @@ mod states;
 mod strangers;
 mod support;
 mod terminal;
+mod token_text;
+mod tokens;
 mod trust_file;
 mod unreachable;
 mod version;

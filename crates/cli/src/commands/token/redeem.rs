@@ -133,13 +133,8 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
             endpoint,
             "Ask its administrator for the passphrase, and give that to `multipass authenticate`.",
         ),
-        Error::Refused(status) if status.code() == Code::ResourceExhausted => {
-            Error::failed(error.message(), error.next_step())
-        }
-        Error::Refused(_) => Error::failed(
-            error.message(),
-            "Ask whoever gave it to you for another one: `multipass token create` makes it.".to_owned(),
-        ),
+        // The service's own message has what to do, and what is usual after such a code is about passphrases.
+        Error::Refused(_) => Error::failed(error.message(), None),
         // The answer is lost, and maybe nothing else.
         Error::Lost(_) => Error::failed(
             format!("{}; the token may have been used before that", error.message()),
@@ -175,14 +170,14 @@ mod tests {
         let broken = Status::from_error(Box::new(io::Error::new(io::ErrorKind::ConnectionReset, "reset")));
         for (status, message, next) in [
             (Status::unimplemented("unknown"), "a.example:1 does not know tokens", "for the passphrase"),
-            (Status::unauthenticated("This token was used."), "This token was used.", "token create"),
-            (Status::invalid_argument("No token."), "No token.", "token create"),
-            (Status::resource_exhausted("Too many."), "Too many.", "Wait a little"),
+            (Status::unauthenticated("It was used. Ask for a new one."), "It was used.", ""),
+            (Status::failed_precondition("It was not used."), "It was not used.", ""),
             (broken, "the token may have been used", "multipass list"),
         ] {
             let error = refusal(Error::of_call(status), &at("a.example:1"));
             assert!(error.message().contains(message), "{}", error.message());
-            assert!(error.next_step().expect("a step").contains(next), "{:?}", error.next_step());
+            let step = error.next_step().unwrap_or_default();
+            assert!(step.contains(next) && step.is_empty() == next.is_empty(), "{step}");
             assert!(!error.is_on_the_way(), "{message}");
             assert_eq!(error.exit_code(), 2);
         }
