@@ -51,6 +51,7 @@ fn event(change: &Change<'_>) -> Event {
         Change::SetPassphrase { passphrase: Some(_), .. } => Event::PassphraseSet,
         Change::SetPassphrase { passphrase: None, .. } => Event::PassphraseRemoved,
         Change::AwaitFirst => Event::FirstClientAwaited,
+        Change::TakeOver(what) => what.event(),
     }
 }
 
@@ -60,6 +61,7 @@ fn client(change: &Change<'_>) -> Option<Fingerprint> {
         Change::Revoke { client, .. } | Change::SetLevel { client, .. } | Change::Rename { client, .. } => {
             Some(*client)
         }
-        Change::SetPassphrase { .. } | Change::AwaitFirst => None,
+        // Clients that are taken over are written down one by one, elsewhere.
+        Change::SetPassphrase { .. } | Change::AwaitFirst | Change::TakeOver(_) => None,
     }
 }

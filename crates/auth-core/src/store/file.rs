@@ -9,7 +9,7 @@
 //! the file of those that may only read: whoever is to do more is put into the trust file first, and whoever
 //! is to do less is taken out of it last. Whoever was revoked is not trusted whichever file names him.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -19,10 +19,11 @@ use std::time::SystemTime;
 use super::files::{self, Clients, Damage, Files, Stamp};
 use super::revoked::{self, Revoked};
 use super::state::State;
+use super::takeover::TakeOver;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::private;
 
-use crate::{ClientName, Fingerprint, Level, PassphraseHash};
+use crate::{ClientCertificate, ClientName, Fingerprint, Level, PassphraseHash};
 
 /// A trust store in a directory.
 pub struct FileStore {
@@ -151,6 +152,14 @@ impl FileStore {
         })
     }
 
+    /// Those who were revoked and not trusted since, whatever the trust file says. *Blocking*.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn revoked(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        Ok(self.files.read_revoked()?.into_keys().collect())
+    }
+
     // A panic cannot leave the state half changed: each change is one assignment.
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -259,6 +268,37 @@ impl FileStore {
         Ok(())
     }
 
+    fn take_over(&self, disk: &mut OnDisk, what: &TakeOver<'_>) -> Result<(), StoreError> {
+        match what {
+            TakeOver::Clients { certificates, at } => self.take_clients_over(disk, certificates, *at),
+            TakeOver::Passphrase(hash) | TakeOver::Rehash { own: hash, .. } => {
+                self.files.write_passphrase(Some(hash), &mut disk.seen)
+            }
+        }
+    }
+
+    /// Adds all of them with one write.
+    fn take_clients_over(
+        &self,
+        disk: &mut OnDisk,
+        certificates: &[ClientCertificate],
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        let note = note::of_migrated(at);
+        self.rewrite(disk, Level::Full, at, |clients| {
+            files::end_line(&mut clients.text);
+            for certificate in certificates {
+                if clients.fingerprints.insert(certificate.fingerprint()) {
+                    clients.text.extend_from_slice(note.as_bytes());
+                    clients.text.extend_from_slice(certificate.to_pem().as_bytes());
+                }
+            }
+        })?;
+        // As after an enrolment.
+        let _ = self.files.mark_enrolled_once(&mut disk.seen);
+        Ok(())
+    }
+
     /// Adds a client to the file of a level, at its end.
     fn put(
         &self,
@@ -339,7 +379,9 @@ impl OnDisk {
         }
         let is_whole = clients.damaged.is_empty() && read_only.damaged.is_empty();
         let armed = trusted.is_empty() && is_whole && files.first_is_awaited()?;
-        Ok(Self { clients, read_only, revoked, state: State { clients: trusted, passphrase, armed }, seen })
+        let passphrase_is_decided = files.passphrase_is_decided()?;
+        let state = State { clients: trusted, passphrase, passphrase_is_decided, armed };
+        Ok(Self { clients, read_only, revoked, state, seen })
     }
 
     fn of(&self, level: Level) -> &Clients {
@@ -412,7 +454,8 @@ impl TrustStore for FileStore {
             let left_over = matches!(change, Change::Revoke { client, by, .. }
                 if Level::ALL.into_iter().any(|level| disk.of(level).fingerprints.contains(client))
                     && disk.state.obeys(*by));
-            if !left_over && !disk.state.permits(change) {
+            let brings_back = matches!(change, Change::TakeOver(what) if what.brings_back(&disk.revoked));
+            if brings_back || (!left_over && !disk.state.permits(change)) {
                 return Ok(Outcome::ConditionFailed);
             }
             record().map_err(StoreError::NotRecorded)?;
@@ -425,6 +468,7 @@ impl TrustStore for FileStore {
                     self.files.write_passphrase(passphrase.as_ref(), &mut disk.seen)?;
                 }
                 Change::AwaitFirst => self.files.await_first(&mut disk.seen)?,
+                Change::TakeOver(what) => self.take_over(disk, what)?,
             }
             disk.state.apply(change);
             Ok(Outcome::Changed)

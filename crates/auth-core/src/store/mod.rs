@@ -4,9 +4,10 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod memory;
 mod note;
-mod pem_file;
+pub(crate) mod pem_file;
 mod revoked;
 mod state;
+pub(crate) mod takeover;
 
 use std::fmt::Debug;
 use std::io;
@@ -15,7 +16,7 @@ use std::time::SystemTime;
 
 use thiserror::Error;
 
-use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, Level, PassphraseHash};
+use crate::{Actor, Channel, ClientCertificate, ClientName, Fingerprint, Level, PassphraseHash, TakeOver};
 
 /// The clients that may use the service, the passphrase that lets others in, and whether the first
 /// client is still awaited.
@@ -107,6 +108,8 @@ pub enum Change<'a> {
     },
     /// The first client is awaited anew. On the condition that no client is trusted.
     AwaitFirst,
+    /// What a stock service has left is taken over.
+    TakeOver(TakeOver<'a>),
 }
 
 /// A client to be enrolled.
@@ -161,7 +164,7 @@ pub struct TrustedClient {
     pub name: Option<String>,
     /// When, as RFC 3339 in UTC.
     pub added: Option<String>,
-    /// `first-client`, `installer`, `passphrase` or `added`.
+    /// `first-client`, `installer`, `passphrase`, `added` or `migrated`.
     pub how: Option<String>,
     /// Where the call came from, as [`Channel`] is displayed.
     pub from: Option<String>,
@@ -196,6 +199,9 @@ pub enum StoreError {
     /// What was to be done could not be written into the audit log, so it was not done.
     #[error("cannot write the audit log, so nothing was changed")]
     NotRecorded(#[source] io::Error),
+    /// Whatever was to be done was overtaken by others, again and again.
+    #[error("others keep changing who is trusted; nothing was changed here, so try again")]
+    KeepsChanging,
     /// The file of revoked clients holds something else.
     #[error("line {line} of {path} names no revoked client; remove the line, or mend it")]
     NotRevoked {

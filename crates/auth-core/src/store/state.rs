@@ -10,6 +10,8 @@ pub(super) struct State {
     /// Those that are trusted, each at its level.
     pub(super) clients: HashMap<Fingerprint, Level>,
     pub(super) passphrase: Option<PassphraseHash>,
+    /// Whether anybody ever said whether there is a passphrase.
+    pub(super) passphrase_is_decided: bool,
     /// Whether the first client is awaited.
     pub(super) armed: bool,
 }
@@ -34,6 +36,7 @@ impl State {
             }
             Change::SetPassphrase { by, .. } => self.obeys(*by),
             Change::AwaitFirst => self.clients.is_empty(),
+            Change::TakeOver(what) => what.is_permitted(self),
         }
     }
 
@@ -60,8 +63,12 @@ impl State {
                 self.clients.insert(*client, *level);
             }
             Change::Rename { .. } => {}
-            Change::SetPassphrase { passphrase, .. } => self.passphrase.clone_from(passphrase),
+            Change::SetPassphrase { passphrase, .. } => {
+                self.passphrase.clone_from(passphrase);
+                self.passphrase_is_decided = true;
+            }
             Change::AwaitFirst => self.armed = true,
+            Change::TakeOver(what) => what.apply(self),
         }
     }
 }

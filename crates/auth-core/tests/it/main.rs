@@ -18,3 +18,4 @@ mod passphrase;
 mod race;
 mod revocation;
 mod support;
+mod takeover;

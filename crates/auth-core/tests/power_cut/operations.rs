@@ -10,7 +10,8 @@ use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use crate::store::{
     CLIENTS, DIRECTORY, READ_ONLY, Seen, add, add_read_only, await_first, client, empty, enrol_by_passphrase,
-    enrol_first, open, put, rename, revoke, seen, set_level, set_passphrase, torn,
+    enrol_first, open, put, rehash, rename, revoke, seen, set_level, set_passphrase, take_clients_over,
+    take_passphrase_over, torn,
 };
 use crate::{cuts, faults};
 
@@ -422,6 +423,37 @@ pub(crate) fn all() -> Vec<Operation> {
             Call::On(|store| set_passphrase(store, "")),
             seen("a", "old", false),
             seen("a", "", false),
+        ),
+        row(
+            "clients of a stock service",
+            started,
+            Call::On(|store| take_clients_over(store, "abc")),
+            seen("", "", true),
+            seen("abc", "", false),
+        ),
+        row(
+            "clients of a stock service, beside others",
+            with_a_read_only_client,
+            Call::On(|store| take_clients_over(store, "abc")),
+            seen("aB", "old", false),
+            seen("aBc", "old", false),
+        ),
+        row(
+            "a start over a stock service's clients, and its passphrase",
+            |data| by_hand(data, &client('a').to_pem()),
+            Call::Open(take_passphrase_over),
+            seen("a", "", false),
+            seen("a", "stock", false),
+        ),
+        row(
+            "a hash of ours in the place of a stock service's",
+            |data| {
+                by_hand(data, &client('a').to_pem());
+                take_passphrase_over(&open(data).unwrap()).unwrap();
+            },
+            Call::On(rehash),
+            seen("a", "stock", false),
+            seen("a", "new", false),
         ),
     ]
 }
