@@ -439,9 +439,12 @@ pub(crate) fn all() -> Vec<Operation> {
             seen("aBc", "old", false),
         ),
         row(
-            "a start over a stock service's clients, and its passphrase",
-            |data| by_hand(data, &client('a').to_pem()),
-            Call::Open(take_passphrase_over),
+            "a stock service's passphrase",
+            |data| {
+                by_hand(data, &client('a').to_pem());
+                started(data);
+            },
+            Call::On(take_passphrase_over),
             seen("a", "", false),
             seen("a", "stock", false),
         ),
