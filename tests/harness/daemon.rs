@@ -39,6 +39,8 @@ pub struct DaemonOptions {
     pub root_certificate: Option<PathBuf>,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(&'static str, PathBuf)>,
     /// Files that it alone finds in the place of others: what is there, and where. Needs root, and Linux.
     pub in_place: Vec<(PathBuf, PathBuf)>,
 }
@@ -108,7 +110,8 @@ impl Daemon {
             .arg(&root_certificate)
             .args(options.verbosity.iter().flat_map(|level| ["--verbosity", level]))
             .args(&options.arguments)
-            .env("MULTIPASS_STORAGE", &home);
+            .env("MULTIPASS_STORAGE", &home)
+            .envs(options.environment.iter().map(|(name, value)| (name, value)));
         let umask = options.umask.map(|umask| format!("umask {umask}; "));
         let limit = options.descriptors.map(|limit| format!("ulimit -n {limit}; "));
         let processor =

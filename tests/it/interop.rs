@@ -5,7 +5,7 @@
 //!
 //! A certificate with another's key is not tried here: these stacks refuse to load such a pair.
 
-mod identities;
+pub(crate) mod identities;
 
 use std::fs;
 use std::path::PathBuf;

@@ -55,6 +55,7 @@ mod revocation;
 mod secrecy;
 mod settings;
 mod states;
+mod stock_directory;
 #[cfg(target_os = "linux")]
 mod strangers;
 mod support;

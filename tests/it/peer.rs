@@ -172,7 +172,8 @@ impl Peer {
 
     /// Makes a token, by which one client may come to do everything.
     pub(crate) async fn create_token(&mut self) -> Result<(), Status> {
-        let request = rpc::trust::CreateTokenRequest { seconds: 3600, level: "full".into(), ..Default::default() };
+        let request =
+            rpc::trust::CreateTokenRequest { seconds: 3600, level: "full".into(), ..Default::default() };
         self.trust.create_token(request).await.map(drop)
     }
 

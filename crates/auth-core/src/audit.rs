@@ -72,6 +72,12 @@ pub enum Event {
     ReadOnlyTokenRedeemed,
     /// The first client is awaited anew.
     FirstClientAwaited,
+    /// A client that a stock service trusts is trusted here.
+    ClientMigrated,
+    /// The passphrase of a stock service is the one here.
+    PassphraseMigrated,
+    /// The hash of that passphrase gives way to one of our own.
+    PassphraseRehashed,
     /// What the entry before it says could not be stored, and may not be in force.
     NotStored,
 }
@@ -98,6 +104,9 @@ impl Event {
             Self::TokenRedeemed => "token_redeemed",
             Self::ReadOnlyTokenRedeemed => "read_only_token_redeemed",
             Self::FirstClientAwaited => "first_client_awaited",
+            Self::ClientMigrated => "client_migrated",
+            Self::PassphraseMigrated => "passphrase_migrated",
+            Self::PassphraseRehashed => "passphrase_rehashed",
             Self::NotStored => "not_stored",
         }
     }
@@ -108,8 +117,8 @@ impl Event {
 pub enum Actor {
     /// A client, by its certificate.
     Client(Fingerprint),
-    /// The machine's administrator: uid 0 over the Unix socket, or whoever may run `multipassd recover`
-    /// and `enroll-installer`.
+    /// The machine's administrator: uid 0 over the Unix socket, or whoever may run `multipassd recover`,
+    /// `enroll-installer` and `migrate`.
     Administrator,
 }
 

@@ -321,9 +321,20 @@ impl Authority {
         if let Some(attempt) = &attempt {
             self.guessing.forgive(attempt);
         }
-        // The passphrase may have been changed while this one was hashed: then it is the wrong one.
-        self.let_in(Condition::PassphraseIs(hash), &certificate, &channel, now)?
-            .ok_or(Denied::WrongPassphrase)
+        let condition = |hash: &PassphraseHash| Condition::PassphraseIs(hash.clone());
+        if let Some(client) = self.let_in(condition(&hash), &certificate, &channel, now)? {
+            self.replace_stock_hash(&hash, &passphrase, &client, now);
+            return Ok(client);
+        }
+        // Somebody else may just have had the stock service's hash replaced by one of the same passphrase.
+        let current = self.store.passphrase().filter(|_| hash.is_stocks());
+        if let Some(own) = current.filter(|current| !current.is_stocks() && current.matches(&passphrase))
+            && let Some(client) = self.let_in(condition(&own), &certificate, &channel, now)?
+        {
+            return Ok(client);
+        }
+        // The passphrase was changed while this one was hashed: it is the wrong one.
+        Err(Denied::WrongPassphrase)
     }
 
     /// Enrols a caller by its own doing; `None` if the condition did not hold.

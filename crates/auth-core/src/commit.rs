@@ -61,6 +61,7 @@ fn event(change: &Change<'_>) -> Event {
         Change::SetPassphrase { passphrase: Some(_), .. } => Event::PassphraseSet,
         Change::SetPassphrase { passphrase: None, .. } => Event::PassphraseRemoved,
         Change::AwaitFirst => Event::FirstClientAwaited,
+        Change::TakeOver(what) => what.event(),
     }
 }
 
@@ -70,10 +71,12 @@ fn client(change: &Change<'_>) -> Option<Fingerprint> {
         Change::Revoke { client, .. } | Change::SetLevel { client, .. } | Change::Rename { client, .. } => {
             Some(*client)
         }
+        // Clients that are taken over are written down one by one, elsewhere.
         Change::SetPassphrase { .. }
         | Change::CreateToken { .. }
         | Change::RevokeToken { .. }
-        | Change::AwaitFirst => None,
+        | Change::AwaitFirst
+        | Change::TakeOver(_) => None,
     }
 }
 

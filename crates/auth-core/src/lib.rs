@@ -15,7 +15,9 @@ mod guessing;
 mod level;
 mod passphrase;
 mod recovery;
+mod stock;
 mod store;
+mod takeover;
 mod token;
 mod tokens;
 
@@ -30,10 +32,13 @@ pub use client_name::{ClientName, NotAClientName};
 pub use level::{Level, NotALevel};
 pub use passphrase::{HashError, Passphrase, PassphraseError, PassphraseHash};
 pub use recovery::Recovery;
+pub use stock::{StockClients, StockSettingsError, stock_passphrase};
 pub use store::file::{FileStore, Notice};
 pub use store::files::{Damage, Stamp};
 pub use store::memory::MemoryStore;
+pub use store::takeover::TakeOver;
 pub use store::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient};
+pub use takeover::{ClientsTaken, Migration};
 pub use token::{
     Lapse, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
 };

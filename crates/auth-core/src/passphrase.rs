@@ -1,4 +1,6 @@
-//! The passphrase that lets a client in, and its hash.
+//! The passphrase that lets a client in, and its hash: ours, or the one that a stock service has left.
+
+mod stock;
 
 use std::fmt;
 
@@ -7,6 +9,8 @@ use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use zeroize::Zeroizing;
+
+use self::stock::StockHash;
 
 /// Memory in KiB, passes and lanes of Argon2id: the first choice of OWASP's Password Storage Cheat
 /// Sheet (19 MiB, t=2, p=1); RFC 9106 describes the function.
@@ -46,9 +50,17 @@ impl Passphrase {
     }
 }
 
-/// The hash of a passphrase, as a PHC string. Not shown by `Debug`: it can be guessed against.
+/// The hash of a passphrase. Not shown by `Debug`: it can be guessed against.
 #[derive(Clone, PartialEq, Eq)]
-pub struct PassphraseHash(String);
+pub struct PassphraseHash(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// A PHC string.
+    Argon2id(String),
+    /// Until the passphrase is first given, or set.
+    Stock(StockHash),
+}
 
 /// Why a passphrase could not be hashed, or a hash not be used.
 #[derive(Debug, Error)]
@@ -60,6 +72,9 @@ pub enum HashError {
     /// The stored text is no Argon2id hash.
     #[error("the stored text is not an Argon2id hash in PHC form")]
     NotArgon2id,
+    /// The text is not what a stock service stores.
+    #[error("the text is not a stock service's hash, which has 128 hexadecimal digits")]
+    NotStock,
 }
 
 impl PassphraseHash {
@@ -80,7 +95,7 @@ impl PassphraseHash {
             salt: Some(salt),
             hash: Some(output),
         };
-        Ok(Self(hash.to_string()))
+        Ok(Self(Kind::Argon2id(hash.to_string())))
     }
 
     /// Takes a hash that was stored.
@@ -90,17 +105,51 @@ impl PassphraseHash {
     pub fn from_phc(text: &str) -> Result<Self, HashError> {
         match PasswordHash::new(text) {
             Ok(hash) if text.starts_with("$argon2id$") && hash.salt.is_some() && hash.hash.is_some() => {
-                Ok(Self(text.to_owned()))
+                Ok(Self(Kind::Argon2id(text.to_owned())))
             }
             _ => Err(HashError::NotArgon2id),
         }
     }
 
+    /// Takes the hash that a stock service has stored: 128 hexadecimal digits.
+    ///
+    /// # Errors
+    /// The text is something else.
+    pub fn from_stock(digits: &str) -> Result<Self, HashError> {
+        StockHash::from_digits(digits).map(|hash| Self(Kind::Stock(hash))).ok_or(HashError::NotStock)
+    }
+
+    /// Takes a hash of either kind, as [`Self::as_stored`] writes it.
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub(crate) fn from_stored(text: &str) -> Result<Self, HashError> {
+        match text.strip_prefix(stock::MARK) {
+            Some(digits) => Self::from_stock(digits),
+            None => Self::from_phc(text),
+        }
+    }
+
+    /// Whether it is one that a stock service has left, without salt.
+    #[must_use]
+    pub fn is_stocks(&self) -> bool {
+        matches!(self.0, Kind::Stock(_))
+    }
+
+    /// Whether a hash of our own, of a passphrase that [matches](Self::matches), should take its place.
+    pub(crate) fn is_superseded_by(&self, passphrase: &Passphrase) -> bool {
+        self.is_stocks() && stock::takes_whole(passphrase)
+    }
+
     /// Whether `passphrase` is the one, compared in constant time. *Blocking*, as [`Self::of`].
     #[must_use]
     pub fn matches(&self, passphrase: &Passphrase) -> bool {
+        let phc = match &self.0 {
+            Kind::Argon2id(phc) => phc,
+            Kind::Stock(hash) => return hash.matches(passphrase),
+        };
         // The parameters are those in the hash, so that older hashes stay valid.
-        let Ok(hash) = PasswordHash::new(&self.0) else { return false };
+        let Ok(hash) = PasswordHash::new(phc) else { return false };
         let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
         let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
         let (Ok(params), Ok(version)) = (Params::try_from(&hash), version) else { return false };
@@ -108,9 +157,13 @@ impl PassphraseHash {
         argon2id(passphrase, salt, version, params, expected.len()).is_ok_and(|output| output == *expected)
     }
 
-    /// The PHC string, to be stored where only the daemon reads it.
-    pub(crate) fn as_phc(&self) -> &str {
-        &self.0
+    /// The text of it, to be stored where only the daemon reads it: a PHC string, or a stock service's digits
+    /// with a mark before them.
+    pub(crate) fn as_stored(&self) -> Zeroizing<String> {
+        match &self.0 {
+            Kind::Argon2id(phc) => Zeroizing::new(phc.clone()),
+            Kind::Stock(hash) => hash.as_stored(),
+        }
     }
 }
 

@@ -68,6 +68,12 @@ pub enum Command {
     /// may run this on each upgrade. A running service takes notice within seconds.
     EnrollInstaller(EnrollInstaller),
 
+    /// Take over what a stock Multipass service has in another directory: clients, passphrase, root certificate
+    ///
+    /// Both services must be stopped. Nothing is changed in the other directory, nor in the trust in clients that are
+    /// known here; who was revoked here stays out. It may be run again. Instances are not taken over.
+    Migrate(Migrate),
+
     /// Opens a file for the service, with the rights of who wants it
     #[cfg(unix)]
     #[command(hide = true)]
@@ -80,6 +86,23 @@ pub struct EnrollInstaller {
     /// The user who installs the service [default: who runs the installer by sudo or pkexec]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+}
+
+/// From where to take over.
+#[derive(Debug, Args)]
+pub struct Migrate {
+    /// The stock service's data directory; of the snap, /var/snap/multipass/common/data/multipassd
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+
+    /// Its settings, where the passphrase's hash is [default: multipassd/multipassd.conf where the stock service of
+    /// the user who runs this has it; for the snap's data, the snap's]
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+
+    /// The root certificate that it has published [default: where stock services publish theirs]
+    #[arg(long, value_name = "FILE")]
+    pub root_cert: Option<PathBuf>,
 }
 
 /// What to recover.

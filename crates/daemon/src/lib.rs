@@ -15,6 +15,7 @@ mod gate;
 pub mod installer;
 pub mod logging;
 pub mod machines;
+pub mod migrate;
 mod notices;
 #[cfg(unix)]
 pub mod open_file;
@@ -26,6 +27,7 @@ pub mod run;
 mod serve;
 pub mod server_identity;
 mod service;
+mod stock;
 mod strangers;
 mod tokens;
 mod transports;

@@ -24,7 +24,7 @@ use crate::presence::{self, LastSeen, Presence};
 use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
 use crate::transports::{self, Bound};
-use crate::{Service, audit, notices, serve, tokens};
+use crate::{Service, audit, notices, serve, stock, tokens};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
 /// most of the time.
@@ -163,6 +163,9 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
             departed.send_replace(());
         }
     })?);
+    let recorder = Arc::new(FileAudit::new(&records));
+    // Before the certificates, which then are ours.
+    stock::take_passphrase_over(&data, &store, &*recorder, now)?;
     let published = settings.root_cert.clone().unwrap_or(directories.root_certificate);
     let identity = server_identity::load_or_create(&data, &published, now)?;
     for directory in server_identity::open_to_groups(&published)? {
@@ -187,7 +190,6 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let gate = SocketGate::new(admin_gid, Arc::clone(&store) as _);
     let Bound { listeners, gate } = transports::bind(&addresses, scope, &tls, gate).await?;
     let first_client = FirstClientRule { daemon_uid: platform::own_uid(), admin_gid };
-    let recorder = Arc::new(FileAudit::new(&records));
     let authority = Authority::new(Arc::clone(&store) as _, Box::new(gate.clone()), first_client, recorder);
     let (refusals, teller) = audit::refusals(&records);
     let (last_seen, presence) = known_presence(&data);
@@ -283,7 +285,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// Keeps other daemons away from the data for as long as the returned file is open.
-fn lock_data(data: &Path) -> Result<File, RunError> {
+pub(crate) fn lock_data(data: &Path) -> Result<File, RunError> {
     let path = data.join("daemon.lock");
     let fails = |source| RunError::Data { path: path.clone(), source };
     let file = private::lock_file(&path).map_err(fails)?;

@@ -32,7 +32,11 @@ const SERVER_LIFE: Duration = DAY.saturating_mul(825);
 /// Certificates begin a day early, for clients whose clock is behind.
 const CLOCK_SKEW: Duration = DAY;
 
-/// The daemon's private copy of its root certificate.
+/// The root's key, by the name that the stock service gave it.
+const ROOT_KEY_FILE: &str = "localhost_root_key.pem";
+/// The server's certificate, as well.
+const SERVER_FILE: &str = "localhost.pem";
+/// The daemon's private copy of its root certificate. The stock service has none.
 const ROOT_FILE: &str = "localhost_root.pem";
 /// The most that is read of a key or certificate, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -80,6 +84,14 @@ pub enum ServerIdentityError {
         /// What is wrong with it.
         source: rcgen::Error,
     },
+    /// What was to be taken over as a root key is none.
+    #[error("{path} is not a usable private key")]
+    NotAKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: rcgen::Error,
+    },
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Certificate(#[from] rcgen::Error),
@@ -106,7 +118,7 @@ pub fn load_or_create(
         // A leftover may hold a key; and a root key that is not there for certain must not be published.
         .and_then(|()| durable::clear_leftovers(&directory))
         .map_err(|e| write_error(&directory, e))?;
-    let root_key = root_key(&directory.join("localhost_root_key.pem"), published)?;
+    let root_key = root_key(&directory.join(ROOT_KEY_FILE), published)?;
     let root = root_certificate(&directory.join(ROOT_FILE), published, &root_key, now)?;
     publish(&root, published)?;
     let identity = server_identity(&directory, &root, &root_key, now)?;
@@ -153,6 +165,73 @@ pub async fn keep_fresh(
     }
 }
 
+/// What became of a root key that was to be taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootTaken {
+    /// It is this service's from now on, and so is its certificate if there was one.
+    Taken {
+        /// Whether there was one.
+        certificate: bool,
+    },
+    /// It is this service's already.
+    Known,
+    /// This service has another one, which stays.
+    HasAnother,
+}
+
+/// Makes the root key of another service the one in `data`, if there is none yet, together with that of the
+/// `certificates` which is its own: so clients that pin it know this service. No daemon may be running there.
+/// *Blocking*.
+///
+/// # Errors
+/// It is no key, or files cannot be read or written.
+pub fn take_root_over(
+    data: &Path,
+    key: (&Path, &str),
+    certificates: &[Zeroizing<String>],
+    now: SystemTime,
+) -> Result<RootTaken, ServerIdentityError> {
+    let (from, text) = key;
+    let key = KeyPair::from_pem(text)
+        .map_err(|source| ServerIdentityError::NotAKey { path: from.to_owned(), source })?;
+    let directory = data.join("certificates");
+    let path = directory.join(ROOT_KEY_FILE);
+    if let Some(own) = read(&path)? {
+        let is_same = KeyPair::from_pem(&own).is_ok_and(|own| own.public_key_raw() == key.public_key_raw());
+        return Ok(if is_same { RootTaken::Known } else { RootTaken::HasAnother });
+    }
+    private::directory(&directory).map_err(|source| write_error(&directory, source))?;
+    let root = certificates.iter().find_map(|text| root_of(text, &key, now));
+    if let Some(root) = &root {
+        // Before the key: without it, it is nobody's, and one that does not fit is replaced.
+        write(&directory.join(ROOT_FILE), root.as_bytes(), Readers::Owner)?;
+    }
+    write(&path, text.as_bytes(), Readers::Owner)?;
+    Ok(RootTaken::Taken { certificate: root.is_some() })
+}
+
+/// Whether a service has certificates in `data`, and it was not this one that made them. *Blocking*.
+#[must_use]
+pub fn is_another_services(data: &Path) -> bool {
+    let has = |name| data.join("certificates").join(name).symlink_metadata().is_ok();
+    !has(ROOT_FILE) && (has(SERVER_FILE) || has(ROOT_KEY_FILE))
+}
+
+/// The text of the root key in another service's data, if there is one. *Blocking*.
+///
+/// # Errors
+/// It cannot be read.
+pub fn root_key_in(data: &Path) -> Result<Option<(PathBuf, Zeroizing<String>)>, ServerIdentityError> {
+    let path = data.join("certificates").join(ROOT_KEY_FILE);
+    Ok(read(&path)?.map(|text| (path, text)))
+}
+
+/// The text of a root certificate that some service may have published, if it can be read. *Blocking*.
+#[must_use]
+pub fn published_in(path: &Path) -> Option<Zeroizing<String>> {
+    read(path).ok().flatten()
+}
+
 fn root_key(path: &Path, published: &Path) -> Result<KeyPair, ServerIdentityError> {
     if let Some(text) = read(path)? {
         return KeyPair::from_pem(&text)
@@ -188,6 +267,14 @@ fn root_certificate(
             }
             return Ok(root);
         }
+    }
+    // A daemon that is not the machine's publishes elsewhere, and its data may be those of a stock service, which
+    // publishes here whoever runs it. Of no consequence if it cannot be read.
+    if let Some(root) =
+        published_in(&transport::system_root_certificate()).and_then(|text| root_of(&text, key, now))
+    {
+        write(private, root.as_bytes(), Readers::Owner)?;
+        return Ok(root);
     }
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, ROOT_NAME);
@@ -233,7 +320,7 @@ fn server_identity(
     root_key: &KeyPair,
     now: SystemTime,
 ) -> Result<Identity, ServerIdentityError> {
-    let (certificate_path, key_path) = (directory.join("localhost.pem"), directory.join("localhost_key.pem"));
+    let (certificate_path, key_path) = (directory.join(SERVER_FILE), directory.join("localhost_key.pem"));
     if let (Some(certificate), Some(key)) = (read(&certificate_path)?, read(&key_path)?)
         && server_is_good(&certificate, root, root_key, now)
         && let Ok(identity) = Identity::from_pem(certificate.as_bytes(), key.as_bytes())

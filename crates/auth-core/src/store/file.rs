@@ -9,7 +9,7 @@
 //! the file of those that may only read: whoever is to do more is put into the trust file first, and whoever
 //! is to do less is taken out of it last. Whoever was revoked is not trusted whichever file names him.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -19,11 +19,14 @@ use std::time::{Duration, SystemTime};
 use super::files::{self, Clients, Damage, DamagedPart, Files, Stamp};
 use super::revoked::{self, Revoked};
 use super::state::State;
+use super::takeover::TakeOver;
 use super::tokens::Tokens;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::private;
 
-use crate::{ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
+use crate::{
+    ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash,
+};
 
 /// A trust store in a directory.
 pub struct FileStore {
@@ -180,6 +183,14 @@ impl FileStore {
         })
     }
 
+    /// Those who were revoked and not trusted since, whatever the trust file says. *Blocking*.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn revoked(&self) -> Result<HashSet<Fingerprint>, StoreError> {
+        Ok(self.files.read_revoked()?.into_keys().collect())
+    }
+
     // A panic cannot leave the state half changed: each change is one assignment.
     fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -293,6 +304,37 @@ impl FileStore {
         Ok(())
     }
 
+    fn take_over(&self, disk: &mut OnDisk, what: &TakeOver<'_>) -> Result<(), StoreError> {
+        match what {
+            TakeOver::Clients { certificates, at } => self.take_clients_over(disk, certificates, *at),
+            TakeOver::Passphrase(hash) | TakeOver::Rehash { own: hash, .. } => {
+                self.files.write_passphrase(Some(hash), &mut disk.seen)
+            }
+        }
+    }
+
+    /// Adds all of them with one write.
+    fn take_clients_over(
+        &self,
+        disk: &mut OnDisk,
+        certificates: &[ClientCertificate],
+        at: SystemTime,
+    ) -> Result<(), StoreError> {
+        let note = note::of_migrated(at);
+        self.rewrite(disk, Level::Full, at, |clients| {
+            files::end_line(&mut clients.text);
+            for certificate in certificates {
+                if clients.fingerprints.insert(certificate.fingerprint()) {
+                    clients.text.extend_from_slice(note.as_bytes());
+                    clients.text.extend_from_slice(certificate.to_pem().as_bytes());
+                }
+            }
+        })?;
+        // As after an enrolment.
+        let _ = self.files.mark_enrolled_once(&mut disk.seen);
+        Ok(())
+    }
+
     /// Adds a client to the file of a level, at its end.
     fn put(
         &self,
@@ -394,7 +436,8 @@ impl OnDisk {
         }
         let is_whole = clients.damaged.is_empty() && read_only.damaged.is_empty();
         let armed = trusted.is_empty() && is_whole && files.first_is_awaited()?;
-        let state = State { clients: trusted, passphrase, tokens, armed };
+        let passphrase_is_decided = files.passphrase_is_decided()?;
+        let state = State { clients: trusted, passphrase, passphrase_is_decided, tokens, armed };
         Ok(Self { clients, read_only, revoked, damaged_tokens, state, seen })
     }
 
@@ -477,7 +520,8 @@ impl TrustStore for FileStore {
             let left_over = matches!(change, Change::Revoke { client, by, .. }
                 if Level::ALL.into_iter().any(|level| disk.of(level).fingerprints.contains(client))
                     && disk.state.obeys(*by));
-            if !left_over && !disk.state.permits(change) {
+            let brings_back = matches!(change, Change::TakeOver(what) if what.brings_back(&disk.revoked));
+            if brings_back || (!left_over && !disk.state.permits(change)) {
                 if disk.state.apply_refusal(change) {
                     self.write_tokens(disk, at)?;
                 }
@@ -500,6 +544,7 @@ impl TrustStore for FileStore {
                 }
                 Change::AwaitFirst => self.files.await_first(&mut disk.seen)?,
                 Change::CreateToken { .. } | Change::RevokeToken { .. } => {}
+                Change::TakeOver(what) => self.take_over(disk, what)?,
             }
             let tokens = disk.state.tokens.len();
             disk.state.apply(change);

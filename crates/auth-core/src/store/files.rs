@@ -277,10 +277,15 @@ impl Files {
         let text = String::from_utf8_lossy(&bytes);
         match text.trim_end() {
             "" => Ok(None),
-            hash => PassphraseHash::from_phc(hash)
+            hash => PassphraseHash::from_stored(hash)
                 .map(Some)
                 .map_err(|_| StoreError::NotAPassphraseHash { path: self.passphrase.clone() }),
         }
+    }
+
+    /// Whether anybody ever said here whether there is a passphrase, and which.
+    pub(super) fn passphrase_is_decided(&self) -> Result<bool, StoreError> {
+        exists(&self.passphrase)
     }
 
     /// An unset passphrase is an empty file, so that unsetting takes the same path as setting.
@@ -289,7 +294,10 @@ impl Files {
         passphrase: Option<&PassphraseHash>,
         seen: &mut Stamp,
     ) -> Result<(), StoreError> {
-        let text = passphrase.map(|hash| format!("{}\n", hash.as_phc())).unwrap_or_default();
+        let mut text = passphrase.map(PassphraseHash::as_stored).unwrap_or_default();
+        if passphrase.is_some() {
+            text.push('\n');
+        }
         seen.passphrase = Some(replace(&self.passphrase, text.as_bytes())?);
         Ok(())
     }

@@ -4,9 +4,10 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod memory;
 mod note;
-mod pem_file;
+pub(crate) mod pem_file;
 mod revoked;
 mod state;
+pub(crate) mod takeover;
 mod tokens;
 
 use std::fmt::Debug;
@@ -17,8 +18,8 @@ use std::time::SystemTime;
 use thiserror::Error;
 
 use crate::{
-    Actor, Channel, ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token,
-    TokenHash, TokenId,
+    Actor, Channel, ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash,
+    TakeOver, Token, TokenHash, TokenId,
 };
 
 /// The clients that may use the service, the passphrase and the tokens that let others in, and whether the
@@ -139,6 +140,8 @@ pub enum Change<'a> {
     },
     /// The first client is awaited anew. On the condition that no client is trusted.
     AwaitFirst,
+    /// What a stock service has left is taken over.
+    TakeOver(TakeOver<'a>),
 }
 
 impl Change<'_> {
@@ -148,10 +151,14 @@ impl Change<'_> {
             Change::Enrol(Enrolment { condition: Condition::Token { at, .. }, .. })
             | Change::CreateToken { at, .. }
             | Change::RevokeToken { at, .. } => Some(*at),
-            Change::Enrol(Enrolment { at, .. }) | Change::Revoke { at, .. } | Change::SetLevel { at, .. } => {
-                Some(Moment::at(*at))
-            }
-            Change::Rename { .. } | Change::SetPassphrase { .. } | Change::AwaitFirst => None,
+            Change::Enrol(Enrolment { at, .. })
+            | Change::Revoke { at, .. }
+            | Change::SetLevel { at, .. }
+            | Change::TakeOver(TakeOver::Clients { at, .. }) => Some(Moment::at(*at)),
+            Change::Rename { .. }
+            | Change::SetPassphrase { .. }
+            | Change::AwaitFirst
+            | Change::TakeOver(TakeOver::Passphrase(_) | TakeOver::Rehash { .. }) => None,
         }
     }
 }
@@ -218,7 +225,7 @@ pub struct TrustedClient {
     pub name: Option<String>,
     /// When, as RFC 3339 in UTC.
     pub added: Option<String>,
-    /// `first-client`, `installer`, `passphrase`, `token` or `added`.
+    /// `first-client`, `installer`, `passphrase`, `token`, `added` or `migrated`.
     pub how: Option<String>,
     /// Where the call came from, as [`Channel`] is displayed.
     pub from: Option<String>,
@@ -253,6 +260,9 @@ pub enum StoreError {
     /// What was to be done could not be written into the audit log, so it was not done.
     #[error("cannot write the audit log, so nothing was changed")]
     NotRecorded(#[source] io::Error),
+    /// Whatever was to be done was overtaken by others, again and again.
+    #[error("others keep changing who is trusted; nothing was changed here, so try again")]
+    KeepsChanging,
     /// The file of revoked clients holds something else.
     #[error("line {line} of {path} names no revoked client; remove the line, or mend it")]
     NotRevoked {

@@ -1,7 +1,7 @@
 //! What the files of clients say of one: one comment line ahead of its block, which the stock service
 //! ignores.
 
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Condition, Enrolment, TrustedClient};
 use crate::{ClientName, Fingerprint, Level};
@@ -12,8 +12,6 @@ const LONGEST_VALUE: usize = 64;
 
 /// The line, with its newline. A client that is enrolled without a name keeps the one that it had.
 pub(super) fn write(enrolment: &Enrolment<'_>, had: Option<&ClientName>) -> String {
-    // The format has no years before 1970, which a clock that was never set may show.
-    let added = humantime::format_rfc3339_seconds(enrolment.at.max(UNIX_EPOCH));
     let how = match enrolment.condition {
         Condition::FirstClient => "first-client",
         Condition::FirstByInstaller => "installer",
@@ -21,7 +19,7 @@ pub(super) fn write(enrolment: &Enrolment<'_>, had: Option<&ClientName>) -> Stri
         Condition::WantedBy(_) => "added",
         Condition::Token { .. } => "token",
     };
-    let mut line = format!("{MARK} added={added} how={how}");
+    let mut line = beginning(enrolment.at, how);
     if let Some(channel) = enrolment.channel {
         line.push_str(&format!(" from={channel}"));
     }
@@ -33,6 +31,17 @@ pub(super) fn write(enrolment: &Enrolment<'_>, had: Option<&ClientName>) -> Stri
     }
     line.push('\n');
     line
+}
+
+/// The line of a client that is taken over from a stock service, which knows no more of it than that it is trusted.
+pub(super) fn of_migrated(at: SystemTime) -> String {
+    beginning(at, "migrated") + "\n"
+}
+
+fn beginning(at: SystemTime, how: &str) -> String {
+    // The format has no years before 1970, which a clock that was never set may show.
+    let added = humantime::format_rfc3339_seconds(at.max(UNIX_EPOCH));
+    format!("{MARK} added={added} how={how}")
 }
 
 /// What the text ahead of a block says of its client.

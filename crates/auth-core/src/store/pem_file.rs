@@ -21,15 +21,15 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A part of the file.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Its place in the text.
-    pub(super) bytes: Range<usize>,
+    pub(crate) bytes: Range<usize>,
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Anything outside blocks: comments, blank lines, other PEM blocks.
     Text,
     /// A certificate.
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 
 /// Splits a text into parts that follow each other without gaps. Each is made when it is asked for: of
 /// 100,000 certificates, one at a time is in memory.
-pub(super) fn parse(text: &[u8]) -> impl Iterator<Item = Part> {
+pub(crate) fn parse(text: &[u8]) -> impl Iterator<Item = Part> {
     let marks = Marks { begin: Finder::new(BEGIN), end: Finder::new(END) };
     let mut at = 0;
     iter::from_fn(move || {

@@ -11,6 +11,8 @@ pub(super) struct State {
     /// Those that are trusted, each at its level.
     pub(super) clients: HashMap<Fingerprint, Level>,
     pub(super) passphrase: Option<PassphraseHash>,
+    /// Whether anybody ever said whether there is a passphrase.
+    pub(super) passphrase_is_decided: bool,
     /// Also those that have ended, and were not taken out yet.
     pub(super) tokens: Tokens,
     /// Whether the first client is awaited.
@@ -50,6 +52,7 @@ impl State {
             }
             Change::RevokeToken { id, by, .. } => self.obeys(*by) && self.tokens.hash_of(*id).is_some(),
             Change::AwaitFirst => self.clients.is_empty(),
+            Change::TakeOver(what) => what.is_permitted(self),
         }
     }
 
@@ -148,8 +151,12 @@ impl State {
                 self.clients.insert(*client, *level);
             }
             Change::Rename { .. } | Change::CreateToken { .. } | Change::RevokeToken { .. } => {}
-            Change::SetPassphrase { passphrase, .. } => self.passphrase.clone_from(passphrase),
+            Change::SetPassphrase { passphrase, .. } => {
+                self.passphrase.clone_from(passphrase);
+                self.passphrase_is_decided = true;
+            }
             Change::AwaitFirst => self.armed = true,
+            Change::TakeOver(what) => what.apply(self),
         }
         if let Some(at) = change.moment() {
             self.sweep_tokens(at);

@@ -18,4 +18,5 @@ mod passphrase;
 mod race;
 mod revocation;
 mod support;
+mod takeover;
 mod tokens;

@@ -10,8 +10,8 @@ use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 
 use crate::store::{
     CLIENTS, DIRECTORY, READ_ONLY, Seen, TOKENS, add, add_read_only, await_first, client, create_token,
-    empty, enrol_by_passphrase, enrol_first, open, put, redeem, rename, revoke, revoke_token, seen,
-    set_level, set_passphrase, torn, write_down_the_time,
+    empty, enrol_by_passphrase, enrol_first, open, put, redeem, rehash, rename, revoke, revoke_token, seen,
+    set_level, set_passphrase, take_clients_over, take_passphrase_over, torn, write_down_the_time,
 };
 use crate::{cuts, faults};
 
@@ -549,6 +549,40 @@ pub(crate) fn all() -> Vec<Operation> {
             Call::On(|store| set_passphrase(store, "")),
             seen("a", "old", false),
             seen("a", "", false),
+        ),
+        row(
+            "clients of a stock service",
+            started,
+            Call::On(|store| take_clients_over(store, "abc")),
+            seen("", "", true),
+            seen("abc", "", false),
+        ),
+        row(
+            "clients of a stock service, beside others",
+            with_a_read_only_client,
+            Call::On(|store| take_clients_over(store, "abc")),
+            seen("aB", "old", false),
+            seen("aBc", "old", false),
+        ),
+        row(
+            "a stock service's passphrase",
+            |data| {
+                by_hand(data, &client('a').to_pem());
+                started(data);
+            },
+            Call::On(take_passphrase_over),
+            seen("a", "", false),
+            seen("a", "stock", false),
+        ),
+        row(
+            "a hash of ours in the place of a stock service's",
+            |data| {
+                by_hand(data, &client('a').to_pem());
+                take_passphrase_over(&open(data).unwrap()).unwrap();
+            },
+            Call::On(rehash),
+            seen("a", "stock", false),
+            seen("a", "new", false),
         ),
     ]
 }

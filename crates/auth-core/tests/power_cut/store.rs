@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use auth_core::{
     Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Moment, Outcome,
-    PassphraseHash, StoreError, Token, TokenHash, TokenSecret, TrustStore,
+    PassphraseHash, StoreError, TakeOver, Token, TokenHash, TokenSecret, TrustStore,
 };
 use faulty_disk::Tree;
 use tempfile::TempDir;
@@ -48,6 +48,9 @@ pub(crate) fn torn(name: char) -> String {
 
 /// Of no passphrase at all: it is stored, and never evaluated here.
 pub(crate) fn hash(name: &str) -> PassphraseHash {
+    if name == "stock" {
+        return PassphraseHash::from_stock(&"5a".repeat(64)).unwrap();
+    }
     let output = "CgmRLGpfRbLPBVjjWnWBZLnPAnBRzBGOTsMA8rcVhl8";
     PassphraseHash::from_phc(&format!("$argon2id$v=19$m=8,t=1,p=1${name:A<22}${output}")).unwrap()
 }
@@ -91,7 +94,9 @@ impl Seen {
         assert_eq!(store.is_empty(), clients.is_empty());
         let passphrase = match store.passphrase() {
             None => "",
-            Some(set) => ["old", "new"].into_iter().find(|name| hash(name) == set).expect("one that was set"),
+            Some(set) => {
+                ["old", "new", "stock"].into_iter().find(|name| hash(name) == set).expect("one that was set")
+            }
         };
         let live = store.tokens(moment());
         let tokens: String = ['r', 'f', 'b']
@@ -200,6 +205,21 @@ pub(crate) fn set_passphrase(store: &FileStore, name: &str) -> Result<(), StoreE
             by: Actor::Administrator,
         },
     )
+}
+
+/// Those clients of a stock service that are not here yet are trusted.
+pub(crate) fn take_clients_over(store: &FileStore, names: &str) -> Result<(), StoreError> {
+    let names = names.chars().filter(|name| !store.contains(&client(*name).fingerprint()));
+    let certificates: Vec<_> = names.map(|name| client(name).clone()).collect();
+    make(store, &Change::TakeOver(TakeOver::Clients { certificates: &certificates, at: now() }))
+}
+
+pub(crate) fn take_passphrase_over(store: &FileStore) -> Result<(), StoreError> {
+    make(store, &Change::TakeOver(TakeOver::Passphrase(hash("stock"))))
+}
+
+pub(crate) fn rehash(store: &FileStore) -> Result<(), StoreError> {
+    make(store, &Change::TakeOver(TakeOver::Rehash { stock: hash("stock"), own: hash("new") }))
 }
 
 fn now() -> SystemTime {

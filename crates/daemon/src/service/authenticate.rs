@@ -54,6 +54,12 @@ pub(super) async fn authenticate(
                 Ok(client) => {
                     let channel = &guesser.caller.channel;
                     tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
+                    if authority.passphrase_hash_is_stocks() {
+                        tracing::warn!(
+                            "the passphrase's hash is still the stock service's, without salt: it was not all of the \
+                             passphrase that was hashed, or ours could not be stored; set the passphrase again"
+                        );
+                    }
                     Ok(client)
                 }
                 Err(denied) => Err(refuse(&refusals, &guesser, &denied)),
