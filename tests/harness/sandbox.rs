@@ -26,6 +26,13 @@ pub struct Account {
     pub groups: Vec<u32>,
 }
 
+/// What is in each sandbox.
+const PROGRAMS: [&str; 2] = ["multipass", "multipassd"];
+/// Names the directory of the binaries, where they were not built along with the tests: those of another target.
+const BINARIES: &str = "MULTIPASS_TEST_BINARIES";
+/// Names what starts them, where they do not start by themselves: an emulator and its arguments.
+const RUNNER: &str = "MULTIPASS_TEST_RUNNER";
+
 impl Sandbox {
     /// Makes a sandbox with the binaries found in `binaries`.
     ///
@@ -35,7 +42,7 @@ impl Sandbox {
         let directory = tempfile::Builder::new().prefix("multipass-").tempdir()?;
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
         let sandbox = Self { directory };
-        for name in ["multipass", "multipassd"] {
+        for name in PROGRAMS {
             let from = binaries.join(name);
             if !from.exists() {
                 let hint = format!("{} is missing; run 'cargo build --workspace --bins'", from.display());
@@ -47,16 +54,41 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// A sandbox with the binaries that were built along with the running test.
+    /// A sandbox with the binaries that were built along with the running test, or with those of another target that
+    /// the environment names.
     ///
     /// # Errors
     /// As [`Sandbox::new`].
     pub fn of_this_build() -> io::Result<Self> {
-        // Tests run from target/<profile>/deps.
-        let test = std::env::current_exe()?;
-        let profile =
-            test.parent().and_then(Path::parent).ok_or_else(|| io::Error::other("no target directory"))?;
-        Self::new(profile)
+        let Some(binaries) = std::env::var_os(BINARIES) else {
+            // Tests run from target/<profile>/deps.
+            let test = std::env::current_exe()?;
+            let profile = test
+                .parent()
+                .and_then(Path::parent)
+                .ok_or_else(|| io::Error::other("no target directory"))?;
+            return Self::new(profile);
+        };
+        let sandbox = Self::new(Path::new(&binaries))?;
+        if let Some(runner) = std::env::var(RUNNER).ok().filter(|runner| !runner.is_empty()) {
+            sandbox.start_by(&runner)?;
+        }
+        Ok(sandbox)
+    }
+
+    /// Puts a script in the place of each binary, which starts it by `runner`: so it is started as any program is, by
+    /// any user and from any shell.
+    fn start_by(&self, runner: &str) -> io::Result<()> {
+        let programs = self.path("programs");
+        fs::create_dir(&programs)?;
+        for name in PROGRAMS {
+            let (program, script) = (programs.join(name), programs.join(format!("{name}.sh")));
+            fs::rename(self.path(name), &program)?;
+            fs::write(&script, format!("#!/bin/sh\nexec {runner} '{}' \"$@\"\n", program.display()))?;
+            fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+            copy(&script, &self.path(name))?;
+        }
+        Ok(())
     }
 
     /// A path in the sandbox.

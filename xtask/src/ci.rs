@@ -22,7 +22,7 @@ pub(crate) enum Step {
     Fmt,
     /// Clippy, warnings denied
     Clippy,
-    /// Each set of features by itself: clippy, and what it links
+    /// Each set of features by itself: clippy, and what it links; the long way on each target, with tests
     Matrix,
     /// All binaries: the tests drive the real ones
     Build,
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Run these steps alone.
     #[arg(value_enum, value_name = "STEP")]
     pub(crate) steps: Vec<Step>,
-    /// Run the long tests too, which take minutes each.
+    /// Run the long tests too, which take minutes each, and the whole matrix, on all targets.
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -83,10 +83,17 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
 /// Does one step; what it returns is said beside its verdict.
 fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {
     let mut command = match step {
-        Step::Tools => return tools::install(workspace).map(|()| None),
+        Step::Tools => {
+            tools::install(workspace)?;
+            if long_tests {
+                test_matrix::bootstrap(workspace)?;
+            }
+            return Ok(None);
+        }
         Step::Tests => return tests(workspace, long_tests),
         Step::Layers => return layers::run(workspace).map(|()| None),
-        Step::Matrix => return test_matrix::run(workspace, &test_matrix::Options::quick()).map(|()| None),
+        Step::Matrix if long_tests => return matrix(workspace, &test_matrix::Options::everything()),
+        Step::Matrix => return matrix(workspace, &test_matrix::Options::quick()),
         Step::Instructions => return instructions::run(workspace, &instructions::Options::default()),
         Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
         Step::Clippy => cargo(
@@ -104,6 +111,10 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
         Step::Deny => cargo(workspace, ["deny", "--offline", "check", "bans", "licenses", "sources"]),
     };
     run_command(&mut command).map(|()| None)
+}
+
+fn matrix(workspace: &Workspace, options: &test_matrix::Options) -> anyhow::Result<Option<String>> {
+    test_matrix::run(workspace, options).map(|()| None)
 }
 
 fn tests(workspace: &Workspace, long_tests: bool) -> anyhow::Result<Option<String>> {

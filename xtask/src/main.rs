@@ -61,7 +61,9 @@ enum Task {
     ///
     /// They are made of the definitions that its help is made of.
     Man(man::Options),
-    /// Build, lint and test the programs with each set of features.
+    /// Build, lint and test the programs with each set of features, on each target.
+    ///
+    /// With --bootstrap it first gets what the targets need. What is missing then is skipped, and says why.
     TestMatrix(test_matrix::Options),
 }
 

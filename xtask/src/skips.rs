@@ -3,6 +3,7 @@
 //! A test that lacks something (root, another program) appends a line `SKIPPED: why` to the file that
 //! `MULTIPASS_TEST_SKIPS` names. On a person's machine that is a note; in CI it is a failure.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::{env, fs, io};
 
@@ -36,6 +37,16 @@ pub(crate) fn start(file: &Path) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     }
     fs::write(file, "").with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// Adds a line, for what is no test of cargo's.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub(crate) fn add(file: &Path, why: &str) -> anyhow::Result<()> {
+    let added = fs::File::options().append(true).open(file);
+    let added = added.and_then(|mut opened| writeln!(opened, "SKIPPED: {why}"));
+    added.with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// The lines of this run's skips.

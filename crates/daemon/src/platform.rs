@@ -131,8 +131,11 @@ pub fn admin_group() -> io::Result<Option<u32>> {
         return Ok(None);
     }
     for name in ["sudo", "admin", "wheel"] {
-        if let Some(group) = nix::unistd::Group::from_name(name)? {
-            return Ok(Some(group.gid.as_raw()));
+        match nix::unistd::Group::from_name(name) {
+            Ok(Some(group)) => return Ok(Some(group.gid.as_raw())),
+            // Where there is no group database, musl says so, and glibc that there is no such group.
+            Ok(None) | Err(nix::errno::Errno::ENOENT) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(Some(0))

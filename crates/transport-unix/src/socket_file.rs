@@ -8,6 +8,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
+#[cfg(target_os = "linux")]
+use nix::sys::stat::Mode;
 
 /// The socket's file, held by a descriptor: its path could be swapped for something else.
 #[derive(Debug)]
@@ -21,12 +23,11 @@ pub(crate) struct SocketFile {
 impl SocketFile {
     /// Holds the socket just bound at `path`.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        // Not by `OpenOptions`: with musl that takes O_PATH for a part of the access mode, and leaves it out.
         #[cfg(target_os = "linux")]
         let file = {
-            OpenOptions::new()
-                .read(true)
-                .custom_flags((OFlag::O_PATH | OFlag::O_NOFOLLOW).bits())
-                .open(path)?
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            File::from(nix::fcntl::open(path, flags, Mode::empty())?)
         };
         #[cfg(target_os = "linux")]
         let metadata = file.metadata()?;
@@ -43,12 +44,16 @@ impl SocketFile {
         })
     }
 
-    /// A path that leads to this very file. Linux follows the descriptor; elsewhere there is no way to
-    /// change a socket's mode through a descriptor, and the path is checked to be still ours.
+    /// A path that leads to this very file. Linux follows the descriptor, where there is a `/proc`; elsewhere there is
+    /// no way to change a socket's mode through a descriptor, and the path is checked to be still ours.
     fn reach(&self) -> io::Result<PathBuf> {
         #[cfg(target_os = "linux")]
-        return Ok(PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd())));
-        #[cfg(not(target_os = "linux"))]
+        {
+            let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
+            if by_descriptor.exists() {
+                return Ok(by_descriptor);
+            }
+        }
         if self.is_at_its_path() {
             Ok(self.path.clone())
         } else {

@@ -1,14 +1,15 @@
 //! The checks that each row goes through.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 
 use super::cell::Outcome;
 use super::features::FeatureSet;
-use super::nextest;
+use super::target::{How, Target, Tools};
+use super::{bare, nextest};
 use crate::command::cargo;
 use crate::workspace::Workspace;
 use crate::{skips, tools};
@@ -49,34 +50,71 @@ impl Check {
         matches!(self, Self::Linked | Self::Clippy)
     }
 
+    /// Whether a target goes through it with each set of features. Others than this machine's own are linted with
+    /// each, which compiles all; what they link and do depends on the target more than on the set, and is tried with
+    /// everything.
+    pub(super) fn is_of_each_set(self, target: &Target) -> bool {
+        target.is_host() || self == Self::Clippy
+    }
+
+    /// Whether a target goes through it at all. What cargo says is linked is the same for each.
+    pub(super) fn is_for(self, target: &Target) -> bool {
+        match self {
+            Self::Linked => target.is_host(),
+            Self::Clippy | Self::Build => true,
+            Self::Tests => target.how() != How::CheckOnly,
+        }
+    }
+
     /// Does it; what it prints goes to `log`.
-    pub(super) fn perform(self, workspace: &Workspace, features: FeatureSet, log: &Path) -> Outcome {
+    pub(super) fn perform(self, place: &Place<'_>, features: FeatureSet, log: &Path) -> Outcome {
         let done = match self {
-            Self::Linked => linked(workspace, features).map(|()| Outcome::Passed { tests: None, skipped: 0 }),
+            Self::Linked => linked(place, features).map(|()| Outcome::Passed { tests: None, skipped: 0 }),
             Self::Clippy => {
-                let mut clippy = chosen(workspace, ["clippy"], features);
+                let mut clippy = place.chosen(&["clippy"], features);
                 let mut without_driver =
-                    cargo(workspace, ["clippy", "--package", "daemon", "--no-default-features"]);
+                    place.cargo(&["clippy", "--package", "daemon", "--no-default-features"]);
                 without_driver.args(["--features", &features.of_packages(&["daemon"])]);
                 let mut both = [&mut clippy, &mut without_driver].into_iter();
                 both.try_fold(Outcome::Passed { tests: None, skipped: 0 }, |_, clippy| {
                     succeeds(clippy.args(["--all-targets", "--", "-D", "warnings"]), log)
                 })
             }
-            Self::Build => succeeds(chosen(workspace, ["build"], features).arg("--bins"), log),
-            Self::Tests => tests(workspace, features, log),
+            Self::Build => build(place, features, log),
+            Self::Tests => tests(place, features, log),
         };
         done.unwrap_or_else(|error| Outcome::Failed(format!("{error:#}")))
     }
 }
 
-/// A cargo command for both programs with these transports alone, and instances.
-fn chosen<const N: usize>(workspace: &Workspace, command: [&str; N], features: FeatureSet) -> Command {
-    let mut cargo = cargo(workspace, command);
-    cargo.args(PROGRAMS.iter().flat_map(|package| ["--package", package]));
-    cargo.args(["--no-default-features", "--features", &features.of_packages(&PROGRAMS)]);
-    cargo.args(["--features", DRIVER]);
-    cargo
+/// Where a check is done: on which workspace, for which target, with what this machine has for that.
+pub(super) struct Place<'a> {
+    pub(super) workspace: &'a Workspace,
+    pub(super) tools: &'a Tools,
+    pub(super) target: &'a Target,
+}
+
+impl Place<'_> {
+    fn cargo(&self, subcommand: &[&str]) -> Command {
+        self.tools.cargo(self.workspace, self.target, subcommand)
+    }
+
+    /// A cargo command for both programs with these transports alone, and instances.
+    fn chosen(&self, subcommand: &[&str], features: FeatureSet) -> Command {
+        let mut cargo = self.cargo(subcommand);
+        cargo.args(PROGRAMS.iter().flat_map(|package| ["--package", package]));
+        cargo.args(["--no-default-features", "--features", &features.of_packages(&PROGRAMS)]);
+        cargo.args(["--features", DRIVER]);
+        cargo
+    }
+
+    /// Where the programs are built.
+    fn binaries(&self) -> PathBuf {
+        match self.target.is_host() {
+            true => self.workspace.target("debug"),
+            false => self.workspace.target(self.target.triple()).join("debug"),
+        }
+    }
 }
 
 /// Runs a command with its output in `log`.
@@ -93,10 +131,9 @@ fn succeeds(command: &mut Command, log: &Path) -> anyhow::Result<Outcome> {
 }
 
 /// Each transport that was left out must not be linked, nor what only it needs; each that was chosen must be.
-fn linked(workspace: &Workspace, features: FeatureSet) -> anyhow::Result<()> {
+fn linked(place: &Place<'_>, features: FeatureSet) -> anyhow::Result<()> {
     for program in PROGRAMS {
-        let mut tree =
-            cargo(workspace, ["tree", "--package", program, "--edges", "normal", "--prefix", "none"]);
+        let mut tree = place.cargo(&["tree", "--package", program, "--edges", "normal", "--prefix", "none"]);
         tree.args(["--no-default-features", "--features", &features.names().join(",")]);
         let output = tree.output().context("cannot run cargo")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -119,24 +156,58 @@ fn linked(workspace: &Workspace, features: FeatureSet) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tests(workspace: &Workspace, features: FeatureSet, log: &Path) -> anyhow::Result<Outcome> {
+/// The programs, linked; where nothing runs, their tests too, which otherwise nothing would link.
+fn build(place: &Place<'_>, features: FeatureSet, log: &Path) -> anyhow::Result<Outcome> {
+    let mut build = place.chosen(&["build"], features);
+    build.arg("--bins");
+    if place.target.how() == How::CheckOnly {
+        build.arg("--tests");
+    }
+    succeeds(&mut build, log)
+}
+
+/// The programs' own tests, and those of the real programs over the transports that these have.
+fn tests(place: &Place<'_>, features: FeatureSet, log: &Path) -> anyhow::Result<Outcome> {
+    let Place { workspace, target, .. } = *place;
+    let runner = match place.tools.runner(target) {
+        Ok(runner) => runner,
+        Err(missing) => return Ok(Outcome::Skipped(missing)),
+    };
     let skipped = log.with_extension("skips");
     skips::start(&skipped)?;
-    let own = chosen(workspace, ["nextest", "run", "--profile", "ci"], features);
-    // Those of the tests of the real programs that go over a transport which these have.
-    let chosen = format!("test(/^over_each_transport::\\w+::({})::/)", features.names().join("|"));
-    let mut real = cargo(workspace, ["nextest", "run", "--profile", "ci", "--package", "e2e"]);
-    real.args(["--filterset", &chosen]);
+    let mut own = place.chosen(&["nextest", "run", "--profile", "ci"], features);
+    runner.prepare(&mut own, target);
+    let mut suites = vec![("own", own)];
+    // On Windows they are a program for Windows themselves; elsewhere they are this machine's, and start others'.
+    let real = if target.is_windows() {
+        let mut real = place.cargo(&["nextest", "run", "--profile", "ci", "--package", "e2e"]);
+        runner.prepare(&mut real, target);
+        real
+    } else {
+        let mut real = cargo(workspace, ["nextest", "run", "--profile", "ci", "--package", "e2e"]);
+        // Those of the tests of the real programs that go over a transport which these have.
+        let names = features.names().join("|");
+        real.args(["--filterset", &format!("test(/^over_each_transport::\\w+::({names})::/)")]);
+        real.env("MULTIPASS_TEST_BINARIES", place.binaries()).env("MULTIPASS_TEST_RUNNER", runner.line());
+        real
+    };
+    suites.push(("real", real));
     let mut count = 0;
-    for (mut suite, part) in [(own, "own"), (real, "real")] {
+    for (part, suite) in &mut suites {
         let log = log.with_extension(format!("{part}.log"));
         suite.env(skips::FILE_VARIABLE, &skipped);
         if let Some(python) = tools::python(workspace) {
             suite.env("MULTIPASS_TEST_PYTHON", python);
         }
-        succeeds(&mut suite, &log)?;
+        succeeds(suite, &log)?;
         let said = fs::read_to_string(&log).with_context(|| format!("cannot read {}", log.display()))?;
         count += nextest::passed(&said).with_context(|| format!("no summary in {}", log.display()))?;
+    }
+    if target.is_static() {
+        match bare::run(&place.binaries())? {
+            Ok(()) => count += 1,
+            Err(why) => skips::add(&skipped, &why)?,
+        }
     }
     Ok(Outcome::Passed { tests: Some(count), skipped: skips::read(&skipped)?.len() })
 }

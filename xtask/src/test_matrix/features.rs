@@ -18,6 +18,11 @@ impl FeatureSet {
         (1..1 << TRANSPORTS.len()).map(Self).collect()
     }
 
+    /// Whether nothing is left out.
+    pub(super) fn is_everything(self) -> bool {
+        self.left_out().is_empty()
+    }
+
     /// The names of those in it.
     pub(super) fn names(self) -> Vec<&'static str> {
         self.named(|is_in| is_in)

@@ -1,139 +1,172 @@
-//! `cargo xtask test-matrix`: every set of features, each built, linted and tested by itself, in a table that
-//! grows while it runs.
+//! `cargo xtask test-matrix`: every set of features on every target, each built, linted and tested by itself, in a
+//! table that grows while it runs.
 //!
-//! A cell says *passed*, *failed* or *skipped: why*; a skip is never a pass, and only failures fail the task.
+//! A cell says *passed*, *failed* or *skipped: why*; a skip is never a pass. Failures fail the task, and in CI skips
+//! do: it is set up to run everything.
 
+mod bare;
 mod cell;
 mod check;
 mod features;
 mod nextest;
+mod table;
+mod target;
 
 use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use serde_json::json;
 
 use self::cell::{Cell, Outcome};
-use self::check::Check;
+use self::check::{Check, Place};
 use self::features::FeatureSet;
+use self::table::Row;
+use self::target::{Target, Tools};
+use crate::skips::Policy;
+use crate::tools;
 use crate::workspace::Workspace;
 
 /// What to run of the matrix.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Options {
     /// Say which rows there are, and run nothing.
     #[arg(long)]
     list: bool,
-    /// Lint each row and check what it links, and leave out its tests; what CI runs.
+    /// Lint each row and check what it links, and leave out its tests; what CI runs, for this machine's own target.
     #[arg(long)]
     quick: bool,
-    /// Run this row alone, as in 'unix,tcp'; may be repeated.
+    /// Run this target's rows alone, as in 'aarch64-unknown-linux-gnu'; may be repeated.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Vec<String>,
+    /// Run this row of each target alone, with all of its checks, as in 'unix,tcp'; may be repeated.
     #[arg(long, value_name = "FEATURES")]
     features: Vec<FeatureSet>,
     /// Write the table to a file, too, in JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Get what the targets need before, by ci/bootstrap-targets: Debian's packages where root runs it, the rest
+    /// into target/cross.
+    #[arg(long)]
+    bootstrap: bool,
 }
 
 impl Options {
-    /// The whole matrix, quickly.
+    /// This machine's own target, quickly.
     pub(crate) fn quick() -> Self {
-        Self { list: false, quick: true, features: Vec::new(), json: None }
+        Self { quick: true, ..Self::default() }
+    }
+
+    /// Everything on every target.
+    pub(crate) fn everything() -> Self {
+        Self::default()
+    }
+
+    /// The targets asked for. Without a wish these are all; quickly this machine's own.
+    fn targets(&self, host: &str) -> anyhow::Result<Vec<Target>> {
+        let mut all = Target::all(host)?;
+        for wish in &self.target {
+            let known: Vec<_> = all.iter().map(Target::triple).collect();
+            ensure!(known.contains(&wish.as_str()), "'{wish}' is no target; there are {}", known.join(", "));
+        }
+        all.retain(|target| match self.target.is_empty() {
+            true => !self.quick || target.is_host(),
+            false => self.target.iter().any(|wish| wish == target.triple()),
+        });
+        Ok(all)
+    }
+
+    /// Whether a row has a check.
+    fn has(&self, check: Check, target: &Target, features: FeatureSet) -> bool {
+        let of_row =
+            check.is_of_each_set(target) || features.is_everything() || self.features.contains(&features);
+        check.is_for(target) && of_row && (check.is_quick() || !self.quick)
     }
 }
 
-/// One set of features and what became of its checks.
-#[derive(Debug)]
-struct Row {
-    features: FeatureSet,
-    cells: Vec<(Check, Cell)>,
+/// Gets what the targets need.
+///
+/// # Errors
+/// Something is still missing for which there is no skip.
+pub(crate) fn bootstrap(workspace: &Workspace) -> anyhow::Result<()> {
+    Tools::bootstrap(workspace)
 }
 
 /// Runs the matrix, or what was asked for of it.
 ///
 /// # Errors
-/// A cell failed, or the table cannot be written.
+/// A cell failed, in CI one was skipped, or the table cannot be written.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
-    let rows = if options.features.is_empty() { FeatureSet::all() } else { options.features.clone() };
+    if options.bootstrap {
+        if let Err(missing) = tools::install(workspace) {
+            eprintln!("{missing:#}");
+        }
+        bootstrap(workspace)?;
+    }
+    let tools = Tools::find(workspace)?;
+    let sets = if options.features.is_empty() { FeatureSet::all() } else { options.features.clone() };
+    let targets = options.targets(tools.host())?;
     if options.list {
-        rows.iter().for_each(|row| println!("{row}"));
+        for target in &targets {
+            sets.iter().for_each(|features| println!("{}", table::title(target, *features)));
+        }
         return Ok(());
     }
-    let checks: Vec<Check> =
-        Check::ALL.into_iter().filter(|check| check.is_quick() || !options.quick).collect();
     let logs = workspace.target("test-matrix");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-    println!("on this machine, natively; what each check printed is in {}", logs.display());
-    println!("{}", heading(&checks));
-    let mut done = Vec::new();
-    for features in rows {
-        let mut row = Row { features, cells: Vec::new() };
-        for &check in &checks {
-            let broken = row.cells.iter().find(|(_, cell)| matches!(cell.outcome, Outcome::Failed(_)));
-            let cell = match broken {
-                Some((before, _)) => Cell::skipped(format!("{} failed", before.name())),
-                None => {
-                    let started = Instant::now();
-                    let log = logs.join(format!("{features}-{}.log", check.name()));
-                    Cell { outcome: check.perform(workspace, features, &log), took: started.elapsed() }
-                }
-            };
-            row.cells.push((check, cell));
+    println!("what each check printed is in {}", logs.display());
+    println!("{}", table::heading());
+    let mut rows = Vec::new();
+    for target in &targets {
+        let missing = tools.missing(target);
+        let logs = logs.join(target.triple());
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        for &features in &sets {
+            let mut row = Row { target: target.clone(), features, cells: Vec::new() };
+            for check in Check::ALL.into_iter().filter(|check| options.has(*check, target, features)) {
+                let cell = match missing.clone().or_else(|| row.broken()) {
+                    Some(why) => Cell::skipped(why),
+                    None => {
+                        let started = Instant::now();
+                        let log = logs.join(format!("{features}-{}.log", check.name()));
+                        let place = Place { workspace, tools: &tools, target };
+                        Cell { outcome: check.perform(&place, features, &log), took: started.elapsed() }
+                    }
+                };
+                row.cells.push((check, cell));
+            }
+            println!("{row}");
+            rows.push(row);
         }
-        println!("{}", line(&row));
-        done.push(row);
-    }
-    for (row, check, why) in failures(&done) {
-        eprintln!("{} {}: {why}", row.features, check.name());
     }
     if let Some(file) = &options.json {
-        fs::write(file, format!("{:#}\n", as_json(&done)))
+        fs::write(file, format!("{:#}\n", table::as_json(&rows)))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
-    match failures(&done).count() {
-        0 => Ok(()),
-        count => bail!("{count} cells of the matrix failed"),
+    conclude(&rows, Policy::from_environment())
+}
+
+/// Says what failed, and counts.
+fn conclude(rows: &[Row], policy: Policy) -> anyhow::Result<()> {
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for row in rows {
+        for (check, cell) in &row.cells {
+            match &cell.outcome {
+                Outcome::Passed { .. } => passed += 1,
+                Outcome::Skipped(_) => skipped += 1,
+                Outcome::Failed(why) => {
+                    failed += 1;
+                    eprintln!("{} {}: {why}", table::title(&row.target, row.features), check.name());
+                }
+            }
+        }
     }
-}
-
-fn failures(rows: &[Row]) -> impl Iterator<Item = (&Row, Check, &str)> {
-    rows.iter().flat_map(|row| {
-        row.cells.iter().filter_map(move |(check, cell)| match &cell.outcome {
-            Outcome::Failed(why) => Some((row, *check, why.as_str())),
-            _ => None,
-        })
-    })
-}
-
-/// How wide the first column is, and each of the others.
-const FIRST: usize = 15;
-const OTHERS: usize = 24;
-
-fn heading(checks: &[Check]) -> String {
-    let others = checks.iter().map(|check| format!("{:<OTHERS$}", check.name())).collect::<String>();
-    format!("{:<FIRST$}{others}", "features").trim_end().to_owned()
-}
-
-fn line(row: &Row) -> String {
-    let others =
-        row.cells.iter().map(|(_, cell)| format!("{:<OTHERS$}", cell.to_string())).collect::<String>();
-    format!("{:<FIRST$}{others}", row.features.to_string()).trim_end().to_owned()
-}
-
-fn as_json(rows: &[Row]) -> serde_json::Value {
-    let row = |row: &Row| {
-        let cells = row.cells.iter().map(|(check, cell)| (check.name().to_owned(), cell.as_json()));
-        json!({
-            "target": "host",
-            "how": "native",
-            "features": row.features.names(),
-            "checks": cells.collect::<serde_json::Map<_, _>>(),
-        })
-    };
-    json!({ "rows": rows.iter().map(row).collect::<Vec<_>>() })
+    println!("{passed} cells passed, {failed} failed, {skipped} skipped");
+    match (failed, skipped, policy) {
+        (0, 0, _) | (0, _, Policy::Count) => Ok(()),
+        (0, _, Policy::Refuse) => bail!("{skipped} cells skipped, and CI=true: in CI every one runs"),
+        _ => bail!("{failed} cells of the matrix failed"),
+    }
 }
 
 #[cfg(test)]
@@ -142,26 +175,65 @@ mod tests {
 
     use super::*;
 
+    const HOST: &str = "x86_64-unknown-linux-gnu";
+
     #[test]
-    fn the_table_tells_passed_failed_and_skipped_apart() {
-        let took = Duration::from_millis(1234);
-        let row = Row {
-            features: "tcp,unix".parse().unwrap(),
-            cells: vec![
-                (Check::Linked, Cell { outcome: Outcome::Passed { tests: None, skipped: 0 }, took }),
-                (Check::Clippy, Cell { outcome: Outcome::Passed { tests: Some(7), skipped: 2 }, took }),
-                (Check::Build, Cell { outcome: Outcome::Failed("see the log".into()), took }),
-                (Check::Tests, Cell::skipped("build failed".into())),
-            ],
+    fn a_quick_run_is_of_this_machine_unless_another_is_asked_for() {
+        let triples = |options: &Options| -> Vec<_> {
+            options.targets(HOST).unwrap().iter().map(Target::triple).collect()
         };
-        assert_eq!(
-            line(&row),
-            "unix,tcp       passed 1.2 s            passed 7, 2 skipped 1.2 sFAILED 1.2 s            \
-             skipped: build failed"
+        assert_eq!(triples(&Options::quick()), [HOST]);
+        assert_eq!(triples(&Options::everything()).len(), 6);
+        let apple = || vec!["aarch64-apple-darwin".to_owned()];
+        assert_eq!(triples(&Options { target: apple(), ..Options::quick() }), ["aarch64-apple-darwin"]);
+        let wrong = Options { target: vec!["apple".to_owned()], ..Options::default() };
+        assert!(
+            wrong
+                .targets(HOST)
+                .unwrap_err()
+                .to_string()
+                .starts_with("'apple' is no target; there are x86_64")
         );
-        assert_eq!(
-            failures(&[row]).map(|(_, check, why)| (check.name(), why)).collect::<Vec<_>>(),
-            [("build", "see the log")]
+    }
+
+    #[test]
+    fn other_targets_are_linted_with_each_set_and_tested_with_everything() {
+        let everything: FeatureSet = "unix,tcp,quic".parse().unwrap();
+        let tcp: FeatureSet = "tcp".parse().unwrap();
+        let all = Target::all(HOST).unwrap();
+        let checks = |options: &Options, target: &Target, features| -> Vec<_> {
+            Check::ALL.into_iter().filter(|check| options.has(*check, target, features)).collect()
+        };
+        let (whole, quick) = (Options::everything(), Options::quick());
+        assert_eq!(checks(&whole, &all[0], tcp), Check::ALL);
+        assert_eq!(checks(&quick, &all[0], everything), [Check::Linked, Check::Clippy]);
+        let asked = Options { features: vec![tcp], ..Options::default() };
+        for target in &all[1..4] {
+            assert_eq!(checks(&whole, target, tcp), [Check::Clippy]);
+            assert_eq!(checks(&asked, target, tcp), [Check::Clippy, Check::Build, Check::Tests]);
+            assert_eq!(checks(&whole, target, everything), [Check::Clippy, Check::Build, Check::Tests]);
+        }
+        assert_eq!(checks(&whole, &all[4], everything), [Check::Clippy, Check::Build]);
+    }
+
+    #[test]
+    fn failures_fail_and_in_ci_skips_do() {
+        let row = |outcome| Row {
+            target: Target::all(HOST).unwrap().remove(0),
+            features: "tcp".parse().unwrap(),
+            cells: vec![(Check::Build, Cell { outcome, took: Duration::ZERO })],
+        };
+        let passed = || row(Outcome::Passed { tests: None, skipped: 0 });
+        let skipped = || row(Outcome::Skipped("no std".into()));
+        let failed = || row(Outcome::Failed("see the log".into()));
+        assert!(conclude(&[passed()], Policy::Refuse).is_ok());
+        assert!(conclude(&[passed(), skipped()], Policy::Count).is_ok());
+        assert!(
+            conclude(&[passed(), skipped()], Policy::Refuse)
+                .unwrap_err()
+                .to_string()
+                .starts_with("1 cells skipped")
         );
+        assert!(conclude(&[skipped(), failed()], Policy::Count).is_err());
     }
 }
