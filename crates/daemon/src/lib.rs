@@ -15,6 +15,8 @@ mod gate;
 pub mod installer;
 pub mod logging;
 pub mod machines;
+#[cfg(feature = "man")]
+pub mod man;
 mod notices;
 #[cfg(unix)]
 pub mod open_file;
@@ -26,6 +28,7 @@ pub mod run;
 mod serve;
 pub mod server_identity;
 mod service;
+pub mod stop_machines;
 mod strangers;
 mod transports;
 mod tunnels;
