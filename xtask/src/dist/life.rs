@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
 use super::machine::{Machine, Outcome};
 
@@ -245,13 +245,11 @@ impl Life {
     /// The machine has ended, and because its guest was asked to.
     fn ended_orderly(&self) -> anyhow::Result<()> {
         ensure!(self.machines()?.is_empty(), "a machine runs on");
-        let told = self.root("journalctl --no-pager --output cat --unit multipassd-machines.service")?;
-        let told: Vec<&str> =
-            told.lines().filter(|line| line.contains("machine") || line.contains("cut")).collect();
-        let stopped = told.iter().rev().find(|line| line.starts_with("Machines that were stopped"));
-        let stopped = stopped.context("nothing was stopped")?;
-        ensure!(*stopped == "Machines that were stopped: 1.", "{told:#?}");
-        ensure!(!told.iter().any(|line| line.contains("cut off")), "{told:#?}");
+        let told =
+            self.root("journalctl --sync && journalctl --no-pager -o cat -u multipassd-machines.service")?;
+        let stopped = told.lines().rfind(|line| line.starts_with("Machines that were stopped: "));
+        ensure!(stopped == Some("Machines that were stopped: 1."), "{told}");
+        ensure!(!told.contains("is cut off"), "{told}");
         Ok(())
     }
 
