@@ -30,7 +30,7 @@ const PACKAGES: [&str; 2] = ["dpkg-dev", "lintian"];
 pub(crate) struct Options {
     /// Install, use, upgrade, remove and purge it on a clean Debian, which is started in a container. Needs root
     #[arg(long)]
-    test: bool,
+    pub(crate) test: bool,
 }
 
 /// Makes the package, has lintian look at it, and prints where it is.

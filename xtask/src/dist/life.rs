@@ -257,10 +257,9 @@ impl Life {
     fn files(&self) -> anyhow::Result<BTreeSet<String>> {
         let listed = self.root("find / /run -xdev -printf '%p %y %m %u:%g\\n'")?;
         let others = |line: &str| OF_OTHERS.iter().any(|others| line.starts_with(others));
-        // What a cache or log is for cannot be told; ours is asked for by name.
-        let ours = |line: &str| {
-            line.contains("multipass") && !line.contains("/var/lib/dpkg") && !line.contains("/home/")
-        };
+        // Below those, too, what is ours is known by its name; but not what dpkg and man keep of it, nor users' own.
+        let kept = ["/home/", "/var/cache/man/", "/var/lib/dpkg/"];
+        let ours = |line: &str| line.contains("multipass") && !kept.iter().any(|kept| line.starts_with(kept));
         Ok(listed.lines().filter(|line| !others(line) || ours(line)).map(str::to_owned).collect())
     }
 }
