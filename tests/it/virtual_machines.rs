@@ -9,6 +9,7 @@ mod no_room;
 mod programs;
 mod reach;
 mod server;
+mod stop_machines;
 mod traces;
 mod transfer;
 

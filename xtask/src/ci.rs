@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use crate::command::{cargo, run as run_command};
 use crate::skips::{self, Policy};
 use crate::workspace::Workspace;
-use crate::{guest_image, instructions, layers, test_matrix, tools};
+use crate::{dist, guest_image, instructions, layers, test_matrix, tools};
 
 /// One check. They run in the order in which they stand here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -36,6 +36,8 @@ pub(crate) enum Step {
     Deny,
     /// The instructions of the hot paths
     Instructions,
+    /// The Debian package and its life: long, so only with --all or by its name
+    Dist,
 }
 
 /// What to check.
@@ -57,7 +59,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
     let only = &options.steps;
     let mut rows = Vec::new();
     for &step in Step::value_variants() {
-        if !only.is_empty() && !only.contains(&step) {
+        let long = step == Step::Dist && !options.all;
+        if !only.contains(&step) && (!only.is_empty() || long) {
             continue;
         }
         println!("\n==> {}", name(step));
@@ -95,6 +98,7 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
         Step::Matrix if long_tests => return matrix(workspace, &test_matrix::Options::everything()),
         Step::Matrix => return matrix(workspace, &test_matrix::Options::quick()),
         Step::Instructions => return instructions::run(workspace, &instructions::Options::default()),
+        Step::Dist => return dist::run(workspace, &dist::Options { test: true }).map(|()| None),
         Step::Fmt => cargo(workspace, ["fmt", "--all", "--check"]),
         Step::Clippy => cargo(
             workspace,

@@ -9,6 +9,7 @@ mod bench;
 mod ci;
 mod command;
 mod demo;
+mod dist;
 mod guest_image;
 mod instructions;
 mod layers;
@@ -46,6 +47,10 @@ enum Task {
     Ci(ci::Options),
     /// Tell the story of clients that are let in, and of a virtual machine where QEMU is there. Needs no root.
     Demo,
+    /// Make a Debian package of both programs.
+    ///
+    /// With --test it is installed, used, upgraded, removed and purged on a clean Debian, which root can start.
+    Dist(dist::Options),
     /// Build the small virtual machine image that the tests start; its path is the last line.
     ///
     /// It is made of the distribution's packages (Debian, Ubuntu), and made anew when these or the recipe have
@@ -57,7 +62,7 @@ enum Task {
     Instructions(instructions::Options),
     /// Check which crate knows which, and where unsafe code may be.
     Layers,
-    /// Write the client's man pages into a directory.
+    /// Write the man pages of both programs into a directory.
     ///
     /// They are made of the definitions that its help is made of.
     Man(man::Options),
@@ -87,6 +92,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Demo => demo::run(&workspace),
+        Task::Dist(options) => dist::run(&workspace, &options),
         Task::GuestImage(options) => guest_image::run(&workspace, &options),
         Task::Instructions(options) => instructions::run(&workspace, &options).map(drop),
         Task::Layers => layers::run(&workspace),

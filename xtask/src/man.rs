@@ -1,6 +1,6 @@
-//! `cargo xtask man`: the client's man pages, written by a client that is built to do that.
+//! `cargo xtask man`: the man pages of both programs, written by builds of these that can do that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -18,11 +18,23 @@ pub(crate) struct Options {
 /// Writes the pages.
 ///
 /// # Errors
-/// The client cannot be built, or the directory not written.
+/// A program cannot be built, or the directory not written.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()> {
     let directory = workspace.root().join(&options.directory);
-    let client = ["run", "--quiet", "--package", "cli", "--features", "man", "--", "man"];
-    run_command(cargo(workspace, client).arg(&directory))?;
+    write(workspace, &directory)?;
     println!("{}", directory.display());
+    Ok(())
+}
+
+/// Writes the pages into that directory.
+///
+/// # Errors
+/// A program cannot be built, or the directory not written.
+pub(crate) fn write(workspace: &Workspace, directory: &Path) -> anyhow::Result<()> {
+    for package in ["cli", "daemon"] {
+        // With all features, as the tests' programs are, which are in the same place.
+        let program = ["run", "--quiet", "--all-features", "--package", package, "--", "man"];
+        run_command(cargo(workspace, program).arg(directory))?;
+    }
     Ok(())
 }

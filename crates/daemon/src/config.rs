@@ -74,6 +74,20 @@ pub enum Command {
     /// known here; who was revoked here stays out. It may be run again. Instances are not taken over.
     Migrate(Migrate),
 
+    /// Stop the machines that a stopped service has left running
+    ///
+    /// Each guest is asked to shut down, and loses its power if it does not. To be run before this machine goes
+    /// down, or the service is removed; the units of the package do. What runs is found by the data directory.
+    StopMachines,
+
+    /// Writes the man pages into a directory
+    #[cfg(feature = "man")]
+    #[command(hide = true)]
+    Man {
+        /// The directory; it is made if need be.
+        directory: PathBuf,
+    },
+
     /// Opens a file for the service, with the rights of who wants it
     #[cfg(unix)]
     #[command(hide = true)]

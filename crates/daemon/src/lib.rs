@@ -15,6 +15,8 @@ mod gate;
 pub mod installer;
 pub mod logging;
 pub mod machines;
+#[cfg(feature = "man")]
+pub mod man;
 pub mod migrate;
 mod notices;
 #[cfg(unix)]
@@ -28,6 +30,7 @@ mod serve;
 pub mod server_identity;
 mod service;
 mod stock;
+pub mod stop_machines;
 mod strangers;
 mod tokens;
 mod transports;

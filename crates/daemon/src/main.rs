@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
-use daemon::{fingerprint, installer, logging, migrate, recover, run};
+use daemon::{fingerprint, installer, logging, migrate, recover, run, stop_machines};
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -22,6 +22,9 @@ fn main() -> ExitCode {
             Command::Recover(what) => report(recover::recover(what).map(Some)),
             Command::EnrollInstaller(whom) => report(installer::enroll(whom).map(Some)),
             Command::Migrate(what) => report(migrate::migrate(what).map(Some)),
+            Command::StopMachines => report(stop_machines::stop_machines().map(Some)),
+            #[cfg(feature = "man")]
+            Command::Man { directory } => report(daemon::man::write(directory).map(|()| None)),
             #[cfg(unix)]
             Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),

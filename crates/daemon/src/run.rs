@@ -285,6 +285,9 @@ fn quoted(word: &str) -> String {
 }
 
 /// Keeps other daemons away from the data for as long as the returned file is open.
+///
+/// # Errors
+/// There is one, or the lock cannot be had.
 pub(crate) fn lock_data(data: &Path) -> Result<File, RunError> {
     let path = data.join("daemon.lock");
     let fails = |source| RunError::Data { path: path.clone(), source };

@@ -20,7 +20,7 @@ use crate::support::{Service, below};
 
 impl Host {
     /// Kills the daemon, does `meanwhile`, and starts a daemon on the same files.
-    async fn killed(&mut self, meanwhile: impl FnOnce(&Self)) -> Peer {
+    pub(super) async fn killed(&mut self, meanwhile: impl FnOnce(&Self)) -> Peer {
         let daemon = &mut self.service.as_mut().expect("a service").daemon;
         daemon.signal(Signal::SIGKILL).expect("a daemon");
         daemon.wait().expect("an end");
@@ -179,7 +179,7 @@ async fn an_instance_is_found_in_its_true_state_whenever_the_daemon_is_killed() 
     assert!(left.iter().all(|file| file.ends_with("lock")), "{left:?}");
 }
 
-async fn start(peer: &mut Peer) -> Result<(), Status> {
+pub(super) async fn start(peer: &mut Peer) -> Result<(), Status> {
     let start = StartRequest { instance_names: web(), timeout: 120, ..Default::default() };
     all(peer.rpc.start(one(start))).await.map(drop)
 }

@@ -1,0 +1,89 @@
+//! `multipassd stop-machines`: ends the machines that a daemon has left running, before the host goes down or the
+//! service is removed. Beside a running daemon it does nothing: that one's clients have `multipass stop`.
+
+use std::io;
+
+use instances::{InstanceState, Instances, Overview};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use crate::driver;
+use crate::logging::with_causes;
+use crate::machines::NoInstances;
+use crate::platform::{Directories, NoDirectory};
+use crate::run::{RunError, lock_data};
+
+/// Why machines may run on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StopMachinesError {
+    /// No place for the daemon's files.
+    #[error(transparent)]
+    Directory(#[from] NoDirectory),
+    /// A daemon runs, or its data cannot be used.
+    #[error(transparent)]
+    Data(#[from] RunError),
+    /// The instances cannot be read.
+    #[error("the instances in its data directory cannot be used: {0}")]
+    Instances(std::sync::Arc<str>),
+    /// Some did not end.
+    #[error("{count} of the machines run on; 'kill' ends the processes that the log names")]
+    Left {
+        /// How many.
+        count: usize,
+    },
+    /// There is no runtime.
+    #[error("cannot run")]
+    Runtime(#[source] io::Error),
+}
+
+/// Has each guest shut down, or cuts its power where it does not, and says how many there were. *Blocking*, for a
+/// minute or two at most.
+///
+/// # Errors
+/// A daemon runs, the instances cannot be read, or some did not end.
+pub fn stop_machines() -> Result<String, StopMachinesError> {
+    let directories = Directories::find()?;
+    if !directories.data.join("instances").exists() {
+        return Ok(told(0));
+    }
+    let _alone = lock_data(&directories.data)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(StopMachinesError::Runtime)?;
+    let stopped = runtime.block_on(async {
+        match driver::open(&directories.data, &directories.cache).await {
+            Ok(instances) => stop_all(&instances).await,
+            // Without QEMU none was started.
+            Err(NoInstances::NoDriver(_)) => Ok(0),
+            Err(NoInstances::Broken(why)) => Err(StopMachinesError::Instances(why)),
+            Err(NoInstances::NotYet) => Err(StopMachinesError::Instances("they were not found".into())),
+        }
+    });
+    Ok(told(stopped?))
+}
+
+fn told(stopped: usize) -> String {
+    format!("Machines that were stopped: {stopped}.")
+}
+
+/// All at once: each guest takes its own time.
+async fn stop_all(instances: &Instances) -> Result<usize, StopMachinesError> {
+    let mut stops = JoinSet::new();
+    for Overview { name, state, .. } in instances.list().await {
+        if matches!(state, InstanceState::Stopped | InstanceState::Suspended | InstanceState::Deleted) {
+            continue;
+        }
+        let instances = instances.clone();
+        stops.spawn(async move {
+            let Err(unwilling) = instances.stop(&name).await else { return Ok(()) };
+            tracing::warn!("instance \"{name}\" is cut off: {}", with_causes(&unwilling));
+            let cut = instances.force_stop(&name).await;
+            cut.inspect_err(|error| tracing::error!("instance \"{name}\": {}", with_causes(error)))
+        });
+    }
+    let mut ended = Vec::new();
+    while let Some(one) = stops.join_next().await {
+        ended.push(matches!(one, Ok(Ok(()))));
+    }
+    let count = ended.iter().filter(|&&ended| !ended).count();
+    if count == 0 { Ok(ended.len()) } else { Err(StopMachinesError::Left { count }) }
+}
