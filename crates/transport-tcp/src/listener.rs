@@ -144,3 +144,21 @@ async fn explain((address, source): Refused) -> ListenError {
 fn endpoint_of(address: SocketAddr) -> Endpoint {
     Endpoint::Tcp(HostPort::new(&address.ip().to_string(), address.port()))
 }
+
+#[cfg(windows)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_windows_reserves_is_told_from_one_that_is_taken() {
+        const WSAEACCES: i32 = 10013;
+        let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = holder.local_addr().unwrap();
+        let told = explain((address, io::Error::from_raw_os_error(WSAEACCES))).await;
+        assert!(matches!(told, ListenError::InUse(_)), "{told}");
+        drop(holder);
+        let told = explain((address, io::Error::from_raw_os_error(WSAEACCES))).await;
+        assert!(told.to_string().contains("excludedportrange"), "{told}");
+    }
+}
