@@ -83,7 +83,10 @@ impl KnownServersFault {
             ),
             Self::File(fault) => fault.next_step(),
             Self::OpenToOthers(path) => {
-                format!("See that its lines are yours, then run `chmod 600 {}`.", path.display())
+                format!(
+                    "See that its lines are yours, then run `{}`.",
+                    platform::closing(&path.display().to_string())
+                )
             }
             Self::Contradicted { .. } => "Run the command again, and compare what the line says with what \
                 `multipassd fingerprint` prints on the service's machine."

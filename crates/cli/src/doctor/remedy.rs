@@ -120,9 +120,14 @@ pub(super) fn quoted_path(path: &Path) -> String {
 
 /// `text` as one word for a shell.
 pub(super) fn quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:+,@%".contains(character);
+    let special = if cfg!(windows) { r"\/._-:+,@" } else { "/._-:+,@%" };
+    let plain = |character: char| character.is_ascii_alphanumeric() || special.contains(character);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
+    }
+    if cfg!(windows) {
+        // Both shells take that as one word. There is no such quote in a path.
+        return format!("\"{}\"", text.replace('"', ""));
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
