@@ -94,7 +94,8 @@ impl Listener for TcpListener {
 }
 
 /// Whether accepting failed because of the one peer, who has gone by then: others are not to wait for it. Linux
-/// also reports here what the new connection met on its network (accept(2)).
+/// also reports here what the new connection met on its network (accept(2)), and Windows that whoever has connected
+/// has no address any more.
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -104,6 +105,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
             | Kind::HostUnreachable
             | Kind::NetworkDown
             | Kind::NetworkUnreachable
+            | Kind::NotConnected
             | Kind::TimedOut
     )
 }

@@ -136,6 +136,21 @@ pub(super) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(windows)]
+    #[test]
+    fn a_shell_takes_each_word_as_one() {
+        for (text, expected) in [
+            (r"C:\x\multipass_cert_key.pem", r"C:\x\multipass_cert_key.pem"),
+            (r"C:\a b", r#""C:\a b""#),
+            ("%x%", r#""%x%""#),
+            (r#"a" b"#, r#""a b""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_shell_takes_each_word_as_one() {
         for (text, expected) in [
