@@ -29,7 +29,7 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule {
         name: "auth-core",
@@ -38,7 +38,7 @@ const RULES: [Rule; 17] = [
         never_links: NONE,
     },
     Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
-    Rule { name: "durable", may: NONE, tests_may: &["test-process"], never_links: NONE },
+    Rule { name: "durable", may: &["win32"], tests_may: &["test-process"], never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
     Rule { name: "transport", may: &["test-process"], tests_may: &["transport"], never_links: NONE },
     Rule { name: "transport-*", may: &["transport"], tests_may: NONE, never_links: NONE },
@@ -60,6 +60,8 @@ const RULES: [Rule; 17] = [
     Rule { name: "ssh", may: NONE, tests_may: &["transport"], never_links: NONE },
     // It is given a guest's files, and knows neither the guest nor the terminal.
     Rule { name: "transfer", may: &["ssh"], tests_may: &["transport"], never_links: NONE },
+    // It makes system calls, and knows not what for.
+    Rule { name: "win32", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
     Rule {
         name: "daemon",
@@ -73,6 +75,7 @@ const RULES: [Rule; 17] = [
             "ssh",
             "transport",
             "transport-*",
+            "win32",
         ],
         tests_may: ANY,
         never_links: NONE,
@@ -80,7 +83,7 @@ const RULES: [Rule; 17] = [
     // The client is judged; it does not judge.
     Rule {
         name: "cli",
-        may: &["fetch", "rpc", "ssh", "transfer", "transport", "transport-*"],
+        may: &["fetch", "rpc", "ssh", "transfer", "transport", "transport-*", "win32"],
         tests_may: ANY,
         never_links: &["auth-core", "daemon"],
     },
@@ -105,7 +108,7 @@ const JUDGEMENT: &str = "auth-core";
 const TRANSPORTS: [&str; 2] = ["transport", "transport-*"];
 
 /// Where unsafe code is denied, and allowed block by block. Everywhere else it is forbidden.
-const UNSAFE_SOMEWHERE: [&str; 2] = ["faulty-disk", "transport-unix"];
+const UNSAFE_SOMEWHERE: [&str; 3] = ["faulty-disk", "transport-unix", "win32"];
 
 /// Checks this workspace and prints each violation.
 ///
@@ -248,7 +251,8 @@ mod tests {
     fn with(others: Vec<Member>) -> Graph {
         let mut members = vec![
             member("auth-core", "durable", "faulty-disk test-process"),
-            member("durable", "", "test-process"),
+            member("durable", "win32", "test-process"),
+            member("win32", "", ""),
             member("fetch", "", ""),
             member("instances", "durable fetch", "faulty-disk instances"),
             member("faulty-disk", "", ""),

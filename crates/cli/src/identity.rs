@@ -273,11 +273,11 @@ fn keep_private(file: &File, path: &Path) {
     match platform::tighten(file) {
         Ok(false) => {}
         Ok(true) => output::tell(&format!(
-            "note: other users could access your private key {}; its mode is now 0600",
+            "note: other users could access your private key {}; it is now for you alone",
             path.display()
         )),
         Err(error) => output::tell(&format!(
-            "warning: other users can access your private key {}, and its mode cannot be changed: {error}",
+            "warning: other users can access your private key {}, and that cannot be changed: {error}",
             path.display()
         )),
     }
@@ -482,7 +482,7 @@ mod tests {
         let fixture = fixture();
         private_files::create_directory(&fixture.store.directory).expect("created");
         let held = fixture.store.lock().expect("locked");
-        let second = private_files::lock_options().open(fixture.path(LOCK_FILE)).expect("opened");
+        let second = platform::open_lock_file(&fixture.path(LOCK_FILE)).expect("opened");
         assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));
         drop(held);
         second.try_lock().expect("free again");

@@ -76,7 +76,10 @@ impl ListFault {
             ),
             Self::File(fault) => fault.next_step(),
             Self::OpenToOthers { path, .. } => {
-                format!("See that its lines are yours, then run `chmod 600 {}`.", path.display())
+                format!(
+                    "See that its lines are yours, then run `{}`.",
+                    platform::closing(&path.display().to_string())
+                )
             }
             Self::Damaged { .. } => {
                 "Mend the line, or delete it: what it is about is then unknown.".to_owned()

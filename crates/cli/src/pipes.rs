@@ -27,7 +27,7 @@ impl Input {
     /// # Errors
     /// There is no standard input, or no thread.
     pub(crate) fn begin() -> io::Result<Self> {
-        Self::of(platform::unbuffered_stdin()?)
+        Self::of(platform::typed_or_piped()?)
     }
 
     fn of(mut from: impl Read + Send + 'static) -> io::Result<Self> {

@@ -42,6 +42,7 @@ fn data_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf
 
 /// Why the system does not let this user connect to the service's socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(windows, expect(dead_code, reason = "only sockets' files tell more"))]
 pub(crate) enum Denial {
     /// The user's account is a member of the group, but this login began before it was one.
     NewMember {
@@ -118,13 +119,14 @@ pub(crate) struct Listener {
 pub(crate) use account::{Account, go_on_as, is_own, is_root};
 #[cfg(unix)]
 pub(crate) use unix::{
-    EchoOff, RawTerminal, explain_denial, interrupted, keep_memory_private, open_without_waiting,
-    others_may_change, tighten, unbuffered_stdin,
+    EchoOff, RawTerminal, create_private_directory, create_private_file, explain_denial, interrupted,
+    keep_memory_private, open_lock_file, open_without_waiting, others_may_change, tighten, typed_or_piped,
+    unbuffered_stdin,
 };
 
 #[cfg(unix)]
 pub(crate) use look::{
-    impassable, is_stopped, listener, open_to_others, owns_directory_of, socket_file, user_name,
+    closing, impassable, is_stopped, listener, open_to_others, owns_directory_of, socket_file, user_name,
 };
 
 #[cfg(unix)]
@@ -136,19 +138,20 @@ mod unix;
 
 #[cfg(windows)]
 pub(crate) use windows::{
-    Account, EchoOff, RawTerminal, explain_denial, go_on_as, impassable, interrupted, is_own, is_root,
-    is_stopped, keep_memory_private, listener, open_to_others, open_without_waiting, others_may_change,
-    owns_directory_of, socket_file, tighten, unbuffered_stdin, user_name,
+    Account, EchoOff, RawTerminal, closing, create_private_directory, create_private_file, explain_denial,
+    go_on_as, impassable, interrupted, is_own, is_root, is_stopped, keep_memory_private, listener,
+    open_lock_file, open_to_others, open_without_waiting, others_may_change, owns_directory_of, socket_file,
+    tighten, typed_or_piped, unbuffered_stdin, user_name,
 };
 
 #[cfg(windows)]
 mod windows;
 
+#[cfg(not(any(windows, target_os = "macos")))]
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[cfg(not(any(windows, target_os = "macos")))]
     #[test]
     fn the_directory_follows_the_xdg_specification() {
         for (xdg, home, expected) in [

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::platform;
+
 /// How long another client may hold a lock; it needs milliseconds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -58,10 +60,7 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
     if let Some(above) = above.filter(|above| !above.is_dir()) {
         create_directory(above)?;
     }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    match builder.create(path) {
+    match platform::create_private_directory(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
         result => result?,
     }
@@ -73,7 +72,7 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The lock's file cannot be made or locked, or another client holds it for too long.
 pub(crate) fn lock(path: &Path) -> Result<File, FileFault> {
-    let file = lock_options().open(path).map_err(FileFault::io("lock", path))?;
+    let file = platform::open_lock_file(path).map_err(FileFault::io("lock", path))?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
@@ -85,21 +84,13 @@ pub(crate) fn lock(path: &Path) -> Result<File, FileFault> {
     }
 }
 
-pub(crate) fn lock_options() -> fs::OpenOptions {
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 /// Puts a file in place as a whole, readable by its owner only from the moment it exists.
 ///
 /// # Errors
 /// The system refuses; what was there before still is.
 pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    // tempfile creates with mode 0600.
-    let new = tempfile::Builder::new().prefix(&format!(".{name}.")).tempfile_in(directory)?;
+    let mut builder = tempfile::Builder::new();
+    let new = builder.prefix(&format!(".{name}.")).make_in(directory, platform::create_private_file)?;
     // Removed when it is dropped, unless it was renamed.
     let (mut file, mut new) = new.into_parts();
     file.write_all(content)?;

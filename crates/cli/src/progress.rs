@@ -125,6 +125,10 @@ fn can_redraw(is_terminal: bool, kind: Option<&str>) -> bool {
     cfg!(unix) && is_terminal && !matches!(kind, None | Some("" | "dumb"))
 }
 
+#[cfg_attr(
+    windows,
+    allow(clippy::missing_const_for_thread_local, reason = "it is made so, and not seen there")
+)]
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;

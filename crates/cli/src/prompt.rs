@@ -143,11 +143,9 @@ pub(crate) async fn passphrase_in(file: &Path) -> Result<Passphrase, Error> {
     let line = if from_stdin {
         read_line().await
     } else {
-        if let Ok(Some(mode)) = platform::open_to_others(file) {
-            output::tell(&format!(
-                "note: other users can access {}: its mode is {mode:04o}; `chmod 600` closes it",
-                file.display()
-            ));
+        if let Ok(Some(exposure)) = platform::open_to_others(file) {
+            let (file, closing) = (file.display(), platform::closing(&file.display().to_string()));
+            output::tell(&format!("note: other users can access {file}: {exposure}; `{closing}` closes it"));
         }
         let path = file.to_owned();
         detached(move || line_of(File::open(path)?)).await
@@ -229,7 +227,7 @@ async fn ask(question: &str, echo_off: &mut EchoOff) -> io::Result<Option<Zeroiz
 
 /// Reads a line.
 async fn read_line() -> io::Result<Option<Zeroizing<String>>> {
-    detached(|| platform::unbuffered_stdin().and_then(|input| line_of(&input))).await
+    detached(|| platform::typed_or_piped().and_then(line_of)).await
 }
 
 /// Reads on a thread of its own. A read from a terminal or a pipe cannot be called back: the runtime would

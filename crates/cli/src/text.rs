@@ -18,9 +18,14 @@ pub(crate) fn one_line(text: &str) -> String {
 
 /// `text` as one word for a shell.
 pub(crate) fn quoted(text: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "/._-:+,@%".contains(character);
+    let special = if cfg!(windows) { r"\/._-:+,@" } else { "/._-:+,@%" };
+    let plain = |character: char| character.is_ascii_alphanumeric() || special.contains(character);
     if !text.is_empty() && text.chars().all(plain) {
         return text.to_owned();
+    }
+    if cfg!(windows) {
+        // Both shells take that as one word. There is no such quote in a path.
+        return format!("\"{}\"", text.replace('"', ""));
     }
     format!("'{}'", text.replace('\'', r"'\''"))
 }
@@ -59,6 +64,21 @@ mod tests {
         assert_eq!(one_line("a\nb\tc\r\n"), "a b c");
     }
 
+    #[cfg(windows)]
+    #[test]
+    fn a_shell_takes_each_word_as_one() {
+        for (text, expected) in [
+            (r"C:\x\multipass_cert_key.pem", r"C:\x\multipass_cert_key.pem"),
+            (r"C:\a b", r#""C:\a b""#),
+            ("%x%", r#""%x%""#),
+            (r#"a" b"#, r#""a b""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_shell_takes_each_word_as_one() {
         for (text, expected) in [

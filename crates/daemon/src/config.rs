@@ -1,7 +1,7 @@
 //! What the administrator says: on the command line, in the environment, in a file. What is said nearer
 //! to the start of the daemon wins, and what is not understood is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use durable::private;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 use transport::Endpoint;
 
-/// The configuration of the machine's daemon.
-const SYSTEM_FILE: &str = "/etc/multipassd.toml";
+use crate::platform;
+
 /// Environment variables of settings begin so: `MULTIPASSD_ADDRESS`.
 const PREFIX: &str = "MULTIPASSD_";
 
@@ -30,7 +30,11 @@ const PREFIX: &str = "MULTIPASSD_";
     args_conflicts_with_subcommands = true
 )]
 pub struct Arguments {
-    /// The configuration file, in TOML [default: /etc/multipassd.toml if it exists]
+    #[cfg_attr(unix, doc = "The configuration file, in TOML [default: /etc/multipassd.toml if it exists]")]
+    #[cfg_attr(
+        windows,
+        doc = "The configuration file, in TOML [default: %ProgramData%\\Multipass\\multipassd.toml if it exists]"
+    )]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -88,10 +92,38 @@ pub enum Command {
         directory: PathBuf,
     },
 
+    /// Install the service of this machine, or the new version of one that is installed, and start it
+    ///
+    /// Run this as administrator, in the session of the user who installs: their client becomes the first one, if
+    /// nobody was ever enrolled, as by enroll-installer.
+    #[cfg(windows)]
+    Install(Install),
+
+    /// Stop the service of this machine and remove it; its files stay
+    #[cfg(windows)]
+    Uninstall,
+
+    /// Runs the service, for the service manager
+    #[cfg(windows)]
+    #[command(hide = true)]
+    RunService(Install),
+
     /// Opens a file for the service, with the rights of who wants it
     #[cfg(unix)]
     #[command(hide = true)]
     OpenFile,
+}
+
+impl Command {
+    /// Whether it starts a log of its own, with the settings of the service.
+    #[must_use]
+    pub fn logs_by_itself(&self) -> bool {
+        #[cfg(windows)]
+        if let Self::RunService(_) = self {
+            return true;
+        }
+        false
+    }
 }
 
 /// Whom to enrol at installation.
@@ -117,6 +149,15 @@ pub struct Migrate {
     /// The root certificate that it has published [default: where stock services publish theirs]
     #[arg(long, value_name = "FILE")]
     pub root_cert: Option<PathBuf>,
+}
+
+/// How the service of this machine is run.
+#[cfg(windows)]
+#[derive(Debug, Args)]
+pub struct Install {
+    /// The configuration file of the service [default: as of a daemon that is started by hand]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// What to recover.
@@ -211,11 +252,12 @@ impl Arguments {
     /// The file that was named does not exist, or something in any of the sources is not understood.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
         let mut sources = Figment::new();
+        let usual = platform::system_file();
         let file = match &self.config {
             Some(file) if !file.is_file() => return Err(SettingsError::NoFile(file.clone())),
             Some(file) => Some(file.as_path()),
             // What is there and cannot be read is an error; only what is not there is left out.
-            None => Some(Path::new(SYSTEM_FILE)).filter(|file| file.symlink_metadata().is_ok()),
+            None => Some(usual.as_path()).filter(|file| file.symlink_metadata().is_ok()),
         };
         if let Some(file) = file {
             private::beyond_others(file)

@@ -13,19 +13,6 @@ use crate::config::{Logger, Verbosity};
 
 /// Starts logging. Where the system's log cannot be reached, standard error takes its place.
 pub fn start(logger: Logger, verbosity: Verbosity) {
-    let level = match verbosity {
-        Verbosity::Error => LevelFilter::ERROR,
-        Verbosity::Warning => LevelFilter::WARN,
-        Verbosity::Info => LevelFilter::INFO,
-        Verbosity::Debug => LevelFilter::DEBUG,
-        Verbosity::Trace => LevelFilter::TRACE,
-    };
-    let filter = Targets::new()
-        .with_target("daemon", level)
-        // They warn of frames and datagrams that any peer can send, as many as they like.
-        .with_target("h2", level.min(LevelFilter::ERROR))
-        .with_target("quinn_proto", level.min(LevelFilter::ERROR))
-        .with_default(level.min(LevelFilter::WARN));
     let platform = match logger {
         Logger::Platform => system_log(),
         Logger::Stderr => None,
@@ -40,10 +27,44 @@ pub fn start(logger: Logger, verbosity: Verbosity) {
             .with_target(false)
             .boxed()
     });
-    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
+    tracing_subscriber::registry().with(layer.with_filter(filter(verbosity))).init();
     if fell_back {
         tracing::warn!("the system's log cannot be reached; logging to standard error");
     }
+}
+
+/// Starts logging into files in `directory`, a new one each day, of which the last fourteen are kept: for a service
+/// that has no standard error.
+#[cfg(windows)]
+pub fn start_in(directory: &std::path::Path, verbosity: Verbosity) {
+    const KEPT: usize = 14;
+    let files = tracing_appender::rolling::Builder::new()
+        .rotation(tracing_appender::rolling::Rotation::DAILY)
+        .filename_prefix("multipassd")
+        .filename_suffix("log")
+        .max_log_files(KEPT)
+        .build(directory);
+    let Ok(files) = files else { return };
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::sync::Mutex::new(files));
+    let layer = layer.with_ansi(false).with_target(false);
+    tracing_subscriber::registry().with(layer.with_filter(filter(verbosity))).init();
+}
+
+/// What is logged.
+fn filter(verbosity: Verbosity) -> Targets {
+    let level = match verbosity {
+        Verbosity::Error => LevelFilter::ERROR,
+        Verbosity::Warning => LevelFilter::WARN,
+        Verbosity::Info => LevelFilter::INFO,
+        Verbosity::Debug => LevelFilter::DEBUG,
+        Verbosity::Trace => LevelFilter::TRACE,
+    };
+    Targets::new()
+        .with_target("daemon", level)
+        // They warn of frames and datagrams that any peer can send, as many as they like.
+        .with_target("h2", level.min(LevelFilter::ERROR))
+        .with_target("quinn_proto", level.min(LevelFilter::ERROR))
+        .with_default(level.min(LevelFilter::WARN))
 }
 
 type BoxedLayer = Box<dyn Layer<tracing_subscriber::Registry> + Send + Sync>;

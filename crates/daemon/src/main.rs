@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
+#[cfg(windows)]
+use daemon::platform::windows_service;
 use daemon::{fingerprint, installer, logging, migrate, recover, run, stop_machines};
 
 fn main() -> ExitCode {
@@ -17,7 +19,9 @@ fn main() -> ExitCode {
         }
     };
     if let Some(command) = &arguments.command {
-        logging::start(Logger::Stderr, Verbosity::Warning);
+        if !command.logs_by_itself() {
+            logging::start(Logger::Stderr, Verbosity::Warning);
+        }
         return match command {
             Command::Recover(what) => report(recover::recover(what).map(Some)),
             Command::EnrollInstaller(whom) => report(installer::enroll(whom).map(Some)),
@@ -25,6 +29,12 @@ fn main() -> ExitCode {
             Command::StopMachines => report(stop_machines::stop_machines().map(Some)),
             #[cfg(feature = "man")]
             Command::Man { directory } => report(daemon::man::write(directory).map(|()| None)),
+            #[cfg(windows)]
+            Command::Install(how) => report(installer::install(how).map(Some)),
+            #[cfg(windows)]
+            Command::Uninstall => report(windows_service::uninstall().map(Some)),
+            #[cfg(windows)]
+            Command::RunService(how) => report(windows_service::run(how.config.clone()).map(|()| None)),
             #[cfg(unix)]
             Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),

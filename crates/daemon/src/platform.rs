@@ -1,4 +1,7 @@
-//! What differs between operating systems: directories, users, signals.
+//! What differs between operating systems: directories, users, signals, who manages services.
+
+#[cfg(windows)]
+pub mod windows_service;
 
 use std::io;
 use std::path::PathBuf;
@@ -18,8 +21,10 @@ pub struct Directories {
 
 /// No place for the daemon's files could be found.
 #[derive(Debug, Error)]
-#[error("neither XDG_DATA_HOME nor HOME is set; set MULTIPASS_STORAGE to a directory for the daemon's files")]
+#[error("{MISSING} set; set MULTIPASS_STORAGE to a directory for the daemon's files")]
 pub struct NoDirectory;
+
+const MISSING: &str = if cfg!(windows) { "LOCALAPPDATA is not" } else { "neither XDG_DATA_HOME nor HOME is" };
 
 impl Directories {
     /// The directories for this user and environment: under `MULTIPASS_STORAGE` if it is set, the
@@ -39,7 +44,7 @@ impl Directories {
         };
         let root_certificate = match is_system_service() {
             // Wherever its data are, other users' clients look there.
-            true => transport::system_root_certificate(),
+            true => system_root_certificate(),
             false => data.join("multipass_root_cert.pem"),
         };
         Ok(Self { data, cache, root_certificate })
@@ -68,13 +73,39 @@ fn system_cache() -> PathBuf {
 
 #[cfg(windows)]
 fn system_data() -> PathBuf {
-    let base = std::env::var_os("ProgramData").unwrap_or_else(|| r"C:\ProgramData".into());
-    PathBuf::from(base).join(r"Multipass\data")
+    let base = win32::program_data().unwrap_or_else(|_| PathBuf::from(r"C:\ProgramData"));
+    base.join(r"Multipass\data")
+}
+
+/// Beside the data that it is made with, as clients of the stock service expect it: a path's last part alone decides
+/// who may read what is there.
+#[cfg(windows)]
+fn system_root_certificate() -> PathBuf {
+    system_data().join("multipass_root_cert.pem")
+}
+
+#[cfg(unix)]
+fn system_root_certificate() -> PathBuf {
+    transport::system_root_certificate()
 }
 
 #[cfg(windows)]
 fn system_cache() -> PathBuf {
     system_data().with_file_name("cache")
+}
+
+/// The configuration file of the machine's daemon.
+#[cfg(unix)]
+#[must_use]
+pub fn system_file() -> PathBuf {
+    PathBuf::from("/etc/multipassd.toml")
+}
+
+/// The configuration file of the machine's daemon.
+#[cfg(windows)]
+#[must_use]
+pub fn system_file() -> PathBuf {
+    system_data().with_file_name("multipassd.toml")
 }
 
 /// Where a user's programs keep their data, and what can be had again.
@@ -88,7 +119,7 @@ fn user_directories() -> Option<(PathBuf, PathBuf)> {
 /// Where a user's programs keep their data, and what can be had again.
 #[cfg(windows)]
 fn user_directories() -> Option<(PathBuf, PathBuf)> {
-    let local = std::env::var_os("LOCALAPPDATA").map(PathBuf::from)?;
+    let local = std::env::var_os("LOCALAPPDATA").map(PathBuf::from).filter(|path| path.is_absolute())?;
     Some((local.clone(), local.join("cache")))
 }
 
@@ -99,11 +130,11 @@ pub fn is_system_service() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Whether this daemon is the machine's, serving all of its users.
+/// Whether this daemon is the machine's, serving all of its users: it runs as the system or as administrator.
 #[cfg(windows)]
 #[must_use]
 pub fn is_system_service() -> bool {
-    true
+    win32::is_elevated()
 }
 
 /// The user whom this daemon runs as.
@@ -155,6 +186,14 @@ pub fn admin_group() -> io::Result<Option<u32>> {
 pub struct StopRequests {
     #[cfg(unix)]
     signals: [tokio::signal::unix::Signal; 2],
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    quit: tokio::signal::windows::CtrlBreak,
+    #[cfg(windows)]
+    close: tokio::signal::windows::CtrlClose,
+    #[cfg(windows)]
+    shutdown: tokio::signal::windows::CtrlShutdown,
 }
 
 impl StopRequests {
@@ -168,6 +207,14 @@ impl StopRequests {
         Ok(Self {
             #[cfg(unix)]
             signals: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?],
+            #[cfg(windows)]
+            interrupt: tokio::signal::windows::ctrl_c()?,
+            #[cfg(windows)]
+            quit: tokio::signal::windows::ctrl_break()?,
+            #[cfg(windows)]
+            close: tokio::signal::windows::ctrl_close()?,
+            #[cfg(windows)]
+            shutdown: tokio::signal::windows::ctrl_shutdown()?,
         })
     }
 
@@ -185,8 +232,17 @@ impl StopRequests {
             }
             Ok(())
         }
-        #[cfg(not(unix))]
-        tokio::signal::ctrl_c().await
+        #[cfg(windows)]
+        {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.quit.recv() => {}
+                _ = self.close.recv() => {}
+                _ = self.shutdown.recv() => {}
+                () = windows_service::asked_to_stop() => {}
+            }
+            Ok(())
+        }
     }
 }
 
@@ -272,7 +328,8 @@ pub enum Stage {
     Stopping,
 }
 
-/// Tells systemd, if it started the daemon (`Type=notify`); elsewhere nothing.
+/// Tells systemd, if it started the daemon (`Type=notify`), and so with the service manager of Windows; elsewhere
+/// nothing.
 pub fn tell_manager(stage: Stage) {
     #[cfg(target_os = "linux")]
     {
@@ -284,8 +341,21 @@ pub fn tell_manager(stage: Stage) {
             tracing::warn!("cannot tell the service manager: {error}");
         }
     }
-    #[cfg(not(target_os = "linux"))]
+    #[cfg(windows)]
+    windows_service::tell(stage);
+    #[cfg(not(any(target_os = "linux", windows)))]
     let _ = stage;
+}
+
+/// A line for a shell that sets a variable.
+#[must_use]
+pub fn shell_setting(variable: &str, value: &str) -> String {
+    if cfg!(windows) {
+        return format!("$env:{variable} = '{}'", value.replace('\'', "''"));
+    }
+    let plain = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-".contains(&byte));
+    let quoted = if plain { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) };
+    format!("export {variable}={quoted}")
 }
 
 /// Where the daemon listens if nobody says otherwise: the system's place for the machine's daemon, the

@@ -274,14 +274,8 @@ async fn write_presence(last_seen: LastSeen, presence: Presence, store: Arc<File
 /// Says, ready for a shell, how clients reach a daemon that is not the system's.
 #[expect(clippy::print_stdout, reason = "this is the program's output; the log goes elsewhere")]
 fn tell_how_to_reach(endpoint: &Endpoint, root_certificate: &Path) {
-    println!("export MULTIPASS_SERVER_ADDRESS={}", quoted(&endpoint.to_string()));
-    println!("export MULTIPASS_ROOT_CERT={}", quoted(&root_certificate.display().to_string()));
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/:._-".contains(&byte));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    println!("{}", platform::shell_setting("MULTIPASS_SERVER_ADDRESS", &endpoint.to_string()));
+    println!("{}", platform::shell_setting("MULTIPASS_ROOT_CERT", &root_certificate.display().to_string()));
 }
 
 /// Keeps other daemons away from the data for as long as the returned file is open.

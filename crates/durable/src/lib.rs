@@ -39,13 +39,9 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<Metada
     // Removed when it is dropped, unless it was renamed.
     let (mut file, mut new) = new.into_parts();
     file.write_all(bytes)?;
-    #[cfg(unix)]
     if readers == Readers::Everyone {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        private::open_to_readers(&file)?;
     }
-    #[cfg(not(unix))]
-    let _ = readers;
     file.sync_all()?;
     let written = file.metadata()?;
     std::fs::rename(&new, path)?;

@@ -107,10 +107,7 @@ pub fn own_file(options: &mut OpenOptions) {
 /// # Errors
 /// It cannot be opened, or is a link.
 pub fn lock_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    system::own_file(&mut options);
-    options.open(path)
+    system::open_or_create(path)
 }
 
 /// Makes a file for us alone, where nothing has its name. *Blocking*.
@@ -118,15 +115,17 @@ pub fn lock_file(path: &Path) -> io::Result<File> {
 /// # Errors
 /// Something has its name, or it cannot be made.
 pub fn new_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(true);
-    system::own_file(&mut options);
-    options.open(path)
+    system::create_new(path)
+}
+
+/// Lets everyone read a file that was made for us alone.
+pub(crate) fn open_to_readers(file: &File) -> io::Result<()> {
+    system::open_to_readers(file)
 }
 
 #[cfg(unix)]
 mod system {
-    use std::fs::{DirBuilder, Metadata, OpenOptions, Permissions};
+    use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
     use std::io;
     use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
     use std::path::{Path, PathBuf};
@@ -258,39 +257,113 @@ mod system {
     pub(super) fn own_file(options: &mut OpenOptions) {
         options.mode(0o600).custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits());
     }
+
+    pub(super) fn open_to_readers(file: &File) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(0o644))
+    }
+
+    pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        own_file(&mut options);
+        options.open(path)
+    }
+
+    pub(super) fn create_new(path: &Path) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        own_file(&mut options);
+        options.open(path)
+    }
 }
 
-/// Windows: directories below the system's and the user's own inherit lists of who may use them.
+/// Windows: what a directory of ours lists as its users, all that is made in it inherits.
 #[cfg(not(unix))]
 mod system {
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
     use std::io;
+    use std::os::windows::fs::OpenOptionsExt;
     use std::path::{Path, PathBuf};
 
+    use win32::access::{self, Access, Deed, Existing};
+
     pub(super) fn own_directory(path: &Path) -> io::Result<()> {
-        match std::fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
-            result => result,
+        // By its components: with a separator behind it, a link would be followed.
+        let path: PathBuf = std::path::absolute(path)?.components().collect();
+        if let Some(parent) = path.parent() {
+            beyond_others(parent)?;
         }
+        match access::create_directory(&path, Access::Service) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            made => return made,
+        }
+        let directory = access::look_at(&path)?;
+        let found = directory.metadata()?;
+        if !found.is_dir() || found.is_symlink() {
+            return Err(io::Error::other("it is not a directory"));
+        }
+        // Whoever owns it, or may put something in its place, could have made it.
+        refuse(&path, access::another_who_may(Deed::Replace, &directory)?)?;
+        if access::another_who_may(Deed::Use, &directory)?.is_some() {
+            access::restrict(&directory, Access::Service)?;
+        }
+        Ok(())
     }
 
     pub(super) fn is_own_directory(path: &Path) -> bool {
-        path.is_dir()
+        let closed = |path: &Path| {
+            let directory = access::look_at(path)?;
+            let found = directory.metadata()?;
+            let another = access::another_who_may(Deed::Use, &directory)?;
+            Ok::<_, io::Error>(found.is_dir() && !found.is_symlink() && another.is_none())
+        };
+        closed(path).unwrap_or(false)
     }
 
     pub(super) fn create_readable(path: &Path) -> io::Result<()> {
-        std::fs::create_dir(path)
+        access::create_directory(path, Access::Readable)
     }
 
     pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
-        path.metadata().map(drop)
+        // Its links are followed, each of which has to be there, and so is what they lead through.
+        for way in [path.canonicalize()?, std::path::absolute(path)?] {
+            for step in way.ancestors() {
+                let found = access::look_at(step)?;
+                let deed = if found.metadata()?.is_file() { Deed::Change } else { Deed::Replace };
+                refuse(step, access::another_who_may(deed, &found)?)?;
+            }
+        }
+        Ok(())
     }
 
+    /// No groups are left to the administrator: an access list names who is meant.
     pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
-        path.metadata().map(|_| Vec::new())
+        beyond_others(path).map(|()| Vec::new())
+    }
+
+    fn refuse(path: &Path, another: Option<String>) -> io::Result<()> {
+        let Some(another) = another else { return Ok(()) };
+        let why = format!("'{another}' may change {}, and could replace it", path.display());
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
     }
 
     pub(super) fn never_wait(_options: &mut OpenOptions) {}
 
-    pub(super) fn own_file(_options: &mut OpenOptions) {}
+    /// A link is opened itself, and is no regular file then.
+    pub(super) fn own_file(options: &mut OpenOptions) {
+        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
+        options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
+    }
+
+    pub(super) fn open_to_readers(file: &File) -> io::Result<()> {
+        access::restrict(file, Access::Readable)
+    }
+
+    pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
+        access::open_file(path, Access::Service, Existing::IsOpened)
+    }
+
+    pub(super) fn create_new(path: &Path) -> io::Result<File> {
+        access::open_file(path, Access::Service, Existing::IsRefused)
+    }
 }

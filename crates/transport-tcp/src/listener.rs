@@ -94,7 +94,8 @@ impl Listener for TcpListener {
 }
 
 /// Whether accepting failed because of the one peer, who has gone by then: others are not to wait for it. Linux
-/// also reports here what the new connection met on its network (accept(2)).
+/// also reports here what the new connection met on its network (accept(2)), and Windows that whoever has connected
+/// has no address any more.
 fn is_of_the_peer(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(
@@ -104,6 +105,7 @@ fn is_of_the_peer(error: &io::Error) -> bool {
             | Kind::HostUnreachable
             | Kind::NetworkDown
             | Kind::NetworkUnreachable
+            | Kind::NotConnected
             | Kind::TimedOut
     )
 }
@@ -143,4 +145,22 @@ async fn explain((address, source): Refused) -> ListenError {
 
 fn endpoint_of(address: SocketAddr) -> Endpoint {
     Endpoint::Tcp(HostPort::new(&address.ip().to_string(), address.port()))
+}
+
+#[cfg(windows)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_that_windows_reserves_is_told_from_one_that_is_taken() {
+        const WSAEACCES: i32 = 10013;
+        let holder = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = holder.local_addr().unwrap();
+        let told = explain((address, io::Error::from_raw_os_error(WSAEACCES))).await;
+        assert!(matches!(told, ListenError::InUse(_)), "{told}");
+        drop(holder);
+        let told = explain((address, io::Error::from_raw_os_error(WSAEACCES))).await;
+        assert!(told.to_string().contains("excludedportrange"), "{told}");
+    }
 }

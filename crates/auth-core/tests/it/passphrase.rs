@@ -15,7 +15,6 @@ use auth_core::{
 #[cfg(target_os = "linux")]
 use test_process::alone;
 
-#[cfg(target_os = "linux")]
 use crate::support::{Data, NoAudit, RULE, Unrecorded, passphrase};
 
 /// From the reference implementation's own tests (`phc-winner-argon2`, `src/test.c`): `password`, at a

@@ -97,10 +97,10 @@ fn key(store: &IdentityStore) -> Verdict {
     let file = store.key_file();
     match platform::open_to_others(&file) {
         Ok(None) => Verdict::fine("it is for its owner alone"),
-        Ok(Some(mode)) => Verdict::warning(
-            format!("other users can access {}: its mode is {mode:04o}", file.display()),
+        Ok(Some(exposure)) => Verdict::warning(
+            format!("other users can access {}: {exposure}", file.display()),
             "Close it; whoever has read it can act as you:",
-            Some(format!("chmod 600 {}", remedy::quoted_path(&file))),
+            Some(platform::closing(&remedy::quoted_path(&file))),
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Verdict::skipped("there is none"),
         Err(error) => Verdict::skipped(format!("cannot look at {}: {error}", file.display())),

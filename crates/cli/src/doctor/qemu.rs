@@ -17,6 +17,9 @@ const INSTALLERS: [(&str, &str); 3] = [
 
 /// Looks for it where the service does.
 pub(super) fn look() -> Verdict {
+    if cfg!(windows) {
+        return Verdict::skipped("this service runs no instances on Windows");
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = FOLDERS.into_iter().map(PathBuf::from).chain(env::split_paths(&path));
     look_in(&folders.filter(|folder| folder.is_absolute()).collect::<Vec<_>>())

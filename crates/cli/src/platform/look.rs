@@ -67,13 +67,18 @@ pub(crate) fn user_name() -> Option<String> {
     User::from_uid(geteuid()).ok().flatten().map(|user| user.name)
 }
 
-/// The mode of a file that others than its owner may read or write; `None` if they may not.
+/// How others than its owner may read or write a file; `None` if they may not.
 ///
 /// # Errors
 /// There is no such file.
-pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
+pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
     let mode = fs::metadata(path)?.mode() & 0o7777;
-    Ok((mode & 0o077 != 0).then_some(mode))
+    Ok((mode & 0o077 != 0).then(|| format!("its mode is {mode:04o}")))
+}
+
+/// The command that keeps a file from others. The path is one word.
+pub(crate) fn closing(path: &str) -> String {
+    format!("chmod 600 {path}")
 }
 
 /// Whether this user owns the directory that `path` is in.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, Stdin};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 
 use nix::fcntl::OFlag;
 use nix::sys::signal::{Signal, raise};
@@ -139,6 +139,38 @@ pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
 /// It is closed.
 pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
     io::stdin().as_fd().try_clone_to_owned().map(fs::File::from)
+}
+
+/// The same: a terminal's bytes are text as they are.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn typed_or_piped() -> io::Result<fs::File> {
+    unbuffered_stdin()
+}
+
+/// Makes a directory that only this user may enter.
+///
+/// # Errors
+/// It cannot be made, or something has its name.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes a file that only this user may read.
+///
+/// # Errors
+/// It cannot be made, or something has its name.
+pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Opens a file whose content does not matter, made for this user alone if it is not there.
+///
+/// # Errors
+/// It cannot be opened or made.
+pub(crate) fn open_lock_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 /// Waits for a signal that asks the client to end, and returns its number.

@@ -1,12 +1,15 @@
 //! Windows.
 
+use std::io::Read;
 use std::os::windows::io::AsHandle;
 use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
 
-use crossterm::terminal;
 use ssh::TerminalSize;
+use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
+use win32::access::{self, Access, Deed, Existing, another_who_may};
+use win32::console::{self, Settings};
 
 use super::{Denial, Listener, Path, PathBuf, SocketFile};
 
@@ -49,12 +52,19 @@ pub(crate) fn user_name() -> Option<String> {
     std::env::var("USERNAME").ok()
 }
 
-/// The user's profile directory already keeps others out.
+/// How others than its owner may use a file; `None` if they may not.
 ///
 /// # Errors
-/// There is no such file.
-pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<u32>> {
-    fs::metadata(path).map(|_| None)
+/// There is no such file, or it may not be looked at.
+pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
+    let another = another_who_may(Deed::Use, &access::look_at(path)?)?;
+    Ok(another.map(|another| format!("'{another}' is on its access list")))
+}
+
+/// The command that keeps a file from others. The path is one word.
+pub(crate) fn closing(path: &str) -> String {
+    // Without what its directory passes on.
+    format!("icacls {path} /inheritance:r /grant:r {}:F", user_name().unwrap_or_default())
 }
 
 /// Without Unix sockets nothing more is known.
@@ -62,20 +72,49 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
     Denial::Unknown { place: path.display().to_string() }
 }
 
-/// The user's profile directory already keeps others out.
+/// Takes the access of others away from a file that only its owner should read, but not that of administrators and
+/// the system, who may do everything anyway. Returns whether there was any.
 ///
 /// # Errors
-/// None.
-pub(crate) fn tighten(_file: &fs::File) -> io::Result<bool> {
-    Ok(false)
+/// The file's access list cannot be read or changed.
+pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
+    if another_who_may(Deed::Use, file)?.is_none() {
+        return Ok(false);
+    }
+    access::restrict(file, Access::User)?;
+    Ok(true)
 }
 
-/// The user's profile directory already keeps others out.
+/// Whether other users, administrators excepted, can change a file or have made it.
 ///
 /// # Errors
-/// None.
-pub(crate) fn others_may_change(_file: &fs::File) -> io::Result<bool> {
-    Ok(false)
+/// The file's owner and access list cannot be read.
+pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
+    Ok(another_who_may(Deed::Change, file)?.is_some())
+}
+
+/// Makes a directory that only this user may enter.
+///
+/// # Errors
+/// It cannot be made, or something has its name.
+pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
+    access::create_directory(path, Access::User)
+}
+
+/// Makes a file that only this user may read.
+///
+/// # Errors
+/// It cannot be made, or something has its name.
+pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
+    access::open_file(path, Access::User, Existing::IsRefused)
+}
+
+/// Opens a file whose content does not matter, made for this user alone if it is not there.
+///
+/// # Errors
+/// It cannot be opened or made.
+pub(crate) fn open_lock_file(path: &Path) -> io::Result<fs::File> {
+    access::open_file(path, Access::User, Existing::IsOpened)
 }
 
 /// Nobody here is let in by name alone.
@@ -138,27 +177,53 @@ pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
     io::stdin().as_handle().try_clone_to_owned().map(fs::File::from)
 }
 
-/// Waits for Ctrl-C, and returns the number that it has as a signal elsewhere.
+/// The same, as UTF-8 also where somebody types: a console's bytes are in another encoding.
+///
+/// # Errors
+/// It is closed.
+pub(crate) fn typed_or_piped() -> io::Result<Box<dyn Read + Send>> {
+    match console::Input::new() {
+        Some(input) => Ok(Box::new(input)),
+        None => Ok(Box::new(unbuffered_stdin()?)),
+    }
+}
+
+/// Waits for a request to end, and returns the number that it has as a signal elsewhere.
 ///
 /// # Errors
 /// It cannot be caught.
 pub(crate) async fn interrupted() -> io::Result<u8> {
-    tokio::signal::ctrl_c().await.map(|()| 2)
+    const SIGHUP: u8 = 1;
+    const SIGINT: u8 = 2;
+    const SIGQUIT: u8 = 3;
+    const SIGTERM: u8 = 15;
+    let (mut interrupt, mut quit, mut close) = (ctrl_c()?, ctrl_break()?, ctrl_close()?);
+    let (mut logoff, mut shutdown) = (ctrl_logoff()?, ctrl_shutdown()?);
+    Ok(tokio::select! {
+        _ = interrupt.recv() => SIGINT,
+        _ = quit.recv() => SIGQUIT,
+        _ = close.recv() => SIGHUP,
+        _ = logoff.recv() => SIGHUP,
+        _ = shutdown.recv() => SIGTERM,
+    })
 }
 
-/// A terminal that does not show what is typed.
-pub(crate) struct EchoOff(());
+/// A console that does not show what is typed. Dropping it brings its settings back.
+pub(crate) struct EchoOff {
+    _settings: Settings,
+}
 
 impl EchoOff {
-    /// Not possible on this system yet: refused, rather than showing the passphrase.
+    /// Switches the echo of standard input's console off. What was typed before is discarded: it was shown, and it
+    /// was not meant as the answer.
     ///
     /// # Errors
-    /// Always.
+    /// Standard input is no console, or its settings cannot be changed.
     pub(crate) fn new() -> io::Result<Self> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "the terminal's echo cannot be switched off here"))
+        Ok(Self { _settings: Settings::without_echo()? })
     }
 
-    /// Never returns.
+    /// Never returns: no key stops a program here.
     ///
     /// # Errors
     /// None.
@@ -170,6 +235,9 @@ impl EchoOff {
 /// A console whose keys and output go through this process as they are. Dropping it brings its settings back.
 pub(crate) struct RawTerminal {
     size: TerminalSize,
+    _input: Settings,
+    /// An old console shows control sequences instead of obeying them.
+    _output: Option<Settings>,
 }
 
 impl RawTerminal {
@@ -178,10 +246,8 @@ impl RawTerminal {
     /// # Errors
     /// There is none, or its settings cannot be changed.
     pub(crate) fn new() -> io::Result<Self> {
-        terminal::enable_raw_mode()?;
-        // So that a command's control sequences are obeyed, not shown; what cannot do that shows them.
-        let _ = crossterm::ansi_support::supports_ansi();
-        Ok(Self { size: size() })
+        let input = Settings::raw_input()?;
+        Ok(Self { size: size(), _input: input, _output: Settings::with_sequences().ok() })
     }
 
     /// The console's size.
@@ -199,14 +265,8 @@ impl RawTerminal {
     }
 }
 
-impl Drop for RawTerminal {
-    fn drop(&mut self) {
-        let _ = terminal::disable_raw_mode();
-    }
-}
-
 /// The usual one where it cannot be told.
 fn size() -> TerminalSize {
-    let (columns, rows) = terminal::size().unwrap_or((80, 24));
+    let (columns, rows) = console::size().unwrap_or((80, 24));
     TerminalSize { columns, rows }
 }

@@ -18,15 +18,21 @@ use self::client_program::{ClientProgramError, Missing};
 use self::user::{InstallingUser, UserError};
 use crate::audit::{self, FileAudit};
 use crate::config::EnrollInstaller;
+#[cfg(windows)]
+use crate::config::Install;
 use crate::notices;
+#[cfg(windows)]
+use crate::platform::windows_service::{self, ServiceError};
 use crate::platform::{self, Directories, NoDirectory};
+
+const AS_ADMINISTRATOR: &str = if cfg!(windows) { "as administrator" } else { "with sudo" };
 
 /// Why nobody was enrolled who should have been.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EnrollError {
     /// Only the machine's own service has a first client of an installer's choice.
-    #[error("only an administrator may say whose client is the first; run this with sudo")]
+    #[error("only an administrator may say whose client is the first; run this {AS_ADMINISTRATOR}")]
     NotAdministrator,
     /// No place for the daemon's files.
     #[error(transparent)]
@@ -94,6 +100,36 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     Ok(format!("The client of {} is the first one, and trusted: {}.", user.name(), certificate.fingerprint()))
 }
 
+/// Why the service could not be installed as it should be.
+#[cfg(windows)]
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// It is no service, or does not run.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// It runs, and nobody can use it.
+    #[error(
+        "the service runs, and nobody was enrolled; run 'multipassd enroll-installer' when this is mended"
+    )]
+    Enroll(#[source] EnrollError),
+}
+
+/// Installs the service, or this version of it, enrols the installing user's client if nobody was ever enrolled, and
+/// starts it.
+///
+/// # Errors
+/// One of these did not come about. What came before it did.
+#[cfg(windows)]
+pub fn install(how: &Install) -> Result<String, InstallError> {
+    windows_service::install(how.config.as_deref())?;
+    // Before it runs, so that it knows its first client from its first moment.
+    let enrolled = enroll(&EnrollInstaller { user: None });
+    windows_service::start()?;
+    let enrolled = enrolled.map_err(InstallError::Enroll)?;
+    Ok(format!("The service is installed and runs.\n{enrolled}"))
+}
+
 impl InstallingUser {
     fn certificate(&self, missing: Missing) -> Result<Option<ClientCertificate>, EnrollError> {
         client_program::certificate(self, missing)
@@ -120,8 +156,12 @@ fn settled(store: &FileStore, user: Option<&InstallingUser>) -> Result<String, E
         count => format!("{count} are trusted"),
     };
     let name = user.map_or("NAME", InstallingUser::name);
+    let adds = if cfg!(windows) {
+        format!("multipassd recover --add-cert FILE' with the certificate of {name}")
+    } else {
+        format!("sudo multipass clients add --user {name}'")
+    };
     Ok(format!(
-        "Clients were enrolled before, so nobody was enrolled now. {trusted}; to add one, run 'sudo multipass \
-         clients add --user {name}'."
+        "Clients were enrolled before, so nobody was enrolled now. {trusted}; to add one, run '{adds}."
     ))
 }

@@ -151,11 +151,55 @@ mod system {
             !name.ends_with('$') && !NOBODYS.iter().any(|other| name.eq_ignore_ascii_case(other))
         };
         let runs_this = variable("USERNAME").filter(is_somebody);
-        match (runs_this, named) {
-            (Some(user), None) => Ok(InstallingUser(user)),
-            (Some(user), Some(named)) if user.eq_ignore_ascii_case(named) => Ok(InstallingUser(user)),
-            (_, Some(named)) => Err(UserError::NotThisUser(named.to_owned())),
-            (None, None) => Err(UserError::Unknown),
+        choose(runs_this, named, win32::session_user())
+    }
+
+    /// Whoever has logged in installs, also where an administrator was asked for a password; but only a user's own
+    /// program makes their client.
+    fn choose(
+        runs_this: Option<String>,
+        named: Option<&str>,
+        logged_in: Option<String>,
+    ) -> Result<InstallingUser, UserError> {
+        let meant = named.map(str::to_owned).or(logged_in).or_else(|| runs_this.clone());
+        match (runs_this, meant) {
+            (Some(user), Some(meant)) if user.eq_ignore_ascii_case(&meant) => Ok(InstallingUser(user)),
+            (_, Some(meant)) => Err(UserError::NotThisUser(meant)),
+            (_, None) => Err(UserError::Unknown),
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn who_installs_is_who_has_logged_in() {
+            for (runs_this, named, logged_in, expected) in [
+                (Some("alice"), None, Some("alice"), Ok("alice")),
+                (Some("alice"), None, Some("Alice"), Ok("alice")),
+                (Some("alice"), None, None, Ok("alice")),
+                (Some("admin"), Some("ADMIN"), Some("alice"), Ok("admin")),
+                (Some("admin"), None, Some("alice"), Err("'alice'")),
+                (Some("alice"), Some("bob"), Some("alice"), Err("'bob'")),
+                (None, None, Some("alice"), Err("'alice'")),
+                (None, Some("alice"), None, Err("'alice'")),
+                (None, None, None, Err("--user alice")),
+            ] {
+                let shown = format!("{runs_this:?} {named:?} {logged_in:?}");
+                match (choose(runs_this.map(Into::into), named, logged_in.map(Into::into)), expected) {
+                    (Ok(user), Ok(expected)) => assert_eq!(user.name(), expected, "{shown}"),
+                    (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{shown}: {error}"),
+                    (found, _) => panic!("{shown}: {found:?}"),
+                }
+            }
+        }
+
+        #[test]
+        fn services_are_nobody() {
+            for name in ["SYSTEM", "Local Service", "MACHINE$"] {
+                assert!(find(Some(name), |_| Some(name.to_owned())).is_err(), "{name}");
+            }
         }
     }
 }

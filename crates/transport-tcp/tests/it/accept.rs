@@ -5,10 +5,14 @@ use std::time::Duration;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use transport::Origin;
+#[cfg(target_os = "linux")]
+use transport::Transport;
+#[cfg(target_os = "linux")]
 use transport::testkit::certificates::TestServer;
 use transport::testkit::contract::QUIET;
 use transport::testkit::run;
-use transport::{Origin, Transport};
+#[cfg(target_os = "linux")]
 use transport_tcp::TcpTransport;
 
 use crate::support::{address_of, has_ipv6, listen, localhost, tcp};

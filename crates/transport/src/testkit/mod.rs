@@ -20,7 +20,9 @@ pub mod relay;
 use std::future::Future;
 use std::time::Duration;
 
-pub use test_process::{alone, is_root, skip};
+#[cfg(unix)]
+pub use test_process::is_root;
+pub use test_process::{alone, skip};
 pub use tokio_rustls::rustls;
 
 pub use crate::{byte_stream_contract_tests, contract_tests};

@@ -76,12 +76,15 @@ fn url(absolute: &Path) -> String {
 
 #[cfg(windows)]
 fn url(absolute: &Path) -> String {
+    /// The colon is that of the drive.
+    const IN_WINDOWS_PATH: &AsciiSet = &IN_PATH.remove(b':');
     let path = absolute.to_string_lossy().replace('\\', "/");
-    format!("file:///{}", percent_encode(path.as_bytes(), &IN_PATH.remove(b':')))
+    format!("file:///{}", percent_encode(path.as_bytes(), IN_WINDOWS_PATH))
 }
 
 #[cfg(test)]
 mod tests {
+    #[cfg(unix)]
     use std::env;
 
     use super::*;

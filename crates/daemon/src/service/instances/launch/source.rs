@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use auth_core::{Authenticated, Channel};
+use auth_core::Authenticated;
 use instances::{Digest, Source};
 use tonic::Status;
 
@@ -52,6 +52,8 @@ pub(super) async fn source(
 
 #[cfg(unix)]
 async fn open(service: &Service, by: &Authenticated, path: PathBuf) -> Result<std::fs::File, Status> {
+    use auth_core::Channel;
+
     use crate::open_file::{OpenError, Owner, Refusal};
 
     let Channel::Local { uid, gid, groups } = by.channel() else { return Err(not_from_afar()) };
