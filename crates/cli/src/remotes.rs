@@ -179,7 +179,7 @@ impl RemotesFault {
             Self::Exists(name) => format!(
                 "`multipass remote show {name}` shows it. Choose another name; or, to change it, add --replace."
             ),
-            Self::Local => "Choose another name.".to_owned(),
+            Self::Local => "It stays as it is; a remote that you add needs another name.".to_owned(),
             Self::Unwritable(_) => "Have the service listen at another one, without such spaces.".to_owned(),
         }
     }

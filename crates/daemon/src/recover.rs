@@ -91,7 +91,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
             Ok(format!("The client {} is trusted.", certificate.fingerprint()))
         }
         None if recovery.await_first(now)? => Ok("The first client is awaited: the first administrator to \
-            call the service over its Unix socket."
+            call the service over its Unix socket. A service that runs takes notice within seconds."
             .to_owned()),
         None => Err(RecoverError::NotEmpty(store.clients()?.len())),
     }

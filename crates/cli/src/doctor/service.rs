@@ -169,7 +169,7 @@ fn not_trusted(context: &Context, reached: &Reached, passphrase: Option<bool>) -
         ),
         _ => Verdict::problem(
             "the service does not trust this client",
-            "Authenticate with the passphrase, which an administrator knows:",
+            "Authenticate with the passphrase, or a token, which an administrator gives you:",
             Some(remedy::client(context, "authenticate")),
         ),
     }

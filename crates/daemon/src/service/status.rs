@@ -22,8 +22,8 @@ pub(super) fn not_admitted(denied: &Denied) -> Status {
         ),
         _ => Status::unauthenticated(
             "The client is not authenticated with the Multipass service.\n\
-             Please authenticate before proceeding: run 'multipass authenticate' with the passphrase that your \
-             administrator gives you.",
+             Please authenticate before proceeding: run 'multipass authenticate' with the passphrase, or \
+             a token, that your administrator gives you.",
         ),
     }
 }

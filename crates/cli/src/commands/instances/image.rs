@@ -56,7 +56,7 @@ fn of_file(file: &Path, endpoint: &Endpoint) -> Result<Image, Error> {
     if !endpoint.is_on_this_machine() {
         return Err(Error::usage(
             format!("{} is a file of this machine, and the service is on another", file.display()),
-            Some("Give a URL with https://, or with file:// for a file of the service's machine.".to_owned()),
+            Some("Give a URL with https://, or run the command on the service's machine.".to_owned()),
         ));
     }
     let absolute = path::absolute(file).map_err(|error| {
