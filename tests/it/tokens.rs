@@ -363,6 +363,8 @@ fn what_a_user_knows_of_a_server_a_token_does_not_change() {
         "authenticate failed: ",
         &[ANOTHER, "the one named"],
     );
+    let remote = ["remote", "add", "work", "--token", &its];
+    run(&user, &remote).fails(2, "remote add failed: ", &[&line, ANOTHER, "Nothing was sent"]);
     assert_eq!(server.record(), Record::default(), "it was not even reached");
     assert_eq!(fs::read_to_string(&known).expect("a list"), format!("{address} {ANOTHER}\n"));
     // The right one may be named beside it.

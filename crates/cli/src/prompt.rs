@@ -160,11 +160,11 @@ pub(crate) async fn passphrase_in(file: &Path) -> Result<Passphrase, Error> {
     })
 }
 
-/// Tells whoever types a passphrase into a command line that it can be seen there.
-pub(crate) fn tell_that_arguments_are_seen(instead: &str) {
+/// Tells whoever types a secret into a command line that it can be seen there.
+pub(crate) fn tell_that_arguments_are_seen(secret: &str, instead: &str) {
     if io::stderr().is_terminal() {
         output::tell(&format!(
-            "note: other users of this machine can see a passphrase on the command line, and your shell keeps it in \
+            "note: other users of this machine can see {secret} on the command line, and your shell keeps it in \
              its history; {instead}"
         ));
     }

@@ -337,18 +337,31 @@ impl ServerTrust {
             }
             NamedRoot::Usual if endpoint.is_on_this_machine() => return Ok(Acquaintance(None)),
             NamedRoot::Usual => {
-                let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-                let known = servers.find(endpoint).map_err(ServerTrustFault::from)?;
-                let acquaintance = Acquaintance(Some(Earlier::Contradicts));
-                let Some(Known { fingerprint, line }) = known else { return Ok(acquaintance) };
-                let by = format!("{endpoint} is known by, in line {line} of {}", servers.file().display());
-                (fingerprint, by, acquaintance)
+                check_known(endpoint, token)?;
+                return Ok(Acquaintance(Some(Earlier::Contradicts)));
             }
         };
-        if expected != token {
-            return Err(ServerTrustFault::TokenContradicts { by, token, expected }.into());
-        }
+        agree(by, token, expected)?;
         Ok(acquaintance)
+    }
+
+    /// Has a token that is to make a remote not contradict what the user knows of the service at `endpoint`: as the
+    /// remote that would be replaced, or from the list of known servers.
+    ///
+    /// # Errors
+    /// It does; or what is known cannot be read.
+    pub(crate) fn check_token_of_remote(
+        endpoint: &Endpoint,
+        token: RootFingerprint,
+        before: Option<&Remote>,
+    ) -> Result<(), Error> {
+        match before {
+            Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) }) if at == endpoint => {
+                agree(format!("that of the remote '{name}'"), token, *fingerprint)
+            }
+            _ if endpoint.is_on_this_machine() => Ok(()),
+            _ => check_known(endpoint, token),
+        }
     }
 
     /// By what the service is known, for a person to read.
@@ -413,6 +426,26 @@ impl Acquaintance {
 /// What listens on a loopback address may be a tunnel to another machine.
 fn dates(endpoint: &Endpoint) -> Dates {
     if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+}
+
+/// Has a token not contradict what is expected; `by` names that as an object of the sentence.
+fn agree(by: String, token: RootFingerprint, expected: RootFingerprint) -> Result<(), Error> {
+    if token == expected {
+        return Ok(());
+    }
+    Err(ServerTrustFault::TokenContradicts { by, token, expected }.into())
+}
+
+/// Has a token not contradict the user's list of known servers.
+fn check_known(endpoint: &Endpoint, token: RootFingerprint) -> Result<(), Error> {
+    let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+    match servers.find(endpoint).map_err(ServerTrustFault::from)? {
+        Some(Known { fingerprint, line }) => {
+            let by = format!("{endpoint} is known by, in line {line} of {}", servers.file().display());
+            agree(by, token, fingerprint)
+        }
+        None => Ok(()),
+    }
 }
 
 /// What the user's list of known servers says of the one at `endpoint`.

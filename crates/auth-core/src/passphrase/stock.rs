@@ -63,10 +63,13 @@ fn as_stock_cuts(passphrase: &Passphrase) -> &[u8] {
     text.as_bytes().get(..text.chars().count()).unwrap_or_default()
 }
 
-/// Whether the stock service hashes all of a passphrase. Where it does not, others are taken as well, and a hash of
-/// the one that was given, with a slip of the finger in its end, could shut out who knows the right one.
+/// Whether the stock service takes that passphrase and no other for the one that it has hashed. Where it takes others
+/// as well, a hash of the one that was given, with a slip of the finger in its end, could shut out who knows the right
+/// one: where letters are left out, at trailing NULs, which HMAC pads its key with, and beyond its block of 64 bytes,
+/// for which their hash does as well (RFC 2104, section 2).
 pub(super) fn takes_whole(passphrase: &Passphrase) -> bool {
-    passphrase.0.expose_secret().is_ascii()
+    let text = passphrase.0.expose_secret();
+    text.is_ascii() && !text.contains('\0') && text.len() <= 64
 }
 
 #[cfg(test)]
@@ -102,6 +105,20 @@ mod tests {
             let mut output = [0; LENGTH];
             assert!(evaluate(passphrase.as_bytes(), salt.as_bytes(), cost, &mut output));
             assert!(StockHash::from_digits(expected).is_some_and(|hash| hash.0 == output), "{passphrase:?}");
+        }
+    }
+
+    #[test]
+    fn what_others_are_taken_for_as_well_is_not_whole() {
+        let long = "a".repeat(64);
+        for (text, whole) in [
+            ("open sesame", true),
+            ("open sesame\0", false),
+            ("\u{e9}t\u{e9}", false),
+            (&long, true),
+            (&format!("{long}a"), false),
+        ] {
+            assert_eq!(takes_whole(&Passphrase::new(text.into()).unwrap()), whole, "{text:?}");
         }
     }
 

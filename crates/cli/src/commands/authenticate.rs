@@ -44,14 +44,16 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
             prompt.passphrase(&question).await?
         }
     };
-    if passphrase.is_token() {
-        // Nothing is said of a token that others see on the command line: it is used up before they can use it.
-        return token::enrol(context, &passphrase.token()?).await.map(|()| String::new());
-    }
     if is_seen {
+        // Of a token too: whoever sees it can be the quicker one.
+        let secret = if passphrase.is_token() { "a token" } else { "a passphrase" };
         prompt::tell_that_arguments_are_seen(
+            secret,
             "leave it out to be asked, or name a file with --passphrase-file",
         );
+    }
+    if passphrase.is_token() {
+        return token::enrol(context, &passphrase.token()?).await.map(|()| String::new());
     }
     if passphrase.is_empty() {
         let next = "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file.";

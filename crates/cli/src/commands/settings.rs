@@ -81,7 +81,10 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         }
         (key, Some(value)) => {
             if key == PASSPHRASE && !value.is_empty() {
-                prompt::tell_that_arguments_are_seen("run `multipass set local.passphrase` to be asked");
+                prompt::tell_that_arguments_are_seen(
+                    "a passphrase",
+                    "run `multipass set local.passphrase` to be asked",
+                );
             }
             (key, value)
         }

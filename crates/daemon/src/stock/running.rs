@@ -14,6 +14,7 @@ mod system {
     use std::ffi::OsStr;
     use std::fs;
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
     pub(super) fn user_of(data: &Path) -> Option<u32> {
@@ -27,7 +28,13 @@ mod system {
             .find(|number| uses(&Path::new("/proc").join(number.to_string()), data))
     }
 
+    /// Only of a process that may change the directory: anybody can call a program `multipassd`.
     fn uses(process: &Path, data: &Path) -> bool {
+        let owner = |path: &Path| path.metadata().map(|metadata| metadata.uid());
+        let may = |user| user == 0 || owner(data).is_ok_and(|owner| owner == user);
+        if !owner(process).is_ok_and(may) {
+            return false;
+        }
         let name = fs::read(process.join("comm")).unwrap_or_default();
         name.trim_ascii_end() == b"multipassd" && (was_told(process, data) || has_open(process, data))
     }

@@ -11,7 +11,7 @@ use crate::remotes::{Existing, Remote, Remotes, RemotesFault};
 use crate::server_trust::ServerTrust;
 use crate::service::Service;
 use crate::token::Token;
-use crate::{output, transports};
+use crate::{output, prompt, text, transports};
 
 /// Runs the command. Without a token, the service learns nothing of this client, not even its certificate.
 ///
@@ -27,10 +27,9 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
         Ok(before) => Some(before),
         Err(_) => None,
     };
-    let existing = if *replace { Existing::IsReplaced } else { Existing::Stays };
     if let Some(text) = token {
         let token = token_in(text).await?;
-        return by_token(context, args, &remotes, existing, &token).await;
+        return by_token(context, args, &remotes, before.as_ref(), &token).await;
     }
     let Some(endpoint) = address else {
         return Err(Error::usage("No address given", Some("See `multipass help remote`.".to_owned())));
@@ -41,15 +40,23 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
     drop(Service::look_at(context, endpoint, &*transport, &trust, None).await?);
 
     let remote = Remote { name: name.clone(), endpoint: endpoint.clone(), fingerprint: trust.fingerprint() };
-    remotes.add(&remote, existing)?;
+    remotes.add(&remote, existing(args))?;
     Ok(done(&remote, &trust.describe()))
+}
+
+/// What becomes of a remote that has the name already.
+fn existing(args: &AddRemoteArgs) -> Existing {
+    if args.replace { Existing::IsReplaced } else { Existing::Stays }
 }
 
 /// The token on the command line, or the one that is asked for.
 async fn token_in(text: &str) -> Result<Token, Error> {
     let token = match text {
         "-" => Prompt::open()?.passphrase("Please enter token: ").await?,
-        text => Passphrase::new(text.to_owned()),
+        text => {
+            prompt::tell_that_arguments_are_seen("a token", "give - in its place to be asked");
+            Passphrase::new(text.to_owned())
+        }
     };
     Ok(token.token()?)
 }
@@ -59,7 +66,7 @@ async fn by_token(
     context: &Context,
     args: &AddRemoteArgs,
     remotes: &Remotes,
-    existing: Existing,
+    before: Option<&Remote>,
     token: &Token,
 ) -> Result<String, Error> {
     let remote_at = |endpoint: &Endpoint| {
@@ -67,7 +74,10 @@ async fn by_token(
         Remote { name, endpoint, fingerprint: Some(token.root()) }
     };
     // A token is good for once: what can be seen to before is.
-    let check = |endpoint: &Endpoint| Ok(remote_at(endpoint).check()?);
+    let check = |endpoint: &Endpoint| {
+        ServerTrust::check_token_of_remote(endpoint, token.root(), before)?;
+        Ok(remote_at(endpoint).check()?)
+    };
     let (endpoint, redeemed) = match &args.address {
         Some(endpoint) => {
             check(endpoint)?;
@@ -85,11 +95,12 @@ async fn by_token(
     };
     output::tell(&redeemed.told(endpoint));
     let remote = remote_at(endpoint);
-    remotes.add(&remote, existing).map_err(|fault| {
+    remotes.add(&remote, existing(args)).map_err(|fault| {
         let next = format!(
-            "{} Then run `multipass remote add {} {endpoint} --fingerprint {}`; the token is used up.",
+            "{} Then run `multipass remote add {} {} --fingerprint {}`; the token is used up.",
             fault.next_step(),
             args.name,
+            text::quoted(&endpoint.to_string()),
             token.root()
         );
         Error::failed(format!("the service trusts this client, but the remote is not kept: {fault}"), next)

@@ -80,7 +80,8 @@ fn welcome(
     acquaintance.remember(endpoint, token.root());
     output::tell(&redeemed.told(endpoint));
     if context.endpoint().is_ok_and(|usual| usual != *endpoint) {
-        output::tell(&format!("To use it, set {ADDRESS_VARIABLE}={endpoint}."));
+        let address = text::quoted(&endpoint.to_string());
+        output::tell(&format!("To use it, set {ADDRESS_VARIABLE}={address}."));
     }
 }
 
