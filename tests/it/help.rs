@@ -86,6 +86,7 @@ fn the_commands_below_commands_have_their_help() {
     for (above, commands) in [
         ("clients", &["list", "show", "add", "rename", "set-level", "revoke"][..]),
         ("token", &["create", "list", "revoke"]),
+        ("remote", &["add", "list", "show", "remove", "default"]),
     ] {
         let help = run(&user, &["help", above]).stdout;
         for command in commands {
@@ -94,8 +95,14 @@ fn the_commands_below_commands_have_their_help() {
             assert_eq!((outcome.code, outcome.stderr.as_str()), (0, ""), "{command}: {outcome:?}");
             let usage = format!("Usage: multipass {above} {command} [options]");
             assert!(outcome.stdout.starts_with(&usage), "{outcome:?}");
+            run(&user, &["help", above, command]).prints(&outcome.stdout);
         }
     }
+    run(&user, &["help", "token", "crate"]).fails(
+        1,
+        "unknown command 'token crate'",
+        &["multipass help token"],
+    );
     // There is nothing that it could mean but its help.
     run(&user, &["token"]).prints(&run(&user, &["help", "token"]).stdout);
 }

@@ -360,6 +360,9 @@ pub(crate) struct HelpArgs {
     /// Which command.
     #[arg(value_name = "command", help = "Name of the command to display help for")]
     pub(crate) command: Option<String>,
+    /// Which one below it.
+    #[arg(hide = true)]
+    pub(crate) below: Option<String>,
 }
 
 /// Arguments of `info`.

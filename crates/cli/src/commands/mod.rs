@@ -162,5 +162,10 @@ fn help_about(args: &HelpArgs) -> Result<String, Error> {
             || Error::usage(format!("unknown command '{name}'"), Some("See `multipass help`.".to_owned()));
         args::unknown(name).unwrap_or_else(unknown)
     };
-    help::of(name).ok_or_else(unknown)
+    let whole = help::of(name).ok_or_else(unknown)?;
+    let Some(below) = &args.below else { return Ok(whole) };
+    help::of(&format!("{name} {below}")).ok_or_else(|| {
+        let next = format!("See `multipass help {name}`.");
+        Error::usage(format!("unknown command '{name} {below}'"), Some(next))
+    })
 }
