@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use e2e::{
-    Account, Client, Daemon, DaemonOptions, Outcome, Sandbox, Via, is_root, skip, through_shell, wait_until,
+    Account, Client, Daemon, DaemonOptions, Outcome, Sandbox, Via, is_root, note_on_instances, skip,
+    through_shell, wait_until,
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Group;
@@ -215,7 +216,8 @@ pub(crate) fn at_once(commands: impl IntoIterator<Item = Command>) -> Vec<Outcom
 
 /// What a command must have done.
 pub(crate) trait Expected {
-    /// It succeeded, printed exactly this, and had nothing else to say.
+    /// It succeeded, printed exactly this, and had nothing else to say but why the daemon has no instances, where it
+    /// can have none.
     fn prints(&self, stdout: &str);
 
     /// It failed with this exit code and printed nothing; its message begins so, and has these parts.
@@ -225,7 +227,8 @@ pub(crate) trait Expected {
 impl Expected for Outcome {
     #[track_caller]
     fn prints(&self, stdout: &str) {
-        assert_eq!(self, &Outcome { code: 0, stdout: stdout.to_owned(), stderr: String::new() });
+        let stderr = if stdout == NO_INSTANCES { note_on_instances() } else { "" };
+        assert_eq!(self, &Outcome { code: 0, stdout: stdout.to_owned(), stderr: stderr.to_owned() });
     }
 
     #[track_caller]

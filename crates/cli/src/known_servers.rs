@@ -175,7 +175,6 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::platform;
     use crate::private_files::{self, FileFault};
 
     const FILE: &str = KIND.file;
@@ -357,7 +356,7 @@ mod tests {
                 );
             }
         }
-        if platform::is_root() {
+        if crate::platform::is_root() {
             fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("set");
             chown(&file, Some(65534), None).expect("given");
             assert!(matches!(

@@ -579,7 +579,7 @@ mod tests {
                 let fault = fault.expect_err(damage);
                 let text = fault.to_string();
                 assert!(text.contains(&format!("line {line} of")) && text.contains(what), "{damage}: {text}");
-                assert!(text.contains("/remotes"), "{text}");
+                assert!(text.contains(&remotes.file().display().to_string()), "{text}");
                 assert!(fault.next_step().contains("--remote local"), "{}", fault.next_step());
             }
             assert_eq!(fixture.text(), before);

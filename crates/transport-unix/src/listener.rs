@@ -16,7 +16,7 @@ use transport::{
     AcceptError, ByteStreamIncoming, Endpoint, Incoming, ListenError, Listener, LiveConnections, Origin,
 };
 
-use crate::socket_file::{SocketFile, open_lock_file};
+use crate::socket_file::{SocketFile, open_directory, open_lock_file};
 use crate::system;
 use crate::{SocketAccess, UnixGate};
 
@@ -40,13 +40,13 @@ pub struct UnixListener {
 impl UnixListener {
     pub(crate) async fn bind(path: &Path, access: SocketAccess, tls: ServerTls) -> Result<Self, ListenError> {
         let fails = |step, source| ListenError::Io { step, path: path.to_owned(), source };
-        check_directory(path)?;
+        let directory = checked_directory(path)?;
         let lock = lock(path)?;
         remove_stale(path).await?;
 
         let socket = UnixSocket::new_stream().map_err(|e| fails("make a socket for", e))?;
         bind_closed(&socket, path).map_err(|e| fails("bind", e))?;
-        let file = match SocketFile::open(path) {
+        let file = match SocketFile::open(directory, path) {
             Ok(file) => Arc::new(file),
             Err(error) => {
                 // Under the lock, a socket in this place is the one just bound.
@@ -127,14 +127,12 @@ fn bind_closed(socket: &UnixSocket, path: &Path) -> io::Result<()> {
     bound
 }
 
-/// Refuses a directory in which another user could put a socket of their own in place of ours.
-fn check_directory(path: &Path) -> Result<(), ListenError> {
+/// The directory of the socket. One in which another user could put a socket of their own in place of ours is refused.
+fn checked_directory(path: &Path) -> Result<File, ListenError> {
     let directory = path.parent().unwrap_or(Path::new("/"));
-    let metadata = std::fs::metadata(directory).map_err(|source| ListenError::Io {
-        step: "use the directory",
-        path: directory.to_owned(),
-        source,
-    })?;
+    let fails = |source| ListenError::Io { step: "use the directory", path: directory.to_owned(), source };
+    let opened = open_directory(directory).map_err(fails)?;
+    let metadata = opened.metadata().map_err(fails)?;
     let owner = metadata.uid();
     if owner != 0 && owner != geteuid().as_raw() {
         return Err(ListenError::DirectoryOfAnother(directory.to_owned()));
@@ -143,7 +141,7 @@ fn check_directory(path: &Path) -> Result<(), ListenError> {
     if writable_by_others && !sticky {
         return Err(ListenError::DirectoryWritableByOthers(directory.to_owned()));
     }
-    Ok(())
+    Ok(opened)
 }
 
 /// Takes the lock beside the socket. Only its holder may remove a socket that does not answer: one

@@ -1,85 +1,84 @@
-//! The socket's file and the lock beside it.
+//! The socket's file, the directory that it is in, and the lock beside it.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
 use std::io;
-#[cfg(target_os = "linux")]
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
-use nix::fcntl::OFlag;
-#[cfg(target_os = "linux")]
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, unlinkat};
 
-/// The socket's file, held by a descriptor: its path could be swapped for something else.
+/// The socket's file, by its name in a directory that is held by a descriptor: whoever owns a directory further up
+/// could swap what is on the path for something else.
+///
+/// No system changes the mode of a socket's file by a descriptor of its own, but Linux where there is a `/proc`. So
+/// there is a moment between the look at what has the name, and the change. In the directory, which the listener has
+/// checked, nobody but root and the daemon's user can use it.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
-    #[cfg(target_os = "linux")]
-    file: File,
-    path: PathBuf,
-    identity: (u64, u64),
+    directory: File,
+    name: OsString,
+    identity: (libc::dev_t, libc::ino_t),
 }
 
 impl SocketFile {
-    /// Holds the socket just bound at `path`.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        // Not by `OpenOptions`: with musl that takes O_PATH for a part of the access mode, and leaves it out.
-        #[cfg(target_os = "linux")]
-        let file = {
-            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            File::from(nix::fcntl::open(path, flags, Mode::empty())?)
-        };
-        #[cfg(target_os = "linux")]
-        let metadata = file.metadata()?;
-        #[cfg(not(target_os = "linux"))]
-        let metadata = std::fs::symlink_metadata(path)?;
-        if !metadata.file_type().is_socket() {
-            return Err(io::Error::other("something else stands in the socket's place"));
-        }
-        Ok(Self {
-            #[cfg(target_os = "linux")]
-            file,
-            path: path.to_owned(),
-            identity: (metadata.dev(), metadata.ino()),
-        })
-    }
-
-    /// A path that leads to this very file. Linux follows the descriptor, where there is a `/proc`; elsewhere there is
-    /// no way to change a socket's mode through a descriptor, and the path is checked to be still ours.
-    fn reach(&self) -> io::Result<PathBuf> {
-        #[cfg(target_os = "linux")]
-        {
-            let by_descriptor = PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()));
-            if by_descriptor.exists() {
-                return Ok(by_descriptor);
-            }
-        }
-        if self.is_at_its_path() {
-            Ok(self.path.clone())
-        } else {
-            Err(io::Error::other("something else stands in the socket's place"))
-        }
+    /// The socket just bound with the last part of `path` as its name.
+    pub(crate) fn open(directory: File, path: &Path) -> io::Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_owned();
+        let Some(identity) = socket_in(&directory, &name)? else { return Err(something_else()) };
+        Ok(Self { directory, name, identity })
     }
 
     pub(crate) fn set_owner(&self, uid: u32, gid: u32) -> io::Result<()> {
-        std::os::unix::fs::chown(self.reach()?, Some(uid), Some(gid))
+        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        Ok(fchownat(&self.directory, self.name()?, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?)
     }
 
-    pub(crate) fn set_mode(&self, mode: u32) -> io::Result<()> {
-        std::fs::set_permissions(self.reach()?, Permissions::from_mode(mode))
-    }
-
-    fn is_at_its_path(&self) -> bool {
-        std::fs::symlink_metadata(&self.path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+    pub(crate) fn set_mode(&self, mode: libc::mode_t) -> io::Result<()> {
+        let mode = Mode::from_bits_truncate(mode);
+        // Not to follow a link is what Linux cannot do here without a `/proc`; this name is none.
+        Ok(fchmodat(&self.directory, self.name()?, mode, FchmodatFlags::FollowSymlink)?)
     }
 
     /// Removes the socket's name, unless the name is another's by now.
     pub(crate) fn unlink(&self) {
-        if self.is_at_its_path() {
+        if let Ok(name) = self.name() {
             // Nothing can be done about a failure, and the next start takes the stale name over.
-            let _ = std::fs::remove_file(&self.path);
+            let _ = unlinkat(&self.directory, name, UnlinkatFlags::NoRemoveDir);
         }
     }
+
+    /// The socket's name, if it still is.
+    fn name(&self) -> io::Result<&OsStr> {
+        match socket_in(&self.directory, &self.name)? {
+            Some(identity) if identity == self.identity => Ok(&self.name),
+            _ => Err(something_else()),
+        }
+    }
+}
+
+/// Which socket has that name in the directory, if a socket has.
+fn socket_in(directory: &File, name: &OsStr) -> io::Result<Option<(libc::dev_t, libc::ino_t)>> {
+    let found = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let is_socket = found.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFSOCK.bits();
+    Ok(is_socket.then_some((found.st_dev, found.st_ino)))
+}
+
+fn something_else() -> io::Error {
+    io::Error::other("something else stands in the socket's place")
+}
+
+/// Holds a directory, to find files in it and to ask for no more.
+pub(crate) fn open_directory(path: &Path) -> io::Result<File> {
+    // Elsewhere there is no such flag for all, and the directory has to be readable.
+    #[cfg(target_os = "linux")]
+    let access = OFlag::O_PATH;
+    #[cfg(not(target_os = "linux"))]
+    let access = OFlag::O_RDONLY;
+    // Not by `OpenOptions`: with musl that takes O_PATH for a part of the access mode, and leaves it out.
+    Ok(nix::fcntl::open(path, access | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?.into())
 }
 
 /// Opens the lock file beside a socket, creating it for this user alone.

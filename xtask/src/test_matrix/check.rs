@@ -199,6 +199,7 @@ fn tests(place: &Place<'_>, features: FeatureSet, log: &Path) -> anyhow::Result<
         let names = features.names().join("|");
         real.args(["--filterset", &format!("test(/^over_each_transport::\\w+::({names})::/)")]);
         real.env("MULTIPASS_TEST_BINARIES", place.binaries()).env("MULTIPASS_TEST_RUNNER", runner.line());
+        real.env("MULTIPASS_TEST_PROCESSOR", target.processor());
         real
     };
     suites.push(("real", real));

@@ -89,6 +89,11 @@ impl Target {
         self.triple
     }
 
+    /// The processor that its programs are for.
+    pub(super) fn processor(&self) -> &'static str {
+        self.triple.split_once('-').map_or(self.triple, |(processor, _)| processor)
+    }
+
     pub(super) fn how(&self) -> How {
         self.how
     }

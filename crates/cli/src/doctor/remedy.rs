@@ -147,11 +147,10 @@ pub(super) fn quoted_path(path: &Path) -> String {
     quoted(&path.display().to_string())
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     #[test]
     fn only_the_service_is_sent_a_signal_that_would_end_others() {
         let listener = |program: &str| Listener {

@@ -68,12 +68,11 @@ pub(super) fn name_of_group(gid: Gid) -> String {
 
 fn process_groups() -> Vec<Gid> {
     #[cfg(not(target_vendor = "apple"))]
-    let mut groups = nix::unistd::getgroups().unwrap_or_default();
+    let listed = nix::unistd::getgroups().unwrap_or_default();
     // Apple's getgroups does not report all groups, so nix leaves it out.
     #[cfg(target_vendor = "apple")]
-    let mut groups = Vec::new();
-    groups.push(getegid());
-    groups
+    let listed = [];
+    listed.into_iter().chain([getegid()]).collect()
 }
 
 fn account_has_group(gid: Gid) -> bool {

@@ -203,7 +203,7 @@ fn running_out_of_descriptors_leaves_nothing() {
                 others.truncate(others.len() - left);
                 match place.bind(SocketAccess::Private).await {
                     Ok(listener) => {
-                        assert!(left >= 3, "a lock, a socket and its file");
+                        assert!(left >= 3, "a directory, a lock and a socket");
                         close(listener).await;
                         break;
                     }
@@ -397,9 +397,8 @@ fn a_socket_that_took_our_place_is_left_to_its_owner() {
     });
 }
 
-/// The gate opens our socket, wherever its name leads by now.
+/// The gate opens our socket or nothing, whatever has its name by now.
 #[test]
-#[cfg(target_os = "linux")]
 fn the_gate_cannot_be_led_elsewhere() {
     run(async {
         let place = Place::new();
@@ -410,10 +409,41 @@ fn the_gate_cannot_be_led_elsewhere() {
         set_mode(&victim, 0o640);
         set_mode(&moved, 0o640);
         symlink(&victim, place.socket()).unwrap();
-        listener.gate().set(SocketAccess::Private).unwrap();
-        assert_eq!(access(&moved).unwrap().2, 0o600);
-        assert_eq!(access(&victim).unwrap().2, 0o640);
+        for _ in ["a link", "nothing"] {
+            listener.gate().set(SocketAccess::Private).unwrap_err();
+            assert_eq!([&moved, &victim].map(|file| access(file).unwrap().2), [0o640, 0o640]);
+            let _ = std::fs::remove_file(place.socket());
+        }
+        // Nor does another socket do.
+        let _other = StdListener::bind(place.socket()).unwrap();
+        set_mode(&place.socket(), 0o640);
+        listener.gate().set(SocketAccess::Private).unwrap_err();
+        assert_eq!(access(&place.socket()).unwrap().2, 0o640);
         close(listener).await;
-        assert_eq!(std::fs::read_link(place.socket()).unwrap(), victim);
+        assert!(access(&place.socket()).is_some());
+    });
+}
+
+/// Who owns a directory further up can put another in the place of the socket's, at any moment.
+#[test]
+fn another_directory_on_the_path_is_not_the_sockets() {
+    run(async {
+        let place = Place::new();
+        let (directory, moved) = (place.directory().join("directory"), place.directory().join("moved"));
+        std::fs::create_dir(&directory).unwrap();
+        let at = Endpoint::Unix(directory.join("socket"));
+        let listener = transport_unix::UnixTransport::default().bind(&at, place.server.tls()).await.unwrap();
+        std::fs::rename(&directory, &moved).unwrap();
+        std::fs::create_dir(&directory).unwrap();
+        let _other = StdListener::bind(directory.join("socket")).unwrap();
+        for socket in [&directory, &moved].map(|directory| directory.join("socket")) {
+            set_mode(&socket, 0o640);
+        }
+        listener.gate().set(SocketAccess::Private).unwrap();
+        assert_eq!(access(&moved.join("socket")).unwrap().2, 0o600);
+        assert_eq!(access(&directory.join("socket")).unwrap().2, 0o640);
+        close(listener).await;
+        assert_eq!(access(&moved.join("socket")), None);
+        assert!(access(&directory.join("socket")).is_some());
     });
 }
