@@ -9,6 +9,8 @@ use thiserror::Error;
 use x509_parser::certificate::X509CertificateParser;
 use x509_parser::nom::Parser;
 
+use crate::hex;
+
 /// The label of a certificate's PEM block (RFC 7468, section 5).
 pub(crate) const PEM_LABEL: &str = "CERTIFICATE";
 
@@ -51,13 +53,7 @@ impl FromStr for Fingerprint {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 32];
-        if text.len() != 2 * bytes.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(NotAFingerprint);
-        }
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digits = str::from_utf8(digits).map_err(|_| NotAFingerprint)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAFingerprint)?;
-        }
+        hex::read(text, &mut bytes).ok_or(NotAFingerprint)?;
         Ok(Self(bytes))
     }
 }

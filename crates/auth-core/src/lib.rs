@@ -12,6 +12,7 @@ mod certificate;
 mod client_name;
 mod commit;
 mod guessing;
+mod hex;
 mod level;
 mod passphrase;
 mod recovery;

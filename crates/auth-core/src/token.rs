@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{Actor, ClientName, Level};
+use crate::{Actor, ClientName, Level, hex};
 
 /// A secret's length in bytes: 128 bits cannot be guessed, however often somebody may try.
 const SECRET: usize = 16;
@@ -47,12 +47,9 @@ impl TokenSecret {
     /// 32 lower-case hexadecimal digits.
     #[must_use]
     pub fn to_hex(&self) -> Zeroizing<String> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         // As long as it will be: what it outgrew would not be wiped.
         let mut text = Zeroizing::new(String::with_capacity(2 * SECRET));
-        for digit in self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]) {
-            text.push(char::from(DIGITS.get(usize::from(digit)).copied().unwrap_or_default()));
-        }
+        hex::push(self.0.as_ref(), &mut text);
         text
     }
 
@@ -141,19 +138,10 @@ impl FromStr for TokenId {
 
 /// Reads exactly so many bytes, written in lower case.
 fn from_hex(text: &str, bytes: &mut [u8]) -> Option<()> {
-    let value = |digit: u8| match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    };
-    if text.len() != 2 * bytes.len() {
+    if text.bytes().any(|digit| digit.is_ascii_uppercase()) {
         return None;
     }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = digits else { return None };
-        *byte = value(*high)? << 4 | value(*low)?;
-    }
-    Some(())
+    hex::read(text, bytes)
 }
 
 /// How long a token may be redeemed: a second to 30 days.

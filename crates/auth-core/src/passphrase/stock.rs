@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::Passphrase;
+use crate::hex;
 
 /// What our file has before the digits, so that they are taken for nothing else.
 pub(super) const MARK: &str = "stock-scrypt:";
@@ -22,13 +23,8 @@ pub(super) struct StockHash([u8; LENGTH]);
 
 impl StockHash {
     pub(super) fn from_digits(digits: &str) -> Option<Self> {
-        if digits.len() != LENGTH * 2 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return None;
-        }
         let mut bytes = [0; LENGTH];
-        for (byte, at) in bytes.iter_mut().zip((0..).step_by(2)) {
-            *byte = u8::from_str_radix(digits.get(at..at + 2)?, 16).ok()?;
-        }
+        hex::read(digits, &mut bytes)?;
         Some(Self(bytes))
     }
 
@@ -36,9 +32,7 @@ impl StockHash {
         // As long as it gets: what it had outgrown would not be wiped.
         let mut text = Zeroizing::new(String::with_capacity(MARK.len() + LENGTH * 2 + 1));
         text.push_str(MARK);
-        for nibble in self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
-            text.extend(char::from_digit(u32::from(nibble), 16));
-        }
+        hex::push(&self.0, &mut text);
         text
     }
 
