@@ -546,9 +546,8 @@ impl TrustStore for FileStore {
                 Change::CreateToken { .. } | Change::RevokeToken { .. } => {}
                 Change::TakeOver(what) => self.take_over(disk, what)?,
             }
-            let tokens = disk.state.tokens.len();
-            disk.state.apply(change);
-            if disk.state.tokens.len() != tokens {
+            let ended_before = takes_away && disk.state.apply_to_tokens(change);
+            if disk.state.apply_to_trust(change) || ended_before {
                 // If this fails they are there, and void; they are taken out before that client is enrolled again.
                 let _ = self.write_tokens(disk, at);
             }

@@ -139,6 +139,11 @@ impl State {
     /// Makes a change that is permitted.
     pub(super) fn apply(&mut self, change: &Change<'_>) {
         self.apply_to_tokens(change);
+        self.apply_to_trust(change);
+    }
+
+    /// The rest of a permitted change. Says whether it has ended tokens, which are void and to be written.
+    pub(super) fn apply_to_trust(&mut self, change: &Change<'_>) -> bool {
         match change {
             Change::Enrol(enrolment) => {
                 self.clients.insert(enrolment.certificate.fingerprint(), enrolment.level);
@@ -158,8 +163,6 @@ impl State {
             Change::AwaitFirst => self.armed = true,
             Change::TakeOver(what) => what.apply(self),
         }
-        if let Some(at) = change.moment() {
-            self.sweep_tokens(at);
-        }
+        change.moment().is_some_and(|at| self.sweep_tokens(at))
     }
 }
