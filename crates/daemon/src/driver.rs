@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use driver_qemu::{Choice, QemuDriver};
 use durable::private;
@@ -13,10 +12,6 @@ use crate::machines::NoInstances;
 
 /// The largest image, in bytes.
 const LARGEST_IMAGE: u64 = 64 << 30;
-/// How long an image stays that no instance uses.
-const UNUSED_IMAGES: Duration = Duration::from_secs(14 * 24 * 60 * 60);
-/// How often such images are looked for.
-const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Finds the instances in the data directory, their images in the cache, and the machines that an earlier daemon
 /// has left running.
@@ -39,7 +34,6 @@ pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInsta
              {process}' ends it"
         );
     }
-    tokio::spawn(prune(instances.clone()));
     Ok(instances)
 }
 
@@ -61,20 +55,4 @@ fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
 
 fn broken(error: &dyn std::error::Error) -> NoInstances {
     NoInstances::Broken(with_causes(error).into())
-}
-
-/// Removes images that nobody has used for long, once a day.
-async fn prune(instances: Instances) {
-    loop {
-        let unused_since = SystemTime::now().checked_sub(UNUSED_IMAGES).unwrap_or(SystemTime::UNIX_EPOCH);
-        match instances.prune_images(unused_since).await {
-            Ok(pruned) => {
-                for image in pruned {
-                    tracing::info!("removed the image {image}, which nobody has used for two weeks");
-                }
-            }
-            Err(error) => tracing::warn!("unused images stay: {}", with_causes(&error)),
-        }
-        tokio::time::sleep(PRUNING).await;
-    }
 }

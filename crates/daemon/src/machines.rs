@@ -3,19 +3,25 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use instances::Instances;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::driver;
+use crate::logging::with_causes;
 
 /// How long a call waits for the instances to be found, which is a matter of moments.
 const OPENING_DEADLINE: Duration = Duration::from_secs(60);
 /// How long commands that are under way may go on when the daemon stops. Machines run on without it, and what is
 /// broken off is found in its true state at the next start.
 const SETTLING_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long an image stays that no instance uses.
+const UNUSED_IMAGES: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// How often such images are looked for.
+const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where instances are had from. Clones are one.
 #[derive(Clone, Debug)]
@@ -40,7 +46,10 @@ impl Machines {
         tokio::spawn(async move {
             let opened = driver::open(&data, &cache).await;
             match &opened {
-                Ok(_) | Err(NoInstances::NotYet) => {}
+                Ok(instances) => {
+                    tokio::spawn(prune(instances.clone()));
+                }
+                Err(NoInstances::NotYet) => {}
                 Err(NoInstances::NoDriver(why)) => tracing::warn!("there is no driver for instances: {why}"),
                 Err(NoInstances::Broken(why)) => tracing::error!("instances cannot be used: {why}"),
             }
@@ -79,5 +88,21 @@ impl Machines {
         {
             tracing::warn!("commands on instances were still under way when the service stopped");
         }
+    }
+}
+
+/// Removes images that nobody has used for long, once a day.
+async fn prune(instances: Instances) {
+    loop {
+        let unused_since = SystemTime::now().checked_sub(UNUSED_IMAGES).unwrap_or(SystemTime::UNIX_EPOCH);
+        match instances.prune_images(unused_since).await {
+            Ok(pruned) => {
+                for image in pruned {
+                    tracing::info!("removed the image {image}, which nobody has used for two weeks");
+                }
+            }
+            Err(error) => tracing::warn!("unused images stay: {}", with_causes(&error)),
+        }
+        tokio::time::sleep(PRUNING).await;
     }
 }

@@ -157,9 +157,9 @@ impl Source {
             return Err(MigrateError::Running { path: directory, process });
         }
         let clients_file = trusted.join("multipass_client_certs.pem");
-        let clients = read(&clients_file, MOST_CLIENTS).map_err(fails(&clients_file))?;
+        let clients = stock::read(&clients_file, MOST_CLIENTS).map_err(fails(&clients_file))?;
         let root_key_file = directory.join("certificates/localhost_root_key.pem");
-        is_beyond_others(&root_key_file).map_err(fails(&root_key_file))?;
+        stock::is_beyond_others(&root_key_file).map_err(fails(&root_key_file))?;
         let root_key = server_identity::root_key_in(&directory).map_err(MigrateError::Identity)?;
         if clients.is_none() && root_key.is_none() {
             return Err(MigrateError::Nothing(directory));
@@ -289,19 +289,5 @@ fn name(told: &mut String, what: &str, clients: &[Fingerprint]) {
 fn tell_rest(told: &mut String, count: usize) {
     if count > MOST_NAMED {
         let _ = writeln!(told, "            and {} more", count - MOST_NAMED);
-    }
-}
-
-/// A file that nobody else can have written, or `None` if there is none.
-fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    is_beyond_others(path)?;
-    private::read(path, limit)
-}
-
-fn is_beyond_others(path: &Path) -> io::Result<()> {
-    match private::beyond_others(path) {
-        // Then it is missing; or it is a link that leads nowhere, which reading it tells.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        checked => checked,
     }
 }

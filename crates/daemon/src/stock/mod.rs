@@ -48,14 +48,30 @@ pub enum SettingsError {
 /// They cannot be read, or another user could have written them.
 pub(crate) fn passphrase_in(path: &Path) -> Result<Option<PassphraseHash>, SettingsError> {
     let unusable = |source| SettingsError::Unusable { path: path.to_owned(), source };
-    match private::beyond_others(path) {
-        // Then there is none, or a link that leads nowhere, which is told.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        checked => checked.map_err(unusable)?,
-    }
-    let Some(text) = private::read(path, LONGEST_SETTINGS).map_err(unusable)? else { return Ok(None) };
+    let Some(text) = read(path, LONGEST_SETTINGS).map_err(unusable)? else { return Ok(None) };
     stock_passphrase(&zeroize::Zeroizing::new(text))
         .map_err(|source| SettingsError::NotOne { path: path.to_owned(), source })
+}
+
+/// A file that nobody else can have written, or `None` if there is none. *Blocking*.
+///
+/// # Errors
+/// Others can have, or it cannot be read.
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    is_beyond_others(path)?;
+    private::read(path, limit)
+}
+
+/// Makes sure that nobody else can have written a file, if it is there.
+///
+/// # Errors
+/// Others can have.
+pub(crate) fn is_beyond_others(path: &Path) -> io::Result<()> {
+    match private::beyond_others(path) {
+        // Then it is missing; or it is a link that leads nowhere, which reading it tells.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        checked => checked,
+    }
 }
 
 /// At the first start over a stock service's directory, takes its passphrase over, for it is not in there. From then
