@@ -435,14 +435,15 @@ pub(crate) struct WaitReadyArgs {
     pub(crate) timeout: Option<u32>,
 }
 
+/// What the help says of `--format`.
+const FORMAT: &str =
+    "Output in the requested format. Valid formats are: table (default), json, csv and yaml.";
+
 /// `--format`, the same for every command that has it.
 #[derive(Debug, Args)]
 pub(crate) struct FormatArg {
     /// The form of the output.
-    #[arg(
-        long, value_enum, value_name = "format", default_value_t = Format::Table,
-        help = "Output in the requested format. Valid formats are: table (default), json, csv and yaml."
-    )]
+    #[arg(long, value_enum, value_name = "format", default_value_t = Format::Table, help = FORMAT)]
     pub(crate) format: Format,
 }
 

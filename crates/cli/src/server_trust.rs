@@ -438,23 +438,20 @@ fn agree(by: String, token: RootFingerprint, expected: RootFingerprint) -> Resul
 
 /// Has a token not contradict the user's list of known servers.
 fn check_known(endpoint: &Endpoint, token: RootFingerprint) -> Result<(), Error> {
-    let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-    match servers.find(endpoint).map_err(ServerTrustFault::from)? {
-        Some(Known { fingerprint, line }) => {
-            let by = format!("{endpoint} is known by, in line {line} of {}", servers.file().display());
-            agree(by, token, fingerprint)
-        }
-        None => Ok(()),
-    }
+    let Some((file, Known { fingerprint, line })) = in_list(endpoint)? else { return Ok(()) };
+    let by = format!("{endpoint} is known by, in line {line} of {}", file.display());
+    agree(by, token, fingerprint)
 }
 
-/// What the user's list of known servers says of the one at `endpoint`.
+/// The list of known servers, and its line for the one at `endpoint`.
+fn in_list(endpoint: &Endpoint) -> Result<Option<(PathBuf, Known)>, ServerTrustFault> {
+    let servers = KnownServers::of_user()?;
+    Ok(servers.find(endpoint)?.map(|known| (servers.file(), known)))
+}
+
+/// By what the user trusts the one at `endpoint`.
 fn known(context: &Context, endpoint: &Endpoint) -> Result<Option<(RootFingerprint, Source)>, Error> {
-    let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-    let Some(Known { fingerprint, line }) = servers.find(endpoint).map_err(ServerTrustFault::from)? else {
-        return Ok(None);
-    };
-    let file = servers.file();
+    let Some((file, Known { fingerprint, line })) = in_list(endpoint)? else { return Ok(None) };
     context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
     Ok(Some((fingerprint, Source::Known { fingerprint, file, line })))
 }

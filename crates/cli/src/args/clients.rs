@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::Format;
+use super::{FORMAT, Format};
 
 /// What the help of `clients` says.
 pub(super) const ABOUT: &str = "\
@@ -17,9 +17,6 @@ level 'full', and root on the service's machine, may do so.
   multipass clients revoke alice               keeps her out from now on
 
 See also `multipass clients <command> --help`.";
-
-const FORMAT: &str =
-    "Output in the requested format. Valid formats are: table (default), json, csv and yaml.";
 
 const CLIENT: &str =
     "The client's name, or the beginning of it; or at least 6 digits from the beginning of its fingerprint";

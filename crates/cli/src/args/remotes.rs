@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use transport::Endpoint;
 
-use super::Format;
+use super::{FORMAT, Format};
 use crate::remotes::RemoteName;
 
 /// What the help of `remote` says.
@@ -17,9 +17,6 @@ that is 'local', this machine's own service.
   multipass remote default local     and here again
 
 See also `multipass remote <command> --help`.";
-
-const FORMAT: &str =
-    "Output in the requested format. Valid formats are: table (default), json, csv and yaml.";
 
 /// Arguments of `remote`.
 #[derive(Debug, Args)]
