@@ -149,7 +149,7 @@ fn who_was_let_in_before_stays_the_first() {
     assert_eq!(run(&first, &["clients", "revoke", "--yes", fingerprint]).code, 0);
     let outcome = by_sudo(&service, &alice);
     says(&outcome, BEFORE);
-    assert!(outcome.stdout.contains("None is trusted any more"), "{outcome:?}");
+    assert!(outcome.stdout.contains("No client is trusted now"), "{outcome:?}");
     fs::remove_file(service.trust_file()).unwrap();
     says(&by_sudo(&service, &alice), BEFORE);
     assert_eq!(service.trusted(), 0);

@@ -174,11 +174,7 @@ fn a_list_that_cannot_be_relied_upon_is_named() {
     for (damaged, line) in [(good.replacen(&fingerprint[..8], "", 1), 3), (format!("{good}what?\n"), 4)] {
         fs::write(user.known_servers(), &damaged).expect("written");
         let path = user.known_servers().display().to_string();
-        run(&user, &["list"]).fails(
-            2,
-            "list failed: ",
-            &[&format!("line {line} of"), &path, "Mend the line"],
-        );
+        run(&user, &["list"]).fails(2, "list failed: ", &[&format!("line {line} of"), &path, "Fix the line"]);
         // Whoever says so needs no list; but it is told that nothing is remembered.
         let listed = run(&user, &["list", "--fingerprint", &fingerprint]);
         assert_eq!((listed.code, listed.stdout.as_str()), (0, NO_INSTANCES));

@@ -361,7 +361,7 @@ fn remotes_that_cannot_be_relied_upon_are_named_and_the_local_one_remains() {
         let damaged = format!("{good}{damage}\n");
         fs::write(user.remotes(), &damaged).expect("written");
         let path = user.remotes().display().to_string();
-        let parts = ["line 4 of the list of remotes", &path, "Mend the line", "`--remote local`"];
+        let parts = ["line 4 of the list of remotes", &path, "Fix the line", "`--remote local`"];
         run(&user, &["list"]).fails(2, "list failed: ", &parts);
         run(&user, &["list", "--remote", "work"]).fails(2, "list failed: ", &parts);
         run(&user, &["remote"]).fails(2, "remote failed: ", &parts);

@@ -237,7 +237,7 @@ fn it_is_migrated_from_and_may_be_again() {
         "the root key is this service's already",
         "0 taken over, 1 trusted already, 1 not taken over: revoked here",
         &format!("{old} revoked;"),
-        "told before whether there is one",
+        "already set or removed here",
     ]);
     assert_eq!(Stock::contents(&stock.sandbox.path("service/data")), before, "nothing was written");
     let service = Service::start_in(stock.sandbox, DaemonOptions::default());
@@ -276,7 +276,7 @@ fn who_is_known_here_stays_and_a_root_of_ones_own_too() {
         "this service has a root key of its own",
         "2 taken over, 0 trusted already",
         &format!("bytes {} to {} of the trusted clients are damaged", text.len(), text.len() + damaged.len()),
-        "told before whether there is one",
+        "already set or removed here",
     ]);
     assert_eq!(fs::read_to_string(&trusted).expect("text"), format!("{text}{damaged}"));
     let root = stock.root;

@@ -54,8 +54,8 @@ pub enum ChangeError {
     /// The client who wants the change was trusted when it asked, and is not any more.
     #[error("the client who asks is no longer trusted")]
     NoLongerTrusted,
-    /// The client who wants the change was of the full level when it asked, and may only read by now.
-    #[error("the client who asks may only read by now")]
+    /// The client who wants the change was of the full level when it asked, and is read-only now.
+    #[error("the client who asks is read-only now")]
     ReadOnlyByNow,
     /// No such client is trusted.
     #[error("no such client is trusted")]

@@ -211,7 +211,7 @@ pub enum Lapse {
     #[error("the token has expired")]
     Expired,
     /// The client who made it is no longer trusted, or may only read.
-    #[error("the token ended with the trust in the client who made it")]
+    #[error("the client who made the token is no longer trusted, and so the token is void")]
     Orphaned,
 }
 

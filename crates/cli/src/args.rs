@@ -131,7 +131,7 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
     /// `deauthenticate`.
     #[command(
-        about = "Give up this client's trust",
+        about = "Remove this client from the trusted clients",
         long_about = "Have the Multipass service no longer trust this client, whatever its level.\n\
                       To come back, authenticate again, or ask an administrator."
     )]
@@ -145,9 +145,9 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// `doctor`.
     #[command(
-        about = "Find out why the service cannot be used, and how to mend it",
+        about = "Find out why the service cannot be used, and how to fix it",
         long_about = "Look at each thing that stands between you and the Multipass service, and say of\n\
-                      each that it is in order, or what is wrong and which command mends it. Nothing\n\
+                      each that it is in order, or what is wrong and which command fixes it. Nothing\n\
                       is changed. Succeeds if this client can use the service."
     )]
     Doctor(DoctorArgs),
@@ -236,14 +236,14 @@ pub(crate) enum Command {
         visible_aliases = ["sh", "connect"],
         about = "Open a shell on an instance",
         long_about = "Open a shell prompt on the instance, which is started if need be. The primary\n\
-                      instance is made if it does not exist, of the service's default image, where\n\
+                      instance is created if it does not exist, from the service's default image, if\n\
                       it has one."
     )]
     Shell(ShellArgs),
     /// `start`.
     #[command(
         about = "Start instances",
-        long_about = "Start the named instances. Those that were suspended go on where they were."
+        long_about = "Start the named instances. Those that were suspended resume."
     )]
     Start(StartArgs),
     /// `stop`.
@@ -253,7 +253,7 @@ pub(crate) enum Command {
     #[command(
         about = "Suspend running instances",
         long_about = "Suspend the named instances if they are running.\n\
-                      `start` lets them go on where they were."
+                      `start` resumes them."
     )]
     Suspend(SuspendArgs),
     /// `token`.

@@ -334,7 +334,7 @@ impl Error {
             Self::ServerUntrusted { .. } => Some(format!(
                 "If you trust that service, name its root certificate with --root-cert or \
                  {ROOT_CERTIFICATE_VARIABLE}, or its fingerprint with --fingerprint. A service on this machine that \
-                 was set up anew writes the file again when it restarts."
+                 was reinstalled writes the file again when it restarts."
             )),
             Self::ServerTrust(fault) => Some(fault.next_step()),
             Self::Identity(fault) => Some(fault.next_step()),
@@ -347,7 +347,7 @@ impl Error {
                  `multipass info {instance}` shows it."
             )),
             Self::Guest { instance, .. } => {
-                Some(format!("See how it is with `multipass info {instance}`, or restart it."))
+                Some(format!("Check its state with `multipass info {instance}`, or restart it."))
             }
             Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step_or(elsewhere)),
             Self::Answer(_)
@@ -371,7 +371,7 @@ fn refusal(status: &Status) -> String {
             "the client is not authenticated with the Multipass service".to_owned()
         }
         (true, Code::Unimplemented) => "the service does not know this command".to_owned(),
-        (true, code) => format!("the service refused without a reason: {}", code.description()),
+        (true, code) => format!("the service gave no reason for refusing: {}", code.description()),
     }
 }
 

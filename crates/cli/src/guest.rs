@@ -51,7 +51,7 @@ impl Guest {
     async fn connect_without_tunnel(service: &Service, instance: &str) -> Result<Self, Error> {
         if !service.endpoint.is_on_this_machine() {
             return Err(Error::Unsupported {
-                message: "the service at this address cannot carry what is said with an instance".to_owned(),
+                message: "the service at this address does not support connections to instances".to_owned(),
                 next: Some("Run the command on the service's own machine.".to_owned()),
             });
         }
@@ -109,7 +109,7 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
     let key = Zeroizing::new(priv_key_base64);
     let fails = |source| Error::Guest { instance: instance.to_owned(), source };
     let key = ClientKey::from_text(&key).map_err(|error| fails(error.into()))?;
-    let port = u16::try_from(port).map_err(|_| Error::Answer("the service told a port that is none"))?;
+    let port = u16::try_from(port).map_err(|_| Error::Answer("the service reported an invalid port"))?;
     let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| {
         Error::failed(
             format!("instance \"{instance}\" is not reached at {host}, port {port}: {error}"),
@@ -256,7 +256,7 @@ mod tests {
         run(async {
             let key = KeyPair::generate().expect("a key").to_openssh().expect("text").to_string();
             for (port, priv_key_base64, message) in [
-                (70_000, key.clone(), "the service told a port that is none"),
+                (70_000, key.clone(), "the service reported an invalid port"),
                 (22, "no key".to_owned(), "a key that belongs to the guest cannot be used"),
             ] {
                 let info = SshInfo { port, priv_key_base64, ..Default::default() };

@@ -30,8 +30,8 @@ pub(crate) fn named(names: &str) -> String {
 pub(crate) const START: &str = "\
 Multipass runs virtual machines. To begin with:
 
-  multipass launch ./disk.qcow2 --name dev   make one of an image, and start it
-  multipass list                             see which there are
+  multipass launch ./disk.qcow2 --name dev   create an instance from an image and start it
+  multipass list                             list the instances
   multipass doctor                           find out why a command does not work
 
 `multipass help` lists all commands, `multipass help <command>` explains one.

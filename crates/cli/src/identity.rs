@@ -58,7 +58,7 @@ pub(crate) enum IdentityFault {
         source: rcgen::Error,
     },
     /// Root was pointed at a directory that another user has in his hands.
-    #[error("{} is not root's to keep a client certificate in", .0.display())]
+    #[error("{} belongs to another user, and root keeps no client certificate there", .0.display())]
     NotOwn(PathBuf),
     /// No key or certificate could be made.
     #[error("cannot make a client certificate")]

@@ -33,7 +33,7 @@ pub(crate) enum ListFault {
     #[error("cannot tell where your {0} belong: {HOME_VARIABLE} is not set")]
     NoHome(&'static str),
     /// Root was pointed at a directory that another user has in his hands.
-    #[error("{} is not root's to keep {entries} in", directory.display())]
+    #[error("{} belongs to another user, and root keeps no {entries} there", directory.display())]
     NotOwn {
         /// What is kept there.
         entries: &'static str,
@@ -77,13 +77,11 @@ impl ListFault {
             Self::File(fault) => fault.next_step(),
             Self::OpenToOthers { path, .. } => {
                 format!(
-                    "See that its lines are yours, then run `{}`.",
+                    "Check that you added every line, then run `{}`.",
                     platform::closing(&path.display().to_string())
                 )
             }
-            Self::Damaged { .. } => {
-                "Mend the line, or delete it: what it is about is then unknown.".to_owned()
-            }
+            Self::Damaged { .. } => "Fix the line, or delete it, which forgets what it is about.".to_owned(),
         }
     }
 }

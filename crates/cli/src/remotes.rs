@@ -357,7 +357,7 @@ impl Remotes {
             if let Some(name) = content.strip_prefix(DEFAULT) {
                 let name = name.trim_start().parse().map_err(|_| damaged("names no remote"))?;
                 if understood.listed.default.replace(name).is_some() {
-                    return Err(damaged("names the default remote once more"));
+                    return Err(damaged("sets the default remote a second time"));
                 }
                 understood.default_line = Some(index);
                 continue;
@@ -372,7 +372,7 @@ impl Remotes {
         if let (Some(name), Some(index)) = (&understood.listed.default, understood.default_line)
             && understood.listed.find(name).is_err()
         {
-            return Err(self.list.damaged(index + 1, "names a default remote that there is not"));
+            return Err(self.list.damaged(index + 1, "sets a default remote that does not exist"));
         }
         Ok(understood)
     }

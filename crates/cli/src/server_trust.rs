@@ -24,7 +24,7 @@ const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
 #[derive(Debug, ThisError)]
 pub(crate) enum ServerTrustFault {
     /// The user has not met it yet, and cannot be asked.
-    #[error("the service at {0} is on another machine, and not known here yet")]
+    #[error("the service at {0} is on another machine, and not trusted yet")]
     Unknown(Endpoint),
     /// The user said no.
     #[error("the service at {0} was not accepted")]
@@ -34,7 +34,7 @@ pub(crate) enum ServerTrustFault {
     NoRoot(Endpoint),
     /// It is not the one that the user named.
     #[error(
-        "the service at {endpoint} has another root than the one named\n  named:    {named}\n  presents: {presented}"
+        "the service at {endpoint} presents another root than the one named\n  named:    {named}\n  presents: {presented}"
     )]
     OtherThanNamed {
         /// The address.
@@ -46,7 +46,7 @@ pub(crate) enum ServerTrustFault {
     },
     /// It is not the one that was there before.
     #[error(
-        "the service at {endpoint} has another root than before\n  known:    {known} (line {line} of {path})\n  presents: {presented}",
+        "the service at {endpoint} presents another root than before\n  known:    {known} (line {line} of {path})\n  presents: {presented}",
         path = file.display()
     )]
     Changed {
@@ -63,7 +63,7 @@ pub(crate) enum ServerTrustFault {
     },
     /// It is not the one that its remote was added for.
     #[error(
-        "the service of the remote '{name}', at {endpoint}, has another root than before\n  known:    {known}\n  \
+        "the service of the remote '{name}', at {endpoint}, presents another root than before\n  known:    {known}\n  \
          presents: {presented}"
     )]
     RemoteChanged {
@@ -368,7 +368,7 @@ impl ServerTrust {
     pub(crate) fn describe(&self) -> String {
         match &self.source {
             Source::File(path) => format!("the root certificate {}", path.display()),
-            Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as it was named"),
+            Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as given"),
             Source::Remote { name, fingerprint } => {
                 format!("the fingerprint {fingerprint}, of the remote {name}")
             }
@@ -468,7 +468,7 @@ async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<RootFing
     };
     let presented = service::in_time(endpoint, looking).await?;
     output::tell(&format!(
-        "The service at {endpoint} is on another machine, and not known here yet. The fingerprint of its root is\n  \
+        "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its root is\n  \
          {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and would get your \
          passphrase."
     ));

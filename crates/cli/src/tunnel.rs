@@ -94,7 +94,7 @@ async fn receive(
             Some(FromGuest::Data(data)) => to_here.write_all(&data).await,
             Some(FromGuest::End(_)) => to_here.shutdown().await,
             Some(FromGuest::Access(_)) | None => {
-                return Err(Error::Answer("the service's answer is none that a tunnel has"));
+                return Err(Error::Answer("the service sent an unexpected reply on a tunnel"));
             }
         };
         if passed_on.is_err() {

@@ -85,7 +85,7 @@ pub enum MigrateError {
     #[error("nothing was taken over")]
     Identity(#[source] ServerIdentityError),
     /// The trust store cannot be used.
-    #[error("what was taken over before this is in order; run the same again when it is mended")]
+    #[error("what was taken over before this is in order; fix this and run the same again")]
     Store(#[from] StoreError),
 }
 
@@ -218,9 +218,7 @@ fn take_passphrase(
     Ok(match found {
         Ok(Some(hash)) => match migration.passphrase(hash, now)? {
             true => format!("taken over from {}", path.display()),
-            false => {
-                "not taken over: this service was told before whether there is one, and which".to_owned()
-            }
+            false => "not taken over: the passphrase was already set or removed here".to_owned(),
         },
         Ok(None) => format!("none is set in {}", path.display()),
         Err(error) => format!("not taken over: {}", with_causes(&error)),
@@ -242,7 +240,7 @@ fn tell_root(told: &mut String, root: Root) {
             "the root key and its certificate are taken over: who has a copy knows this service by it".to_owned()
         }
         Root::Found(RootTaken::Taken { certificate: false }) => {
-            "the root key is taken over. Its certificate was not found and will be made anew: who has a copy needs the \
+            "the root key is taken over. Its certificate was not found and will be made again: whoever has a copy needs the \
              new one"
                 .to_owned()
         }

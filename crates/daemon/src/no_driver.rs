@@ -10,7 +10,7 @@ use crate::machines::NoInstances;
 #[expect(clippy::unused_async, reason = "as the driver that waits for its machines")]
 pub(crate) async fn open(_data: &Path, _cache: &Path) -> Result<Instances, NoInstances> {
     Err(NoInstances::NoDriver(
-        "this multipassd was built without the feature 'qemu', or for a system that it does not run on"
+        "this multipassd was built without the feature 'qemu', or for a platform that the driver does not support"
             .into(),
     ))
 }

@@ -87,7 +87,7 @@ pub enum RunError {
     },
     /// Another user could put a socket of their own in the place of the daemon's.
     #[error(
-        "cannot listen on {endpoint}; mend the owner and mode that follow, or give another with --address"
+        "cannot listen on {endpoint}; fix the owner and mode that follow, or give another with --address"
     )]
     SocketPlace {
         /// The address.
@@ -237,7 +237,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     // After the last refusal.
     told_enough.cancel();
     if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {
-        tracing::warn!("the last refusals could not be told in time");
+        tracing::warn!("timed out writing the last refusals");
     }
     Ok(())
 }
@@ -248,7 +248,7 @@ fn known_presence(data: &Path) -> (LastSeen, Presence) {
     let _ = durable::clear_leftovers(data);
     let last_seen = LastSeen::within(data);
     let presence = last_seen.read().unwrap_or_else(|error| {
-        tracing::warn!("when clients were last seen is not known: cannot read {last_seen}: {error}");
+        tracing::warn!("cannot read from {last_seen} when clients were last seen: {error}");
         Presence::default()
     });
     (last_seen, presence)

@@ -166,7 +166,7 @@ async fn serve_peer(
         biased;
         () = stop.cancelled() => return,
         handshake = timeout(HANDSHAKE_DEADLINE, incoming.handshake()) => handshake,
-        () = slot.sent_away() => return tracing::debug!("{origin}: made room for another peer"),
+        () = slot.sent_away() => return tracing::debug!("{origin}: dropped to make room for another peer"),
     };
     let connection = match handshake {
         Ok(Ok(connection)) => connection,
@@ -187,7 +187,7 @@ async fn serve_peer(
         () = serving.as_mut() => return,
         () = visit.admitted() => {}
         () = slot.sent_away() => {
-            tracing::debug!("{origin}: made room for another peer");
+            tracing::debug!("{origin}: dropped to make room for another peer");
             return closer.close();
         }
         () = sleep(ADMISSION_DEADLINE) => {
@@ -203,7 +203,7 @@ async fn serve_peer(
     tokio::select! {
         () = serving.as_mut() => {}
         () = service.departed(&visit) => {
-            tracing::info!("cut the connection of a client that is trusted no longer, or with less, from {origin}");
+            tracing::info!("cut the connection of a client that was revoked or may do less now, from {origin}");
             // The call that revoked it may be its own, and is answered yet. No new one is admitted.
             let _ = timeout(LAST_ANSWER, serving).await;
             closer.close();

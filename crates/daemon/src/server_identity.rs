@@ -65,7 +65,7 @@ pub enum ServerIdentityError {
     },
     /// Another user could publish a root certificate of their own, and with it be taken for this service.
     #[error(
-        "the root certificate cannot be published in {path}: mend the owner and mode that follow, or name another \
+        "the root certificate cannot be published in {path}: fix the owner and mode that follow, or name another \
          place with --root-cert"
     )]
     Place {

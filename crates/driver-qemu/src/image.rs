@@ -22,7 +22,7 @@ pub(crate) fn disk_size(image: &mut File, format: ImageFormat) -> io::Result<u64
     let size = header.get(SIZE).and_then(|size| <[u8; 8]>::try_from(size).ok());
     match size {
         Some(size) if header.starts_with(QCOW2_MAGIC) => Ok(u64::from_be_bytes(size)),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the image is no qcow2 image")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "it is not a qcow2 image")),
     }
 }
 

@@ -198,7 +198,7 @@ async fn go_on_when_there_is_room(running: &Running, id: InstanceId) -> std::con
                 told = true;
             }
             if let Err(error) = running.qmp.run(Continue {}).await {
-                tracing::warn!(%id, %error, "a virtual machine does not go on");
+                tracing::warn!(%id, %error, "a virtual machine did not resume");
             }
         }
     }

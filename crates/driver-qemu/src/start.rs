@@ -89,7 +89,7 @@ impl Job {
         let said = child.stderr.take().map(|stderr| tokio::spawn(said(stderr)));
         let number = child.id().and_then(|number| i32::try_from(number).ok());
         let (Some(said), Some(number)) = (said, number) else {
-            return Err(self.give_up(what, child, None, "it has ended at once").await);
+            return Err(self.give_up(what, child, None, "it exited immediately").await);
         };
         let connected = async {
             let qmp = self.greet().await?;
@@ -118,10 +118,10 @@ impl Job {
         match sockets::connect(self.files.directory(), SERIAL_SOCKET).await {
             Ok(guest) => drop(tokio::spawn(async move {
                 if let Err(error) = serial::keep(guest, log).await {
-                    tracing::warn!(%id, %error, "what a guest says is no longer written down");
+                    tracing::warn!(%id, %error, "the log of a guest's serial console has stopped");
                 }
             })),
-            Err(error) => tracing::warn!(%id, %error, "what a guest says is not written down"),
+            Err(error) => tracing::warn!(%id, %error, "there is no log of a guest's serial console"),
         }
         let running = Running::watch(qmp, port, process, self.files.clone(), &self.shared);
         self.slot.set(Arc::clone(&running));

@@ -49,7 +49,7 @@ impl Job {
         if let Err(error) = kept.await {
             // If it can: a QEMU that has ended is told as such.
             if let Err(error) = running.qmp.run(Continue {}).await {
-                tracing::warn!(id = %self.machine.id, %error, "a virtual machine does not go on");
+                tracing::warn!(id = %self.machine.id, %error, "a virtual machine did not resume");
             }
             return Err(error);
         }

@@ -55,7 +55,7 @@ pub enum FetchError {
         status: u16,
     },
     /// A redirect leads to no address that can be used.
-    #[error("{host} redirects to what is no address for a download")]
+    #[error("{host} redirects to an address that cannot be downloaded from")]
     Redirect {
         /// Host and port.
         host: String,
@@ -75,7 +75,7 @@ pub enum FetchError {
         host: String,
     },
     /// The server answered with something else than it was asked for.
-    #[error("{host} does not answer as HTTP asks: {what}")]
+    #[error("{host} violates HTTP: {what}")]
     Protocol {
         /// Host and port.
         host: String,

@@ -50,7 +50,7 @@ pub enum Why {
     #[error("something of another kind is there already")]
     InTheWay,
     /// The name is none that a file can have on the other side.
-    #[error("a file cannot be called so there")]
+    #[error("such a file name is not allowed there")]
     Name,
     /// The link leads elsewhere.
     #[error("is a link to outside of what is copied")]
@@ -59,10 +59,10 @@ pub enum Why {
     #[error("is neither a file nor a directory nor a link")]
     Special,
     /// Directories in directories without end.
-    #[error("there are too many directories in directories")]
+    #[error("directories are nested too deeply")]
     TooDeep,
     /// Entries of directories without end.
-    #[error("there is too much in it")]
+    #[error("it has too many entries")]
     TooMuch,
 }
 

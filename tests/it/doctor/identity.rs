@@ -66,8 +66,8 @@ fn a_home_that_is_another_users() {
     service.first_client();
     let user = service.user("user");
     std::os::unix::fs::chown(&user.home, Some(4001), Some(4001)).expect("given");
-    let command =
-        Diagnosis::of(&user).blames("client certificate", "is not root's to keep a client certificate in");
+    let command = Diagnosis::of(&user)
+        .blames("client certificate", "belongs to another user, and root keeps no client certificate there");
     assert_eq!(command, "sudo -H multipass doctor");
 }
 

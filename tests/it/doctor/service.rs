@@ -107,13 +107,13 @@ fn a_service_on_another_machine_that_is_unknown_or_has_changed() {
     assert_eq!(first.home, user.home, "the same client, from elsewhere");
 
     let diagnosis = Diagnosis::of(&user);
-    assert_eq!(diagnosis.blames("root certificate", "not known here yet"), "multipass list");
+    assert_eq!(diagnosis.blames("root certificate", "not trusted yet"), "multipass list");
     assert_eq!((diagnosis.status("socket"), diagnosis.status("qemu")), ("skipped", "skipped"));
     assert!(!user.known_servers().exists());
 
     fs::create_dir_all(user.known_servers().parent().expect("a directory")).expect("made");
     write(&user.known_servers(), &format!("{address} {}\n", "1".repeat(64)));
-    let command = Diagnosis::of(&user).blames("server", "has another root than before");
+    let command = Diagnosis::of(&user).blames("server", "presents another root than before");
     assert_eq!(command, "sudo multipassd fingerprint");
     let printed = service.fingerprint();
     mend(&user, &service, &format!("multipass --fingerprint {printed} list"));

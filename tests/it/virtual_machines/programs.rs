@@ -128,7 +128,7 @@ async fn a_machine_that_dies_before_it_is_up_is_told_and_gone() {
     kill(Pid::from_raw(process().unwrap()), Signal::SIGKILL).unwrap();
     let status = replies.message().await.unwrap_err();
     assert_eq!(status.code(), Code::Aborted, "{status:?}");
-    for part in ["instance \"web\" has ended before it was up", "its QEMU has ended (signal: 9"] {
+    for part in ["instance \"web\" stopped before it was up", "its QEMU has ended (signal: 9"] {
         assert!(status.message().contains(part), "{status:?}");
     }
     host.is_left_as(&before, "after its end");

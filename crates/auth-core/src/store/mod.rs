@@ -264,7 +264,9 @@ pub enum StoreError {
     #[error("others keep changing who is trusted; nothing was changed here, so try again")]
     KeepsChanging,
     /// The file of revoked clients holds something else.
-    #[error("line {line} of {path} names no revoked client; remove the line, or mend it")]
+    #[error(
+        "line {line} of {path} is not a revoked client's fingerprint and time; remove the line, or fix it"
+    )]
     NotRevoked {
         /// The file.
         path: PathBuf,

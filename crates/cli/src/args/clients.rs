@@ -12,8 +12,8 @@ List, add, limit and revoke the clients that may use the service. Clients of the
 level 'full', and root on the service's machine, may do so.
 
   multipass clients                            lists them
-  sudo multipass clients add --user alice      lets alice in, whoever else is
-  multipass clients set-level alice read-only  lets her see, and change nothing
+  sudo multipass clients add --user alice      trusts alice's client
+  multipass clients set-level alice read-only  lets her look and change nothing
   multipass clients revoke alice               keeps her out from now on
 
 See also `multipass clients <command> --help`.";
@@ -70,9 +70,9 @@ Trust a client, also one that was revoked.
     /// `clients rename`.
     #[command(
         override_help = "clients rename",
-        about = "Call a client something else",
+        about = "Rename a client",
         long_about = "\
-Call a client something else.
+Rename a client.
 
   multipass clients rename 0f3a5c alice"
     )]
@@ -93,9 +93,9 @@ makes it full.
     /// `clients revoke`.
     #[command(
         override_help = "clients revoke",
-        about = "End the trust in a client",
+        about = "Revoke a client",
         long_about = "\
-End the trust in a client, and the calls that it is making. It stays out until
+Revoke a client, and end the calls that it is making. It stays out until
 it is added, or authenticates with the passphrase, again.
 
   multipass clients revoke alice

@@ -134,7 +134,7 @@ pub(crate) struct LaunchArgs {
         long,
         value_name = "name",
         value_parser = NonEmptyStringValueParser::new(),
-        help = "Name for the instance: letters, digits and hyphens. If omitted, the service finds one."
+        help = "Name for the instance: letters, digits and hyphens. If omitted, the service generates one."
     )]
     pub(crate) name: Option<String>,
     /// Its processors.

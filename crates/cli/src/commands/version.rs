@@ -56,5 +56,5 @@ async fn service_version(context: &Context) -> Result<Option<rpc::VersionReply>,
             }
         })
         .await?;
-    found.map(Some).ok_or(Error::Answer("the service did not tell its version"))
+    found.map(Some).ok_or(Error::Answer("the service did not report its version"))
 }

@@ -65,7 +65,7 @@ fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
         (IdentityFault::Unusable { .. } | IdentityFault::KeyUnusable { .. }, Some(directory)) => {
             Verdict::problem(
                 cause,
-                "Restore both files from a backup; or move them away and authenticate anew:",
+                "Restore both files from a backup, or move them away and authenticate again:",
                 Some(format!("mv {directory} {directory}.old")),
             )
         }

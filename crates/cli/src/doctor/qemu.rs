@@ -38,8 +38,12 @@ fn look_in(folders: &[PathBuf]) -> Verdict {
     Verdict::warning(
         format!("{missing} is missing on this machine, {found}"),
         match installer {
-            Some(_) => "Commands work, and nothing can be launched. Install QEMU, and restart the service:",
-            None => "Commands work, and nothing can be launched. Install QEMU, and restart the service.",
+            Some(_) => {
+                "Other commands work, but instances cannot be launched. Install QEMU and restart the service:"
+            }
+            None => {
+                "Other commands work, but instances cannot be launched. Install QEMU and restart the service."
+            }
         },
         installer.map(|(program, command)| match *program {
             // It refuses to be run as root.

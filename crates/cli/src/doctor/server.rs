@@ -122,7 +122,7 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
         return Verdict::problem(
             cause,
             format!(
-                "It was set up anew; or something else answers, and waits for your passphrase. Have the service's own \
+                "The service was reinstalled, or something else answers and waits for your passphrase. Have the service's own \
                  machine print its fingerprint. If that is the one presented here, accept it with `multipass \
                  {accepting}`; do not go on if it is another. On that machine:"
             ),
@@ -137,7 +137,7 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
         return verdict;
     }
     let Ailment { cause, advice, command } = remedy::publish(cause, known(Some(answer)));
-    let advice = format!("The service was set up anew, or is another than you mean. {advice}");
+    let advice = format!("The service was reinstalled, or is another than you mean. {advice}");
     Verdict::problem(cause, advice, command)
 }
 
@@ -184,7 +184,7 @@ fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -
     let set_clock = cfg!(target_os = "linux").then(|| remedy::as_root("timedatectl set-ntp true"));
     let here = context.endpoint().is_ok_and(|endpoint| endpoint.is_on_this_machine());
     let (advice, command) = if now < not_before {
-        ("Set the clock: this machine's is late, or that of the service's machine early.", set_clock)
+        ("Set the clock: this machine's is behind, or that of the service's machine is ahead.", set_clock)
     } else if now > not_after && here {
         (
             "Restart the service, which renews its certificate; if the date is wrong, set this machine's clock.",

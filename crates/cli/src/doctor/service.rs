@@ -125,8 +125,8 @@ async fn versions(service: &mut Service) -> Verdict {
             Verdict::fine(format!("multipass {CLIENT}, multipassd {version}"))
         }
         Ok(version) => Verdict::warning(
-            format!("multipass {CLIENT}, multipassd {version}: they are not of one release"),
-            "What only one of the two knows does not work. Install both in the same version.",
+            format!("multipass {CLIENT}, multipassd {version}: their versions differ"),
+            "Features that only one of them has do not work. Install the same version of both.",
             None,
         ),
         Err(status) => broken(&Error::of_call(status)),

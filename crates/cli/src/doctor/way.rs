@@ -70,7 +70,7 @@ fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
             error.message(),
             format!(
                 "{} Or use this machine's own service:",
-                error.next_step().unwrap_or_else(|| "Mend this.".to_owned())
+                error.next_step().unwrap_or_else(|| "Fix this.".to_owned())
             ),
             remedy::use_the_default(context),
         )),
@@ -114,7 +114,7 @@ fn socket(context: &Context, endpoint: &Endpoint, path: &Path) -> Result<(Socket
             endpoint,
             format!("there is no socket {shown}: the service does not run, or listens elsewhere"),
         ),
-        _ => Verdict::problem(format!("cannot look at {shown}: {error}"), "Mend this first.", None),
+        _ => Verdict::problem(format!("cannot look at {shown}: {error}"), "Fix this first.", None),
     })?;
     if !found.is_socket {
         return Err(Verdict::problem(
@@ -144,7 +144,7 @@ fn access(context: &Context, path: &Path, socket: &SocketFile) -> Result<((), Ve
     Err(match platform::explain_denial(path) {
         Denial::NewMember { group } => Verdict::problem(
             format!("{cause}, and this session is not in its group {group}, though your account is"),
-            "Groups are given at log-in: log out and in again; or begin a shell that has it:",
+            "Group membership takes effect at login: log out and in again, or start a shell that has it:",
             Some(format!("newgrp {}", remedy::quoted(&group))),
         ),
         Denial::NotMember { group } => {

@@ -34,7 +34,7 @@ pub(crate) fn report(report: &Report, format: Format) -> Result<String, Error> {
 fn conclusion(report: &Report) -> String {
     match report.problems() {
         0 => "\nThis client can use the service.\n".to_owned(),
-        _ => "\nThis client cannot use the service. Mend the first problem, then look again.\n".to_owned(),
+        _ => "\nThis client cannot use the service. Fix the first problem, then run it again.\n".to_owned(),
     }
 }
 
@@ -114,7 +114,7 @@ problem  socket              there is no socket /s: the service does not run, or
                                sudo multipassd
 skipped  trust               no
 
-This client cannot use the service. Mend the first problem, then look again.
+This client cannot use the service. Fix the first problem, then run it again.
 ";
         assert_eq!(report(&example(), Format::Table).expect("text"), table);
         let json: Value =

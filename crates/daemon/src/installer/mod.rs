@@ -110,7 +110,7 @@ pub enum InstallError {
     Service(#[from] ServiceError),
     /// It runs, and nobody can use it.
     #[error(
-        "the service runs, and nobody was enrolled; run 'multipassd enroll-installer' when this is mended"
+        "the service runs, and nobody was enrolled; run 'multipassd enroll-installer' once this is fixed"
     )]
     Enroll(#[source] EnrollError),
 }
@@ -151,7 +151,7 @@ fn settled(store: &FileStore, user: Option<&InstallingUser>) -> Result<String, E
         ));
     }
     let trusted = match store.clients()?.len() {
-        0 => "None is trusted any more".to_owned(),
+        0 => "No client is trusted now".to_owned(),
         1 => "One is trusted".to_owned(),
         count => format!("{count} are trusted"),
     };

@@ -10,7 +10,7 @@ use crate::machines::NoInstances;
 pub(super) fn not_admitted(denied: &Denied) -> Status {
     match denied {
         Denied::Store(_) => Status::internal(
-            "The service could not store this client. Its log says why; try again when that is mended.",
+            "The service could not store this client. Its log says why; try again when that is fixed.",
         ),
         Denied::Gate(_) => Status::internal(
             "This client was accepted, but the socket could not be opened to other users. The service's log says why.",
@@ -62,7 +62,7 @@ pub(super) fn not_redeemed(denied: &Denied) -> Status {
         )),
         Denied::Store(_) => Status::internal(
             "The service could not store this client, and the token may be used up by that. Its log says why; when that \
-             is mended, try again, or ask for a new token.",
+             is fixed, try again, or ask for a new token.",
         ),
         other => not_admitted(other),
     }
@@ -93,7 +93,7 @@ pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
     }
     tracing::error!("{what}: {}", with_causes(error));
     Status::internal(format!(
-        "{what}: {}. Mend this on the service's machine and try again.",
+        "{what}: {}. Fix this on the service's machine and try again.",
         with_causes(error)
     ))
 }
@@ -118,7 +118,7 @@ pub(super) fn no_instances(why: &NoInstances) -> Status {
             Status::failed_precondition(format!("This daemon has no driver to run instances with: {why}."))
         }
         NoInstances::Broken(why) => Status::internal(format!(
-            "The service cannot use its instances: {why}. Mend this on the service's machine and restart it."
+            "The service cannot use its instances: {why}. Fix this on the service's machine and restart it."
         )),
         NoInstances::NotYet => Status::unavailable(
             "The service is still looking for its instances. Try again; its log says more if that does not help.",

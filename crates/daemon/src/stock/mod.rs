@@ -101,7 +101,7 @@ pub(crate) fn take_passphrase_over(
                 tracing::info!("its passphrase is taken over from {}", settings.display());
             }
         }
-        Ok(None) => tracing::info!("there is no passphrase of its in {}", settings.display()),
+        Ok(None) => tracing::info!("no passphrase is set in {}", settings.display()),
         Err(error) => tracing::warn!(
             "its passphrase is not taken over: {}; set one with 'multipass set local.passphrase'",
             crate::logging::with_causes(&error)

@@ -154,7 +154,7 @@ async fn listen(
         match wire::parse(&line) {
             Some(Incoming::Reply(reply)) => {
                 if answers.try_send(reply).is_err() {
-                    tracing::warn!("QEMU answers what it was not asked; it is no longer listened to");
+                    tracing::warn!("unexpected reply from QEMU; closing the connection");
                     break;
                 }
             }

@@ -19,7 +19,7 @@ async fn a_disk_is_not_smaller_than_its_image_nor_based_on_what_is_none() {
     let large = lab.path("large.raw");
     std::fs::File::create(&large).unwrap().set_len(DiskSize::LEAST.bytes() + 1).unwrap();
     for (format, expected) in
-        [(ImageFormat::Raw, "give '--disk 513M'"), (ImageFormat::Qcow2, "the image is no qcow2 image")]
+        [(ImageFormat::Raw, "give '--disk 513M'"), (ImageFormat::Qcow2, "it is not a qcow2 image")]
     {
         let mut guest = lab.guest(if format == ImageFormat::Raw { "raw" } else { "none" });
         guest.machine.image.path.clone_from(&large);

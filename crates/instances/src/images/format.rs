@@ -43,13 +43,13 @@ pub enum NotAnImage {
     #[error("it is neither a qcow2 image nor a raw disk with a partition table{}", .0.map(|what| format!(", but {what}")).unwrap_or_default())]
     Neither(Option<&'static str>),
     /// It ends too soon.
-    #[error("it is cut off; get it anew")]
+    #[error("it is cut off; download it again")]
     CutOff,
     /// It is qcow2, and not of a kind that is safe to use.
     #[error("it is a qcow2 image that {0}; 'qemu-img convert -O qcow2' makes a plain one of it")]
     Unsafe(&'static str),
     /// It is qcow2, and its header contradicts itself.
-    #[error("it is a damaged qcow2 image, which has to be got anew: {0}")]
+    #[error("it is a damaged qcow2 image, and has to be downloaded again: {0}")]
     Damaged(&'static str),
 }
 
@@ -124,7 +124,7 @@ impl Header<'_> {
         }
         let cluster_bits = self.u32(20)?;
         if !(9..=21).contains(&cluster_bits) {
-            return Err(Damaged("its clusters have no possible size"));
+            return Err(Damaged("its cluster size is invalid"));
         }
         let cluster = 1_u64 << cluster_bits;
         let disk = self.u64(24)?;

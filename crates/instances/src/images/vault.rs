@@ -91,7 +91,7 @@ pub enum VaultError {
     },
     /// It is not the file that was meant.
     #[error(
-        "the image's SHA-256 checksum is {found}, and {expected} was expected; get the image anew, or correct the checksum"
+        "the image's SHA-256 checksum is {found}, and {expected} was expected; download the image again, or correct the checksum"
     )]
     WrongChecksum {
         /// What was given.
@@ -100,7 +100,7 @@ pub enum VaultError {
         found: Digest,
     },
     /// It is no image.
-    #[error("that is no image: {0}")]
+    #[error("that is not a disk image: {0}")]
     NotAnImage(NotAnImage),
     /// There is no image with that digest.
     #[error("the image {0} is not in the vault any more")]

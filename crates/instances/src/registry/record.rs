@@ -41,7 +41,7 @@ pub(super) enum NotARecord {
     Shape(#[from] serde_json::Error),
     #[error("it is of version {0}, and this daemon knows version {VERSION}; a newer daemon has written it")]
     Version(u32),
-    #[error("its {0} is not one")]
+    #[error("its {0} is invalid")]
     Field(&'static str),
 }
 
@@ -174,12 +174,12 @@ mod tests {
             ("\"version\": 1,", "", "missing field `version`"),
             ("\"cpus\": 1,", "", "missing field `cpus`"),
             ("\"cpus\": 1", "\"cpus\": 1, \"more\": 1", "unknown field `more`"),
-            ("67e5", "67x5", "its id is not one"),
-            ("2023-11", "2023-13", "its moment of creation is not one"),
-            ("\"cpus\": 1", "\"cpus\": 0", "its number of CPUs is not one"),
-            ("1073741824", "1", "its size of memory is not one"),
-            ("5368709120", "1", "its size of disk is not one"),
-            ("aaaa", "../a", "its image is not one"),
+            ("67e5", "67x5", "its id is invalid"),
+            ("2023-11", "2023-13", "its moment of creation is invalid"),
+            ("\"cpus\": 1", "\"cpus\": 0", "its number of CPUs is invalid"),
+            ("1073741824", "1", "its size of memory is invalid"),
+            ("5368709120", "1", "its size of disk is invalid"),
+            ("aaaa", "../a", "its image is invalid"),
             ("\"qcow2\"", "\"vmdk\"", "unknown variant `vmdk`"),
             ("}", "", "EOF"),
             ("AAAA\"\n}", "AAAA\"\n}}", "trailing characters"),

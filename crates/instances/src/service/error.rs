@@ -57,7 +57,7 @@ pub enum InstanceError {
     )]
     TimedOut(InstanceName),
     /// The machine has ended while its guest was waited for.
-    #[error("instance \"{name}\" has ended before it was up: {reason}")]
+    #[error("instance \"{name}\" stopped before it was up: {reason}")]
     EndedEarly {
         /// Which.
         name: InstanceName,

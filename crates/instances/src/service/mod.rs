@@ -140,7 +140,7 @@ impl Instances {
                 && found != MachineState::Suspended
                 && let Err(error) = this.0.driver.stop(&machine, Stop::Force).await
             {
-                report(&name, &format!("it is deleted and runs, and cannot be ended: {error}"));
+                report(&name, &format!("it is deleted but still runs, and cannot be stopped: {error}"));
             }
         }
         // Nobody is to be told that an instance is starting which has been up for long.

@@ -172,7 +172,7 @@ async fn what_fails_leaves_nothing() {
         (Step::Prepare, Fault::Fails, "instance \"web\": cannot do Prepare"),
         (Step::Prepare, Fault::NoSpace, "instance \"web\": no space is left on the host's disk"),
         (Step::Start, Fault::Fails, "instance \"web\": cannot do Start"),
-        (Step::Reachable, Fault::Fails, "instance \"web\" has ended before it was up: cannot do Reachable"),
+        (Step::Reachable, Fault::Fails, "instance \"web\" stopped before it was up: cannot do Reachable"),
     ] {
         let world = World::new().await;
         world.driver.set(step, Some(fault));

@@ -69,9 +69,9 @@ fn what_is_refused_leaves_nothing() {
     for (bytes, expected, why) in [
         (&bytes, wrong, "checksum is"),
         (&too_large, None, "more than"),
-        (&b"no image".to_vec(), None, "that is no image: it is neither"),
-        (&bytes[..1000].to_vec(), None, "that is no image: it is cut off"),
-        (&Vec::new(), None, "that is no image: it is neither"),
+        (&b"no image".to_vec(), None, "that is not a disk image: it is neither"),
+        (&bytes[..1000].to_vec(), None, "that is not a disk image: it is cut off"),
+        (&Vec::new(), None, "that is not a disk image: it is neither"),
     ] {
         let error = import(&vault, bytes, expected).unwrap_err().to_string();
         assert!(error.contains(why), "{why}: {error}");

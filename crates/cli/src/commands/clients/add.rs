@@ -51,7 +51,10 @@ pub(super) fn own_certificate() -> Result<String, Error> {
     let store = IdentityStore::of_user()?;
     if !store.is_own() {
         return Err(Error::failed(
-            format!("{} is another user's, and root has no client there", store.directory().display()),
+            format!(
+                "{} belongs to another user, and root keeps no client there",
+                store.directory().display()
+            ),
             "To add that user's client, run `sudo multipass clients add --user <name>`.".to_owned(),
         ));
     }

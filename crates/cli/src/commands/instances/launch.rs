@@ -31,7 +31,7 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     time_limit::keep(args.timeout, "to launch", answered)
         .await
         .map_err(|error| refusals::of_launch(error, &request))?;
-    let name: String = name.ok_or(Error::Answer("the service did not tell the instance's name"))?;
+    let name: String = name.ok_or(Error::Answer("the service did not report the instance's name"))?;
     Ok(format!("Launched: {name}\n"))
 }
 

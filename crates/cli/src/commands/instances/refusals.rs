@@ -79,7 +79,7 @@ pub(super) fn of_launch(error: Error, request: &LaunchRequest) -> Error {
                 "begins with a letter",
             ),
             ErrorCodes::InvalidNetwork => (
-                "a network is not one that the service has".to_owned(),
+                "the service has no such network".to_owned(),
                 "`multipass networks` lists them.",
                 "network",
                 "--network",
@@ -171,7 +171,7 @@ mod tests {
                 "Invalid instance name supplied: \"-a\"\n\"\\u{1b}x\" is not a valid disk size",
                 &["begins with a letter", "512M"],
             ),
-            (&[ErrorCodes::InvalidNetwork], "", "a network is not one that the service has", &["networks"]),
+            (&[ErrorCodes::InvalidNetwork], "", "the service has no such network", &["networks"]),
             (&[ErrorCodes::ZoneUnavailable], "", "the zone is not available", &["another zone"]),
         ] {
             let error_codes = codes.iter().map(|code| i32::from(*code)).collect();

@@ -27,7 +27,7 @@ pub(super) async fn keep(
     tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
         Err(Error::failed(
             format!("timed out waiting for the instance {to}"),
-            "See how it is with `multipass list`, or allow it more time with --timeout.".to_owned(),
+            "Check its state with `multipass list`, or allow it more time with --timeout.".to_owned(),
         ))
     })
 }

@@ -112,7 +112,7 @@ async fn by_token(
 fn done(remote: &Remote, known_by: &str) -> String {
     let Remote { name, endpoint, .. } = remote;
     output::tell(&format!(
-        "`multipass --remote {name} <command>` runs a command there, `multipass remote default {name}` all of them."
+        "Use `multipass --remote {name} <command>` for one command, or `multipass remote default {name}` for all."
     ));
     format!("The remote {name} is {endpoint}, known by {known_by}.\n")
 }

@@ -18,7 +18,7 @@ pub(in crate::service) async fn ssh_info(
         && !address.is_loopback()
     {
         return Err(Status::failed_precondition(
-            "Guests are reached in this way from the service's own machine alone. Run the command there.",
+            "This call works only on the service's own machine. Run the command there.",
         ));
     }
     let mut reply = SshInfoReply::default();

@@ -88,7 +88,7 @@ async fn connect(
     let connecting = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await;
     let guest = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
         Status::aborted(format!(
-            "instance \"{name}\" is not reached: {error}; 'multipass restart {name}' may help, and its console's \
+            "instance \"{name}\" cannot be reached: {error}; 'multipass restart {name}' may help, and its console's \
              log may say more"
         ))
     })?;
