@@ -100,7 +100,6 @@ mod linux {
 /// Where there is no `/proc`. What it cannot do is hold on to a process: between the look at one and its end it may
 /// have become another's.
 #[cfg(any(test, not(target_os = "linux")))]
-#[cfg_attr(target_os = "linux", allow(dead_code, reason = "its tests run here too"))]
 mod elsewhere {
     use nix::sys::signal::Signal;
     use nix::unistd::geteuid;
