@@ -298,7 +298,7 @@ fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Err
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Logger {
-    /// The system's log: the journal on Linux.
+    /// The system's log: the journal on Linux, files in /Library/Logs/Multipass on macOS.
     Platform,
     /// Standard error.
     #[default]

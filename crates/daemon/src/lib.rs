@@ -13,6 +13,9 @@ pub mod fingerprint;
 #[cfg_attr(not(all(unix, feature = "unix")), path = "no_gate.rs")]
 mod gate;
 pub mod installer;
+#[cfg(unix)]
+#[cfg(test)]
+mod launchd;
 pub mod logging;
 pub mod machines;
 #[cfg(feature = "man")]

@@ -37,6 +37,13 @@ pub fn start(logger: Logger, verbosity: Verbosity) {
 /// that has no standard error.
 #[cfg(windows)]
 pub fn start_in(directory: &std::path::Path, verbosity: Verbosity) {
+    let Some(layer) = files_in(directory) else { return };
+    tracing_subscriber::registry().with(layer.with_filter(filter(verbosity))).init();
+}
+
+/// A new file each day, of which the last fourteen are kept.
+#[cfg(any(windows, target_os = "macos"))]
+fn files_in(directory: &std::path::Path) -> Option<BoxedLayer> {
     const KEPT: usize = 14;
     let files = tracing_appender::rolling::Builder::new()
         .rotation(tracing_appender::rolling::Rotation::DAILY)
@@ -44,10 +51,8 @@ pub fn start_in(directory: &std::path::Path, verbosity: Verbosity) {
         .filename_suffix("log")
         .max_log_files(KEPT)
         .build(directory);
-    let Ok(files) = files else { return };
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::sync::Mutex::new(files));
-    let layer = layer.with_ansi(false).with_target(false);
-    tracing_subscriber::registry().with(layer.with_filter(filter(verbosity))).init();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::sync::Mutex::new(files.ok()?));
+    Some(layer.with_ansi(false).with_target(false).boxed())
 }
 
 /// What is logged.
@@ -74,7 +79,20 @@ fn system_log() -> Option<BoxedLayer> {
     tracing_journald::layer().ok().map(Layer::boxed)
 }
 
-#[cfg(not(target_os = "linux"))]
+/// Where the machine's daemon logs on macOS, as the stock one does: what standard error is put into there grows
+/// without end.
+#[cfg(any(test, target_os = "macos"))]
+pub(crate) const SYSTEM_LOGS: &str = "/Library/Logs/Multipass";
+
+/// Files that root alone reads. A user's own daemon has none.
+#[cfg(target_os = "macos")]
+fn system_log() -> Option<BoxedLayer> {
+    let place = std::path::Path::new(SYSTEM_LOGS);
+    let own = crate::platform::is_system_service().then(|| durable::private::directory(place))?;
+    own.ok().and_then(|()| files_in(place))
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
 fn system_log() -> Option<BoxedLayer> {
     None
 }

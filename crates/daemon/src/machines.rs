@@ -16,7 +16,7 @@ use crate::logging::with_causes;
 const OPENING_DEADLINE: Duration = Duration::from_secs(60);
 /// How long commands that are under way may go on when the daemon stops. Machines run on without it, and what is
 /// broken off is found in its true state at the next start.
-const SETTLING_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const SETTLING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long an image stays that no instance uses.
 const UNUSED_IMAGES: Duration = Duration::from_secs(14 * 24 * 60 * 60);

@@ -277,10 +277,22 @@ pub fn keep_memory_private() -> io::Result<()> {
 pub fn raise_descriptor_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
-    match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-        Ok(()) => hard,
+    let most = most_descriptors(soft, hard, MOST_AT_ONCE);
+    match setrlimit(Resource::RLIMIT_NOFILE, most, hard) {
+        Ok(()) => most,
         Err(_) => soft,
     }
+}
+
+/// What the system takes for a limit of open files. macOS refuses more than its OPEN_MAX (setrlimit(2)), also where
+/// the hard limit is none, as launchd leaves it: the soft one would stay at 256.
+#[cfg(unix)]
+const MOST_AT_ONCE: u64 = if cfg!(target_vendor = "apple") { 10_240 } else { u64::MAX };
+
+/// The soft limit to ask for: never less than there is.
+#[cfg(unix)]
+fn most_descriptors(soft: u64, hard: u64, system: u64) -> u64 {
+    hard.min(system).max(soft)
 }
 
 /// Windows has no such limit.
@@ -368,4 +380,26 @@ pub fn default_endpoint() -> Option<transport::Endpoint> {
     let directory =
         std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute())?;
     Some(transport::Endpoint::Unix(directory.join("multipassd.sock")))
+}
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_descriptors_are_asked_for_than_the_system_takes() {
+        const NONE: u64 = u64::MAX;
+        for (soft, hard, system, expected) in [
+            (1024, 524_288, NONE, 524_288),
+            (1024, 1024, NONE, 1024),
+            // By launchd.
+            (256, NONE, 10_240, 10_240),
+            (256, 4096, 10_240, 4096),
+            // By an administrator who has found a way.
+            (20_000, NONE, 10_240, 20_000),
+        ] {
+            assert_eq!(most_descriptors(soft, hard, system), expected, "{soft} {hard}");
+        }
+    }
 }

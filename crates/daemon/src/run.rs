@@ -32,7 +32,7 @@ const MAX_WORKERS: usize = 4;
 /// How often the server certificate is looked at. It is renewed months before it ends.
 const CERTIFICATE_CHECK: Duration = Duration::from_secs(60 * 60);
 /// How long the last refusals may take to be told when the daemon stops.
-const TELLING_DEADLINE: Duration = Duration::from_secs(2);
+pub(crate) const TELLING_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Why the daemon could not start or go on.
 #[derive(Debug, Error)]

@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often it is said that accepting fails.
 const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long calls in progress may go on when the daemon stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Calls that one connection may have in progress. Clients make a few; each can hold a reply in memory.
 const MAX_CALLS: u32 = 128;
 /// The most that the headers of one call may take, in bytes.

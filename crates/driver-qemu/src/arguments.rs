@@ -61,7 +61,10 @@ pub(crate) fn arguments(
 
     add(&["-name", machine.name.as_str(), "-uuid", &machine.id.to_string()]);
     add(&[FIRST_OPTION, "-no-user-config", "-display", "none", "-S"]);
-    add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+    // By seccomp, which is Linux's: a QEMU that is built without it does not start with this.
+    if cfg!(target_os = "linux") {
+        add(&["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]);
+    }
     add(&["-machine", &format!("{machine_type},dump-guest-core=off")]);
     add(&accelerator.arguments());
     add(&["-smp", &machine.spec.cpus.get().to_string()]);
@@ -149,7 +152,13 @@ mod tests {
             ("-smp", vec!["2"]),
             ("-m", vec!["134217728B"]),
             ("-add-fd", vec!["fd=11,set=1", "fd=12,set=2", "fd=13,set=3"]),
-            ("-sandbox", vec!["on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]),
+            (
+                "-sandbox",
+                match cfg!(target_os = "linux") {
+                    true => vec!["on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+                    false => vec![],
+                },
+            ),
             (
                 "-chardev",
                 vec!["socket,id=qmp,fd=14,server=on,wait=off", "socket,id=serial,fd=15,server=on,wait=off"],

@@ -65,7 +65,7 @@ impl QemuDriver {
     }
 
     /// Machines that run and that nobody knows of: with their processes, for the administrator to end. There are
-    /// some if the registry was lost. On Linux alone. *Blocking*.
+    /// some if the registry was lost. *Blocking*.
     #[must_use]
     pub fn orphans(&self, known: &[InstanceId]) -> Vec<(i32, InstanceId)> {
         let mut machines = platform::machines();

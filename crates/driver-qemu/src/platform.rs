@@ -7,6 +7,9 @@ use instances::InstanceId;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{kill, machines, runs};
 
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::{kill, machines, runs};
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::{self, File};
@@ -94,25 +97,58 @@ mod linux {
     }
 }
 
-/// The machines whose QEMU runs: it cannot be told here.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
-    Vec::new()
-}
+/// Where there is no `/proc`. What it cannot do is hold on to a process: between the look at one and its end it may
+/// have become another's.
+#[cfg(any(test, not(target_os = "linux")))]
+mod elsewhere {
+    use nix::sys::signal::Signal;
+    use nix::unistd::geteuid;
+    use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
-/// Whether the process runs. Whose it is cannot be told here.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn runs(process: i32, _: InstanceId) -> bool {
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), None).is_ok()
-}
+    use super::InstanceId;
+    use crate::account::Account;
+    use crate::arguments::FIRST_OPTION;
 
-/// Kills the process.
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn kill(process: i32, _: InstanceId) {
-    let killed =
-        nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), nix::sys::signal::Signal::SIGKILL);
-    if let Err(error) = killed {
-        tracing::warn!(process, %error, "QEMU cannot be killed");
+    /// Whether the process runs and is the machine's QEMU.
+    pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
+        // Zero and less are none, but several.
+        let Some(process) = u32::try_from(process).ok().filter(|&process| process > 0) else { return false };
+        let process = Pid::from_u32(process);
+        let id = id.to_string();
+        let Some(system) = look_at(ProcessesToUpdate::Some(&[process])) else { return false };
+        system.process(process).is_some_and(|found| found.cmd().iter().any(|argument| *argument == *id))
+    }
+
+    /// The machines whose QEMU runs as the user that it would run as here, with their processes.
+    pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
+        let Some(system) = look_at(ProcessesToUpdate::All) else { return Vec::new() };
+        let machine = |(number, process): (&Pid, &Process)| {
+            let mut arguments = process.cmd().iter().skip_while(|argument| *argument != "-uuid");
+            let id: InstanceId = arguments.nth(1)?.to_str()?.parse().ok()?;
+            (arguments.next()? == FIRST_OPTION).then_some(())?;
+            let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
+            let number = i32::try_from(number.as_u32()).ok()?;
+            (**process.user_id()? == user).then_some((number, id))
+        };
+        system.processes().iter().filter_map(machine).collect()
+    }
+
+    fn look_at(which: ProcessesToUpdate<'_>) -> Option<System> {
+        let system = System::new();
+        let system = system.inspect_err(|error| tracing::error!("processes cannot be looked at: {error}"));
+        let mut system = system.ok()?;
+        let what = ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always).with_user(UpdateKind::Always);
+        system.refresh_processes_specifics(which, true, what.without_tasks());
+        Some(system)
+    }
+
+    /// Kills the process, if it is the machine's QEMU.
+    pub(crate) fn kill(process: i32, id: InstanceId) {
+        if runs(process, id)
+            && let Err(error) = nix::sys::signal::kill(nix::unistd::Pid::from_raw(process), Signal::SIGKILL)
+        {
+            tracing::warn!(process, %error, "QEMU cannot be killed");
+        }
     }
 }
 
@@ -122,32 +158,65 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;
     use std::os::unix::process::ExitStatusExt;
-    use std::process::Command;
+    use std::process::{Child, Command, Stdio};
     use std::time::Duration;
 
     use super::*;
+    use crate::account::Account;
+    use crate::arguments::FIRST_OPTION;
+    use crate::launch::become_account;
+
+    /// A process that says that it is the machine's QEMU.
+    fn process_of(id: InstanceId) -> Child {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", "read line", "sh", "-uuid", &id.to_string(), FIRST_OPTION]);
+        become_account(&mut sh, Account::of(id, None));
+        let mut child = sh.stdin(Stdio::piped()).spawn().unwrap();
+        // For a moment it is neither what it was nor what it becomes.
+        let number = number_of(&child);
+        let here = e2e::wait_until("it runs", Duration::from_secs(10), || runs(number, id));
+        here.inspect_err(|_| drop(child.kill())).unwrap();
+        child
+    }
+
+    fn number_of(child: &Child) -> i32 {
+        i32::try_from(child.id()).unwrap()
+    }
 
     #[test]
     fn a_process_is_the_machines_by_its_id_alone() {
-        let (id, other) = (InstanceId::random(), InstanceId::random());
-        let mut child = Command::new("sh")
-            .args(["-c", "read line", "sh", "-uuid", &id.to_string()])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let process = i32::try_from(child.id()).unwrap();
-        // For a moment it is neither what it was nor what it becomes.
-        e2e::wait_until("it runs", Duration::from_secs(10), || runs(process, id)).unwrap();
-        assert!(!runs(process, other));
-        kill(process, other);
-        assert!(runs(process, id));
-        kill(process, id);
-        assert_eq!(child.wait().unwrap().signal(), Some(9));
-        assert!(!runs(process, id));
-        // There is no such process; nor may one become all of them.
-        for process in [process, 0, -1] {
+        type Runs = fn(i32, InstanceId) -> bool;
+        type Kill = fn(i32, InstanceId);
+        for (runs, kill) in [(runs as Runs, kill as Kill), (elsewhere::runs as Runs, elsewhere::kill as Kill)]
+        {
+            let (id, other) = (InstanceId::random(), InstanceId::random());
+            let mut child = process_of(id);
+            let process = number_of(&child);
+            assert!(!runs(process, other));
+            kill(process, other);
+            assert!(runs(process, id));
             kill(process, id);
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+            assert!(!runs(process, id));
+            // There is no such process; nor may one become all of them.
+            for process in [process, 0, -1] {
+                assert!(!runs(process, id));
+                kill(process, id);
+            }
         }
+    }
+
+    #[test]
+    fn machines_are_found_where_there_is_no_proc() {
+        let id = InstanceId::random();
+        let mut child = process_of(id);
+        let number = number_of(&child);
+        let own =
+            |found: Vec<(i32, InstanceId)>| found.into_iter().filter(|(_, of)| *of == id).collect::<Vec<_>>();
+        assert_eq!(own(elsewhere::machines()), [(number, id)]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(own(elsewhere::machines()), []);
     }
 
     #[test]
@@ -159,8 +228,8 @@ mod tests {
         let mut child = Command::new("sh")
             .args(["-c", script, "sh", "-uuid", &id.to_string()])
             .stderr(file.try_clone().unwrap())
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let again = File::options().read(true).open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();

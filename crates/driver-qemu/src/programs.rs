@@ -14,7 +14,14 @@ pub(crate) struct Programs {
 }
 
 /// Looked at before the search path: a service often has a short one.
-const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"];
+const FOLDERS: [&str; 4] = ["/usr/bin", "/opt/local/bin", "/usr/local/bin", "/opt/homebrew/bin"];
+
+/// How QEMU is installed here.
+const INSTALL: &str = if cfg!(target_os = "macos") {
+    "with MacPorts by 'sudo port install qemu'"
+} else {
+    "on Debian and Ubuntu with 'sudo apt-get install qemu-system-x86 qemu-utils'"
+};
 
 impl Programs {
     /// Looks where programs are installed.
@@ -36,8 +43,7 @@ impl Programs {
         let find = |name: &str| {
             folders.iter().map(|folder| folder.join(name)).find(|path| is_program(path)).ok_or_else(|| {
                 DriverError::Unavailable(format!(
-                    "{name} is missing, which runs virtual machines; install QEMU, on Debian and Ubuntu with \
-                     'sudo apt-get install qemu-system-x86 qemu-utils', and restart the service"
+                    "{name} is missing, which runs virtual machines; install QEMU, {INSTALL}, and restart the service"
                 ))
             })
         };
@@ -67,7 +73,7 @@ mod tests {
         };
         let missing = |name: &str| {
             let error = Programs::in_folders(&folders).unwrap_err().to_string();
-            assert!(error.starts_with(name) && error.contains("apt-get install"), "{error}");
+            assert!(error.starts_with(name) && error.contains(INSTALL), "{error}");
         };
         missing("qemu-system-x86_64 is missing");
         place("qemu-system-x86_64", 0o644);

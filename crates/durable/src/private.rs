@@ -133,6 +133,10 @@ mod system {
     use nix::fcntl::OFlag;
     use nix::unistd::geteuid;
 
+    /// Groups that none but root and the system's own services are in. On macOS the directory of sockets, /var/run,
+    /// is open to `daemon`, which is 1 there.
+    const SYSTEMS_GROUPS: &[u32] = if cfg!(target_os = "macos") { &[0, 1] } else { &[0] };
+
     pub(super) fn own_directory(path: &Path) -> io::Result<()> {
         // By its components: with a slash behind it, a link would be followed.
         let path: PathBuf = std::path::absolute(path)?.components().collect();
@@ -197,7 +201,7 @@ mod system {
     }
 
     /// Whoever can write to a directory can replace what is in it. A group of one's own is no stranger to
-    /// an ordinary user; root trusts no group but its own.
+    /// an ordinary user; root trusts no group but the system's.
     fn check_step(path: &Path, metadata: &Metadata) -> io::Result<By> {
         let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
         let me = geteuid().as_raw();
@@ -213,7 +217,7 @@ mod system {
         if mode & 0o002 != 0 {
             return Err(others_may_write(path));
         }
-        let by_group = mode & 0o020 != 0 && me == 0 && group != 0;
+        let by_group = mode & 0o020 != 0 && me == 0 && !SYSTEMS_GROUPS.contains(&group);
         Ok(if by_group { By::Groups } else { By::Nobody })
     }
 

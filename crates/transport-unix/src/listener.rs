@@ -137,11 +137,21 @@ fn checked_directory(path: &Path) -> Result<File, ListenError> {
     if owner != 0 && owner != geteuid().as_raw() {
         return Err(ListenError::DirectoryOfAnother(directory.to_owned()));
     }
-    let (writable_by_others, sticky) = (metadata.mode() & 0o022 != 0, metadata.mode() & 0o1000 != 0);
-    if writable_by_others && !sticky {
+    if others_may_replace(metadata.mode(), metadata.gid(), SYSTEMS_GROUPS) {
         return Err(ListenError::DirectoryWritableByOthers(directory.to_owned()));
     }
     Ok(opened)
+}
+
+/// Groups that none but root and the system's own services are in, and that may write to where sockets are: on macOS
+/// /var/run is `root:daemon` 0775, and `daemon` is 1.
+const SYSTEMS_GROUPS: &[u32] = if cfg!(target_os = "macos") { &[1] } else { &[] };
+
+/// Whether what is in a directory of this mode and group can be replaced by who does not own it.
+fn others_may_replace(mode: u32, group: u32, trusted: &[u32]) -> bool {
+    let by_others = mode & 0o002 != 0 || mode & 0o020 != 0 && !trusted.contains(&group);
+    let sticky = mode & 0o1000 != 0;
+    by_others && !sticky
 }
 
 /// Takes the lock beside the socket. Only its holder may remove a socket that does not answer: one
@@ -177,5 +187,29 @@ async fn remove_stale(path: &Path) -> Result<(), ListenError> {
         }
         Err(error) => Err(fails("find out who listens on", error)),
         Ok(_) => Err(ListenError::InUse(Endpoint::Unix(path.to_owned()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_others_may_write_is_no_place_for_a_socket() {
+        const DAEMON: u32 = 1;
+        for (mode, group, trusted, expected) in [
+            (0o755, 0, &[][..], false),
+            (0o775, 0, &[], true),
+            (0o777, 0, &[], true),
+            (0o1777, 0, &[], false),
+            (0o1775, 50, &[], false),
+            // As macOS has it.
+            (0o775, DAEMON, &[DAEMON], false),
+            (0o775, DAEMON, &[], true),
+            (0o777, DAEMON, &[DAEMON], true),
+            (0o775, 80, &[DAEMON], true),
+        ] {
+            assert_eq!(others_may_replace(mode, group, trusted), expected, "{mode:o} {group} {trusted:?}");
+        }
     }
 }

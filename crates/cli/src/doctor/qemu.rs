@@ -7,11 +7,12 @@ use super::remedy;
 use super::report::Verdict;
 
 /// Where the service looks before the search path.
-const FOLDERS: [&str; 3] = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"];
+const FOLDERS: [&str; 4] = ["/usr/bin", "/opt/local/bin", "/usr/local/bin", "/opt/homebrew/bin"];
 /// By which program packages are installed, and how.
-const INSTALLERS: [(&str, &str); 3] = [
+const INSTALLERS: [(&str, &str); 4] = [
     ("apt-get", "apt-get install qemu-system-x86 qemu-utils"),
     ("dnf", "dnf install qemu-system-x86-core qemu-img"),
+    ("port", "port install qemu"),
     ("brew", "brew install qemu"),
 ];
 
@@ -19,6 +20,9 @@ const INSTALLERS: [(&str, &str); 3] = [
 pub(super) fn look() -> Verdict {
     if cfg!(windows) {
         return Verdict::skipped("this service runs no instances on Windows");
+    }
+    if !cfg!(target_arch = "x86_64") {
+        return Verdict::skipped("this service runs instances on x86-64 alone");
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = FOLDERS.into_iter().map(PathBuf::from).chain(env::split_paths(&path));

@@ -16,6 +16,9 @@ const UNITS: [&str; 3] = [
     "/usr/lib/systemd/system/multipassd.service",
     "/lib/systemd/system/multipassd.service",
 ];
+/// Where macOS's launchd is told of it, and what it is called there.
+const PROPERTY_LIST: &str = "/Library/LaunchDaemons/com.canonical.multipassd.plist";
+const LABEL: &str = "system/com.canonical.multipassd";
 /// The service's program.
 const SERVICE: &str = "multipassd";
 
@@ -77,8 +80,8 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
             None,
         );
     }
-    let command = if by_unit(context) {
-        as_root("systemctl start multipassd")
+    let command = if let Some(manager) = manager(context) {
+        manager.start()
     } else {
         let root = match context.named_root() {
             Ok(NamedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
@@ -106,12 +109,49 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
 
 /// Restarts the service, where it is known how.
 pub(super) fn restart(context: &Context) -> Option<String> {
-    by_unit(context).then(|| as_root("systemctl restart multipassd"))
+    manager(context).map(Manager::restart)
 }
 
-/// Whether the service that this client uses is a unit of systemd's.
-fn by_unit(context: &Context) -> bool {
-    !context.service_is_named() && UNITS.iter().any(|unit| Path::new(unit).exists())
+/// Who starts the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manager {
+    Systemd,
+    Launchd,
+}
+
+/// Who starts the service that this client uses, where it is known.
+fn manager(context: &Context) -> Option<Manager> {
+    let named = context.service_is_named();
+    (!named).then(|| Manager::by(|file| Path::new(file).exists())).flatten()
+}
+
+impl Manager {
+    /// By the files that there are.
+    fn by(exists: impl Fn(&str) -> bool) -> Option<Self> {
+        if UNITS.into_iter().any(&exists) {
+            return Some(Self::Systemd);
+        }
+        exists(PROPERTY_LIST).then_some(Self::Launchd)
+    }
+
+    fn start(self) -> String {
+        match self {
+            Self::Systemd => as_root("systemctl start multipassd"),
+            // The first fails where launchd has not been told of the service, or was told to forget it.
+            Self::Launchd => format!(
+                "{} || {}",
+                as_root(&format!("launchctl kickstart {LABEL}")),
+                as_root(&format!("launchctl bootstrap system {PROPERTY_LIST}"))
+            ),
+        }
+    }
+
+    fn restart(self) -> String {
+        as_root(&match self {
+            Self::Systemd => "systemctl restart multipassd".to_owned(),
+            Self::Launchd => format!("launchctl kickstart -k {LABEL}"),
+        })
+    }
 }
 
 /// Has the service write its root certificate's file again.
@@ -150,6 +190,21 @@ pub(super) fn quoted_path(path: &Path) -> String {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_service_is_started_by_whoever_manages_it() {
+        for (file, expected) in [
+            ("/lib/systemd/system/multipassd.service", Some(("systemctl start", "systemctl restart"))),
+            (PROPERTY_LIST, Some(("launchctl bootstrap", "launchctl kickstart -k"))),
+            ("/etc/rc.local", None),
+        ] {
+            let manager = Manager::by(|asked| asked == file);
+            assert_eq!(manager.is_some(), expected.is_some(), "{file}");
+            let (Some(manager), Some((start, restart))) = (manager, expected) else { continue };
+            assert!(manager.start().contains(start), "{}", manager.start());
+            assert!(manager.restart().contains(restart), "{}", manager.restart());
+        }
+    }
 
     #[test]
     fn only_the_service_is_sent_a_signal_that_would_end_others() {

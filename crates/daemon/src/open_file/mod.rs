@@ -168,6 +168,9 @@ fn ask(mut socket: UnixStream, wish: &Wish) -> io::Result<(Answer, Option<File>)
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next().map(File::from),
         _ => None,
     });
+    if let Some(file) = &file {
+        keep_to_ourselves(file)?;
+    }
     bytes.truncate(received.bytes);
     let room = LONGEST_ANSWER.saturating_sub(bytes.len());
     socket.take(room as u64).read_to_end(&mut bytes)?;
@@ -184,4 +187,17 @@ fn flags() -> RecvFlags {
 #[cfg(target_vendor = "apple")]
 fn flags() -> RecvFlags {
     RecvFlags::empty()
+}
+
+/// It has come so.
+#[cfg(not(target_vendor = "apple"))]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+fn keep_to_ourselves(_file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Programs that are started from now on do not inherit the file: each QEMU would keep it open.
+#[cfg(target_vendor = "apple")]
+fn keep_to_ourselves(file: &File) -> io::Result<()> {
+    Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::CLOEXEC)?)
 }

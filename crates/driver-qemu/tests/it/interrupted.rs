@@ -68,11 +68,9 @@ async fn a_machine_is_found_in_its_true_state_whatever_was_interrupted() {
     // Not reattached at all: it is told of as an orphan, and is neither started twice nor spared when it is deleted.
     lab.driver.start(&guest.machine).await.unwrap();
     lab.restart_daemon();
-    if cfg!(target_os = "linux") {
-        let process = i32::try_from(guest.process().unwrap()).unwrap();
-        assert!(lab.driver.orphans(&[]).contains(&(process, guest.machine.id)));
-        assert!(!lab.driver.orphans(&[guest.machine.id]).iter().any(|&(_, id)| id == guest.machine.id));
-    }
+    let process = i32::try_from(guest.process().unwrap()).unwrap();
+    assert!(lab.driver.orphans(&[]).contains(&(process, guest.machine.id)));
+    assert!(!lab.driver.orphans(&[guest.machine.id]).iter().any(|&(_, id)| id == guest.machine.id));
     let error = lab.driver.start(&guest.machine).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("runs it already"), "{cause}");

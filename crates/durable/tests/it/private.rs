@@ -262,6 +262,16 @@ fn what_others_made_or_can_replace_is_refused_and_stays() {
             None,
         ),
         (
+            "a parent that the group of the system's services on macOS may write to",
+            |place| {
+                let above = made(place, "above");
+                chown(&above, None, Some(1)).unwrap();
+                set_mode(&above, 0o775);
+                above.join("data")
+            },
+            (!cfg!(target_os = "macos")).then_some("other users may write to "),
+        ),
+        (
             "a link of ours above it",
             |place| {
                 symlink(made(place, "target"), place.join("link")).unwrap();
