@@ -58,6 +58,11 @@ const SUBJECTS: [Subject; 5] = [
 /// Where the trust file is that a program makes, in the directory that it runs in.
 const DATA: &str = "data";
 
+/// The packages, their programs, and what of their features these need: the work does without what most of the
+/// libraries of `bench` are for.
+const PROGRAMS: [(&str, &str, &[&str]); 2] =
+    [("bench", "instructions", &["--no-default-features"]), ("cli", "multipass", &[])];
+
 /// Cargo's profile to build with.
 const PROFILE: &str = "instructions";
 
@@ -71,9 +76,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<Op
         return Ok(Some(format!("skipped: {why}")));
     }
     // Each by itself, as they are installed.
-    for (package, program) in [("bench", "instructions"), ("cli", "multipass")] {
+    for (package, program, features) in PROGRAMS {
         let build = ["build", "--profile", PROFILE, "--package", package, "--bin", program];
-        run_command(&mut cargo(workspace, build))?;
+        run_command(cargo(workspace, build).args(features))?;
     }
     let counted = count_all(&workspace.target(PROFILE))?;
     let file = workspace.root().join("bench/instructions.toml");

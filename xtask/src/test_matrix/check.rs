@@ -20,6 +20,11 @@ const PROGRAMS: [&str; 2] = ["cli", "daemon"];
 /// Where the daemon has no driver, each `list` says so.
 const DRIVER: &str = "daemon/qemu";
 
+/// A test of the programs' packages that is quickly linted. With a test among what it lints, cargo gives the
+/// libraries the features that the tests want of them, as where it lints all tests; without, it would check most of
+/// the libraries once more.
+const SMALLEST_TEST: &str = "power_cut";
+
 /// The tests in which the daemon, or the test, starts its own program once more.
 const STARTING_THEMSELVES: &str = "machines::(launch|life|refusals|settings|tunnel)::|open_file::|\
                                    grants::what_does_not_fit_is_an_error_and_is_cut_off_again$";
@@ -31,8 +36,10 @@ const NO_EXEC: &str = "a program that starts itself: the emulated one starts non
 pub(super) enum Check {
     /// What is not chosen is not linked.
     Linked,
-    /// Clippy, with the tests, warnings denied; of the daemon also without a driver for instances.
+    /// Clippy of both programs, warnings denied.
     Clippy,
+    /// Clippy of the daemon by itself, without a driver for instances.
+    Driverless,
     /// The programs.
     Build,
     /// The programs' own tests, and those of the real programs.
@@ -40,34 +47,42 @@ pub(super) enum Check {
 }
 
 impl Check {
-    pub(super) const ALL: [Self; 4] = [Self::Linked, Self::Clippy, Self::Build, Self::Tests];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Linked, Self::Clippy, Self::Driverless, Self::Build, Self::Tests];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Linked => "linked",
             Self::Clippy => "clippy",
+            Self::Driverless => "no driver",
             Self::Build => "build",
             Self::Tests => "tests",
         }
     }
 
-    /// Whether it is part of the quick run.
-    pub(super) fn is_quick(self) -> bool {
-        matches!(self, Self::Linked | Self::Clippy)
+    /// Whether it is part of the quick run, of this row. What the daemon is without a driver does not depend on its
+    /// transports, and is linted with one: by itself it has other libraries than beside the client, and each is
+    /// checked anew.
+    pub(super) fn is_quick(self, features: FeatureSet) -> bool {
+        match self {
+            Self::Linked | Self::Clippy => true,
+            Self::Driverless => features.is_first(),
+            Self::Build | Self::Tests => false,
+        }
     }
 
     /// Whether a target goes through it with each set of features. Others than this machine's own are linted with
     /// each, which compiles all; what they link and do depends on the target more than on the set, and is tried with
     /// everything.
     pub(super) fn is_of_each_set(self, target: &Target) -> bool {
-        target.is_host() || self == Self::Clippy
+        target.is_host() || matches!(self, Self::Clippy | Self::Driverless)
     }
 
     /// Whether a target goes through it at all. What cargo says is linked is the same for each.
     pub(super) fn is_for(self, target: &Target) -> bool {
         match self {
             Self::Linked => target.is_host(),
-            Self::Clippy | Self::Build => true,
+            Self::Clippy | Self::Driverless | Self::Build => true,
             Self::Tests => target.how() != How::CheckOnly,
         }
     }
@@ -78,13 +93,14 @@ impl Check {
             Self::Linked => linked(place, features).map(|()| Outcome::Passed { tests: None, skipped: 0 }),
             Self::Clippy => {
                 let mut clippy = place.chosen(&["clippy"], features);
-                let mut without_driver =
-                    place.cargo(&["clippy", "--package", "daemon", "--no-default-features"]);
-                without_driver.args(["--features", &features.of_packages(&["daemon"])]);
-                let mut both = [&mut clippy, &mut without_driver].into_iter();
-                both.try_fold(Outcome::Passed { tests: None, skipped: 0 }, |_, clippy| {
-                    succeeds(clippy.args(["--all-targets", "--", "-D", "warnings"]), log)
-                })
+                clippy.args(place.depth.targets(features)).args(["--", "-D", "warnings"]);
+                succeeds(&mut clippy, log)
+            }
+            Self::Driverless => {
+                let alone = ["clippy", "--package", "daemon", "--all-targets", "--no-default-features"];
+                let mut clippy = place.cargo(&alone);
+                clippy.args(["--features", &features.of_packages(&["daemon"]), "--", "-D", "warnings"]);
+                succeeds(&mut clippy, log)
             }
             Self::Build => build(place, features, log),
             Self::Tests => tests(place, features, log),
@@ -93,11 +109,32 @@ impl Check {
     }
 }
 
-/// Where a check is done: on which workspace, for which target, with what this machine has for that.
+/// What is linted of each set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// The programs and their tests.
+    Whole,
+    /// The programs, and their tests with one transport alone: more transports use more, and leave nothing unused
+    /// in a test that one of them alone does not. With all of them `cargo xtask ci clippy` has linted the tests.
+    Quick,
+}
+
+impl Depth {
+    /// As arguments to cargo.
+    fn targets(self, features: FeatureSet) -> &'static [&'static str] {
+        match self {
+            Self::Quick if features.is_several() => &["--lib", "--bins", "--test", SMALLEST_TEST],
+            Self::Quick | Self::Whole => &["--all-targets"],
+        }
+    }
+}
+
+/// Where a check is done: on which workspace, for which target, with what this machine has for that, and how much.
 pub(super) struct Place<'a> {
     pub(super) workspace: &'a Workspace,
     pub(super) tools: &'a Tools,
     pub(super) target: &'a Target,
+    pub(super) depth: Depth,
 }
 
 impl Place<'_> {

@@ -23,6 +23,16 @@ impl FeatureSet {
         self.left_out().is_empty()
     }
 
+    /// Whether it is the first of [`Self::all`].
+    pub(super) fn is_first(self) -> bool {
+        self.0 == 1
+    }
+
+    /// Whether it has more than one transport.
+    pub(super) fn is_several(self) -> bool {
+        self.0.count_ones() > 1
+    }
+
     /// The names of those in it.
     pub(super) fn names(self) -> Vec<&'static str> {
         self.named(|is_in| is_in)
@@ -76,6 +86,10 @@ mod tests {
     fn there_is_each_set_once_and_everything_comes_last() {
         let all: Vec<String> = FeatureSet::all().iter().map(ToString::to_string).collect();
         assert_eq!(all, ["unix", "tcp", "unix,tcp", "quic", "unix,quic", "tcp,quic", "unix,tcp,quic"]);
+        let first: Vec<bool> = FeatureSet::all().into_iter().map(FeatureSet::is_first).collect();
+        assert_eq!(first, [true, false, false, false, false, false, false]);
+        let several: Vec<bool> = FeatureSet::all().into_iter().map(FeatureSet::is_several).collect();
+        assert_eq!(several, [false, false, true, false, true, true, true]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use self::cell::{Cell, Outcome};
-use self::check::{Check, Place};
+use self::check::{Check, Depth, Place};
 use self::features::FeatureSet;
 use self::table::Row;
 use self::target::{Target, Tools};
@@ -35,6 +35,7 @@ pub(crate) struct Options {
     #[arg(long)]
     list: bool,
     /// Lint each row and check what it links, and leave out its tests; what CI runs, for this machine's own target.
+    /// The programs' tests are linted with one transport at a time, and the daemon without a driver with one set.
     #[arg(long)]
     quick: bool,
     /// Run this target's rows alone, as in 'aarch64-unknown-linux-gnu'; may be repeated.
@@ -81,7 +82,11 @@ impl Options {
     fn has(&self, check: Check, target: &Target, features: FeatureSet) -> bool {
         let of_row =
             check.is_of_each_set(target) || features.is_everything() || self.features.contains(&features);
-        check.is_for(target) && of_row && (check.is_quick() || !self.quick)
+        check.is_for(target) && of_row && (check.is_quick(features) || !self.quick)
+    }
+
+    fn depth(&self) -> Depth {
+        if self.quick { Depth::Quick } else { Depth::Whole }
     }
 }
 
@@ -129,7 +134,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
                     None => {
                         let started = Instant::now();
                         let log = logs.join(format!("{features}-{}.log", check.name()));
-                        let place = Place { workspace, tools: &tools, target };
+                        let place = Place { workspace, tools: &tools, target, depth: options.depth() };
                         Cell { outcome: check.perform(&place, features, &log), took: started.elapsed() }
                     }
                 };
@@ -207,13 +212,16 @@ mod tests {
         let (whole, quick) = (Options::everything(), Options::quick());
         assert_eq!(checks(&whole, &all[0], tcp), Check::ALL);
         assert_eq!(checks(&quick, &all[0], everything), [Check::Linked, Check::Clippy]);
+        let first = FeatureSet::all()[0];
+        assert_eq!(checks(&quick, &all[0], first), [Check::Linked, Check::Clippy, Check::Driverless]);
         let asked = Options { features: vec![tcp], ..Options::default() };
+        let linted = [Check::Clippy, Check::Driverless];
         for target in &all[1..4] {
-            assert_eq!(checks(&whole, target, tcp), [Check::Clippy]);
-            assert_eq!(checks(&asked, target, tcp), [Check::Clippy, Check::Build, Check::Tests]);
-            assert_eq!(checks(&whole, target, everything), [Check::Clippy, Check::Build, Check::Tests]);
+            assert_eq!(checks(&whole, target, tcp), linted);
+            assert_eq!(checks(&asked, target, tcp), Check::ALL[1..]);
+            assert_eq!(checks(&whole, target, everything), Check::ALL[1..]);
         }
-        assert_eq!(checks(&whole, &all[4], everything), [Check::Clippy, Check::Build]);
+        assert_eq!(checks(&whole, &all[4], everything), [Check::Clippy, Check::Driverless, Check::Build]);
     }
 
     #[test]

@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(
             row.to_string(),
             "aarch64-unknown-linux-gnu  qemu-user   unix,tcp        -                        passed 7, 2 skipped \
-             1.2 s FAILED 1.2 s             skipped: build failed"
+             1.2 s -                        FAILED 1.2 s             skipped: build failed"
         );
         assert_eq!(row.broken().as_deref(), Some("build failed"));
         assert_eq!(as_json(&[row])["rows"][0]["how"], "qemu-user");
