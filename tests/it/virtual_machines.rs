@@ -8,7 +8,6 @@ mod long;
 mod no_room;
 mod programs;
 mod reach;
-mod server;
 mod stop_machines;
 mod traces;
 mod transfer;

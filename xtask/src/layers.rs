@@ -29,7 +29,7 @@ struct Rule {
 const NONE: &[&str] = &[];
 const ANY: &[&str] = &["*"];
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     // The judgement knows nothing of the rest, so that it can be read and tested by itself.
     Rule {
         name: "auth-core",
@@ -37,7 +37,7 @@ const RULES: [Rule; 18] = [
         tests_may: &["faulty-disk", "test-process"],
         never_links: NONE,
     },
-    Rule { name: "fetch", may: NONE, tests_may: NONE, never_links: NONE },
+    Rule { name: "fetch", may: NONE, tests_may: &["test-servers"], never_links: NONE },
     Rule { name: "durable", may: &["win32"], tests_may: &["test-process"], never_links: NONE },
     // Its own tests turn its testkit on, by depending on itself.
     Rule { name: "transport", may: &["test-process"], tests_may: &["transport"], never_links: NONE },
@@ -46,7 +46,7 @@ const RULES: [Rule; 18] = [
     Rule {
         name: "instances",
         may: &["durable", "fetch"],
-        tests_may: &["faulty-disk", "instances"],
+        tests_may: &["faulty-disk", "instances", "test-servers"],
         never_links: NONE,
     },
     // It is given machines to run, and knows no instances.
@@ -57,9 +57,9 @@ const RULES: [Rule; 18] = [
         never_links: NONE,
     },
     // It is given streams, and does not know where they lead.
-    Rule { name: "ssh", may: NONE, tests_may: &["transport"], never_links: NONE },
+    Rule { name: "ssh", may: NONE, tests_may: &["test-servers", "transport"], never_links: NONE },
     // It is given a guest's files, and knows neither the guest nor the terminal.
-    Rule { name: "transfer", may: &["ssh"], tests_may: &["transport"], never_links: NONE },
+    Rule { name: "transfer", may: &["ssh"], tests_may: &["test-servers", "transport"], never_links: NONE },
     // It makes system calls, and knows not what for.
     Rule { name: "win32", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "rpc", may: NONE, tests_may: NONE, never_links: NONE },
@@ -97,6 +97,8 @@ const RULES: [Rule; 18] = [
     // Replaces system calls: whose tests link it must choose to.
     Rule { name: "faulty-disk", may: NONE, tests_may: NONE, never_links: NONE },
     Rule { name: "test-process", may: NONE, tests_may: NONE, never_links: NONE },
+    // They say what they are told to, and know nothing of who asks.
+    Rule { name: "test-servers", may: &["test-process"], tests_may: NONE, never_links: NONE },
     Rule { name: "xtask", may: ANY, tests_may: ANY, never_links: NONE },
 ];
 
@@ -211,7 +213,7 @@ fn violations_of(member: &Member, graph: &Graph) -> Vec<Violation> {
 fn expected_folder(name: &str) -> String {
     match name {
         "e2e" => "tests".to_owned(),
-        "faulty-disk" | "test-process" => format!("tests/{name}"),
+        "faulty-disk" | "test-process" | "test-servers" => format!("tests/{name}"),
         "bench" | "xtask" => name.to_owned(),
         _ => format!("crates/{name}"),
     }
@@ -253,10 +255,11 @@ mod tests {
             member("auth-core", "durable", "faulty-disk test-process"),
             member("durable", "win32", "test-process"),
             member("win32", "", ""),
-            member("fetch", "", ""),
+            member("fetch", "", "test-servers"),
             member("instances", "durable fetch", "faulty-disk instances"),
             member("faulty-disk", "", ""),
             member("test-process", "", ""),
+            member("test-servers", "test-process", ""),
             member("transport", "test-process", "transport"),
             member("transport-unix", "transport", "transport"),
             member("transport-quic", "transport", "transport"),

@@ -125,12 +125,8 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
 #[cfg(test)]
 mod tests {
     use std::pin::Pin;
-    use std::sync::{Arc, Mutex};
 
     use hyper_util::rt::{TokioExecutor, TokioIo};
-    use russh::keys::PrivateKey;
-    use russh::server::{self, Auth, ChannelOpenHandle, Msg, VerifiedPublicKey};
-    use russh::{Channel, ChannelId};
     use tokio::net::TcpListener;
     use tonic::{Status, Streaming};
     use transport::Stream;
@@ -176,65 +172,17 @@ mod tests {
             .await;
     }
 
-    /// A guest's SSH server, which says whom it has let in.
-    struct Sshd(Arc<Mutex<Vec<String>>>);
-
-    impl server::Handler for Sshd {
-        type Error = russh::Error;
-
-        async fn auth_publickey(
-            &mut self,
-            user: &str,
-            key: VerifiedPublicKey<'_>,
-        ) -> Result<Auth, Self::Error> {
-            let key = key.public_key.to_openssh().expect("a key");
-            self.0.lock().expect("not poisoned").push(format!("{user} {key}"));
-            Ok(Auth::Accept)
-        }
-
-        async fn channel_open_session(
-            &mut self,
-            _: Channel<Msg>,
-            reply: ChannelOpenHandle,
-            _: &mut server::Session,
-        ) -> Result<(), Self::Error> {
-            reply.accept().await;
-            Ok(())
-        }
-
-        async fn exec_request(
-            &mut self,
-            id: ChannelId,
-            _: &[u8],
-            session: &mut server::Session,
-        ) -> Result<(), Self::Error> {
-            session.channel_success(id)?;
-            session.exit_status_request(id, 7)?;
-            session.close(id)
-        }
-    }
-
-    /// Where a guest answers, and whom it lets in.
-    async fn guest() -> (u16, Arc<Mutex<Vec<String>>>) {
-        let host = KeyPair::generate().expect("a key").to_openssh().expect("text");
-        let host = PrivateKey::from_openssh(host.as_bytes()).expect("a key");
-        let config = Arc::new(server::Config { keys: vec![host], ..server::Config::default() });
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-        let (port, seen) = (listener.local_addr().expect("an address").port(), Arc::default());
-        let sshd = Sshd(Arc::clone(&seen));
-        tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.expect("a client");
-            let session = server::run_stream(config, stream, sshd).await.expect("a session");
-            let _ = session.await;
-        });
-        (port, seen)
-    }
-
     #[test]
     fn a_stock_service_tells_the_way() {
         run(async {
-            let (port, seen) = guest().await;
-            let key = KeyPair::generate().expect("a key");
+            let (host, key) = (KeyPair::generate().expect("a key"), KeyPair::generate().expect("a key"));
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+            let port = listener.local_addr().expect("an address").port();
+            let answers = tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.expect("a client");
+                let guest = test_servers::Guest { says: "", times: 0, code: 7 };
+                guest.serve(&host.to_openssh().expect("text"), stream)
+            });
             let info = SshInfo {
                 port: port.into(),
                 host: "127.0.0.1".to_owned(),
@@ -247,7 +195,8 @@ mod tests {
             let guest = Guest::connect(&service, "web").await.expect("a guest");
             let finished = guest.session.run("anything", 1).await.expect("run");
             assert_eq!(finished.code, Some(7));
-            assert_eq!(*seen.lock().expect("not poisoned"), [format!("ubuntu {}", key.public())]);
+            let heard = answers.await.expect("served").all();
+            assert_eq!(heard, [format!("login ubuntu {}", key.public()), "anything".to_owned()]);
         });
     }
 

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use e2e::{Client, is_root, skip};
 use sha2::{Digest, Sha256};
+use test_servers::{Request, Say, Server};
 
 use super::Host;
-use super::server::{Request, Say, Server};
 use crate::support::{Expected, outsider, run, run_with_input};
 
 /// Arguments, where `{images}` is a directory and `{http}` a server; the exit code; and parts of what is said, the
@@ -152,7 +152,7 @@ fn images(directory: &Path) {
 /// What the server says for the paths of the table.
 fn say(request: &Request, image: &[u8]) -> Say {
     let length = |length: usize| format!("Content-Length: {length}\r\n");
-    match request.path.as_str() {
+    match request.path() {
         "/served" => {
             Say::answer("200 OK", &length(image.len()), &[image, b"and what nobody has announced"].concat())
         }
@@ -163,7 +163,7 @@ fn say(request: &Request, image: &[u8]) -> Say {
         }
         "/to-nowhere" => Say::answer("302 Found", &length(0), b""),
         "/text" => Say::answer("200 OK", &length(5), b"text\n"),
-        "/no-http" => Say { bytes: b"SSH-2.0-server\r\n".to_vec(), then_keeps_silent: false },
+        "/no-http" => Say::bytes("SSH-2.0-server\r\n"),
         "/half" => Say::answer("200 OK", &length(image.len()), &image[..image.len() / 2]),
         "/said-less" => Say::answer("200 OK", &length(image.len() / 2), image),
         "/packed" => {

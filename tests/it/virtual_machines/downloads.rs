@@ -1,18 +1,16 @@
 //! Images from servers, through the real client and daemon.
 
 use std::fs;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use e2e::{DaemonOptions, Outcome, Via, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rustls::pki_types::PrivateKeyDer;
 use sha2::{Digest, Sha256};
+use test_servers::{Say, Server};
 
 use super::Host;
-use super::server::{Say, Server};
 use super::traces::files_below;
 use crate::support::{Expected, NO_INSTANCES, below, run};
 
@@ -29,7 +27,7 @@ fn a_download_that_was_cut_goes_on_where_it_was() {
     let served = AtomicUsize::new(0);
     let server = Server::start(move |request| {
         let tag = "ETag: \"1\"\r\n";
-        let Some(from) = request.from else {
+        let Some(from) = request.from() else {
             let answer = Say::answer("200 OK", &format!("{tag}Content-Length: {whole}\r\n"), &image[..half]);
             // The first time it hangs, so that the daemon can be killed there; then it breaks off.
             return if served.fetch_add(1, Ordering::SeqCst) == 0 {
@@ -77,7 +75,7 @@ fn a_download_that_was_cut_goes_on_where_it_was() {
 
     let launched = run(&user, &arguments);
     assert_eq!((launched.code, launched.stdout.as_str()), (0, "Launched: web\n"), "{launched:?}");
-    let asked: Vec<_> = server.requests().into_iter().map(|request| request.from).collect();
+    let asked: Vec<_> = server.requests().into_iter().map(|request| request.from()).collect();
     assert_eq!(asked, [None, Some(half)], "the missing bytes and no others");
     assert_eq!((fetched(), host.kept_images()), (None, vec![sum]));
     run(&user, &["stop", "--force", "web"]).prints("");
@@ -121,29 +119,10 @@ fn an_interrupted_client_takes_its_launch_along() {
 #[test]
 fn a_server_whose_certificate_nobody_trusts_is_refused() {
     let Some(host) = Host::start() else { return };
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate =
-        rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap().self_signed(&key).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let config = Arc::new(config);
     let image = fs::read(&host.image).unwrap();
-    let server = Server::start_over(
-        move |_| Say::answer("200 OK", &format!("Content-Length: {}\r\n", image.len()), &image),
-        move |tcp| {
-            let connection =
-                rustls::ServerConnection::new(Arc::clone(&config)).map_err(std::io::Error::other)?;
-            Ok(rustls::StreamOwned::new(connection, tcp))
-        },
-    );
+    let (server, _) = Server::start_tls(move |_| {
+        Say::answer("200 OK", &format!("Content-Length: {}\r\n", image.len()), &image)
+    });
     let user = host.service().first_client();
     let before = host.traces();
     let place = format!("localhost:{}", server.port());

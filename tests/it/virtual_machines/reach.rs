@@ -6,9 +6,9 @@ use std::process::Command;
 
 use e2e::{DaemonOptions, Via, skip};
 use ssh::{KeyPair, SessionError};
+use test_servers::{Say, Server};
 
 use super::Host;
-use super::server::{Say, Server};
 use super::{all, one};
 use crate::support::NOT_AUTHENTICATED;
 
@@ -41,7 +41,7 @@ async fn a_guest_is_a_stranger_to_the_service() {
     let names: Vec<String> =
         files.iter().map(|file| file.file_name().unwrap().to_str().unwrap().to_owned()).collect();
     let server = Server::start(move |request| {
-        let file = files.iter().find(|file| file.ends_with(request.path.trim_start_matches('/')));
+        let file = files.iter().find(|file| file.ends_with(request.path().trim_start_matches('/')));
         let bytes = file.and_then(|file| fs::read(file).ok()).unwrap_or_default();
         Say::answer("200 OK", &format!("Content-Length: {}\r\n", bytes.len()), &bytes)
     });

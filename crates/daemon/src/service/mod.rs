@@ -362,7 +362,7 @@ pub(crate) fn channel_of(origin: &Origin) -> Result<Channel, UnknownPeer> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io;
     use std::time::Duration;
 
@@ -382,8 +382,8 @@ mod tests {
     }
 
     /// A service that nobody has called yet.
-    struct Scene {
-        service: Service,
+    pub(crate) struct Scene {
+        pub(crate) service: Service,
         store: Arc<MemoryStore>,
         news: watch::Sender<()>,
         certificate: ClientCertificate,
@@ -391,7 +391,7 @@ mod tests {
     }
 
     impl Scene {
-        fn new() -> Self {
+        pub(crate) fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = Arc::new(MemoryStore::new());
             let rule = FirstClientRule { daemon_uid: 0, admin_gid: None };
@@ -413,7 +413,13 @@ mod tests {
             self.service.welcome(Caller { channel, certificate: Some(self.certificate.clone()) })
         }
 
-        fn add(&self, level: Level) {
+        /// The client, as it is known from where it calls.
+        pub(crate) fn client_over(&self, channel: Channel) -> Authenticated {
+            let caller = Caller { channel, certificate: Some(self.certificate.clone()) };
+            self.service.authority.recognise(&caller).unwrap()
+        }
+
+        pub(crate) fn add(&self, level: Level) {
             let nobody = Channel::Local { uid: 0, gid: 0, groups: [].into() };
             let root = Caller { channel: nobody, certificate: None };
             let by = self.service.authority.administrator(&root).unwrap();

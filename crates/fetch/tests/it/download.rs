@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use fetch::{Answer, Ask, Body, FetchError, Limits};
+use test_servers::{Request, Say, Server};
 
-use crate::server::{LIMITS, Server, Then, client};
+use crate::clients::{LIMITS, client};
 
-fn say(path: &str) -> (Vec<u8>, Then) {
-    let text = match path {
+fn say(request: &Request) -> Say {
+    let text = match request.path() {
         "/whole" => "200 OK\r\nETag: \"tag\"\r\nContent-Length: 10\r\n\r\n0123456789",
         "/chunked" => {
             "200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\n6\r\n456789\r\n0\r\nTrailer: x\r\n\r\n"
@@ -30,22 +31,21 @@ fn say(path: &str) -> (Vec<u8>, Then) {
         "/circle" => "301 Moved Permanently\r\nLocation: /circle\r\nContent-Length: 0\r\n\r\n",
         "/nowhere" => "307 Temporary Redirect\r\nContent-Length: 0\r\n\r\n",
         "/to-file" => "303 See Other\r\nLocation: ftp://localhost/etc/passwd\r\nContent-Length: 0\r\n\r\n",
-        "/silent" => return (Vec::new(), Then::Silence),
-        "/stalls" => return (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123".to_vec(), Then::Silence),
+        "/silent" => return Say::bytes("").then_keeps_silent(),
+        "/stalls" => {
+            return Say::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123").then_keeps_silent();
+        }
         "/endless-head" => {
-            return (
-                b"HTTP/1.1 200 OK\r\n".iter().copied().chain(b"X: y\r\n".repeat(200_000)).collect(),
-                Then::Close,
-            );
+            return Say::bytes([&b"HTTP/1.1 200 OK\r\n"[..], &b"X: y\r\n".repeat(200_000)].concat());
         }
         other => panic!("{other}"),
     };
-    (format!("HTTP/1.1 {text}").into_bytes(), Then::Close)
+    Say::bytes(format!("HTTP/1.1 {text}"))
 }
 
 /// What a download gives: of which kind, its length and tag as told, and its bytes.
 async fn download(path: &str, ask: Ask<'_>, limits: Limits) -> Result<String, FetchError> {
-    let server = Server::start(say).await;
+    let server = Server::start(say);
     download_from(&server, path, ask, limits).await
 }
 
@@ -55,7 +55,7 @@ async fn download_from(
     ask: Ask<'_>,
     limits: Limits,
 ) -> Result<String, FetchError> {
-    let url = format!("http://127.0.0.1:{}{path}", server.port).parse().unwrap();
+    let url = format!("http://127.0.0.1:{}{path}", server.port()).parse().unwrap();
     match client(limits).get(&url, ask).await? {
         Answer::Whole(body) => Ok(format!("whole {}", read(body).await?)),
         Answer::Rest(body) => Ok(format!("rest {}", read(body).await?)),
@@ -122,7 +122,7 @@ async fn redirects_are_counted() {
     let limits = Limits { redirects: 1, ..LIMITS };
     let error = download("/a/first", Ask::Whole, limits).await.unwrap_err();
     assert!(matches!(error, FetchError::TooManyRedirects { .. }), "{error:?}");
-    let server = Server::start(say).await;
+    let server = Server::start(say);
     download_from(&server, "/circle", Ask::Whole, LIMITS).await.unwrap_err();
     assert_eq!(server.requests().len(), 4, "one, and three redirects");
 }
@@ -142,18 +142,18 @@ async fn a_server_that_says_nothing_is_left() {
 
 #[tokio::test]
 async fn it_is_asked_for_as_http_wants_it() {
-    let server = Server::start(say).await;
+    let server = Server::start(say);
     for ask in [Ask::Whole, Ask::Unless("\"tag\""), Ask::After(4, "\"tag\"")] {
         download_from(&server, "/whole", ask, LIMITS).await.unwrap();
     }
     let requests = server.requests();
-    let host = format!("host: 127.0.0.1:{}\r\n", server.port);
-    for request in &requests {
+    let host = format!("host: 127.0.0.1:{}\r\n", server.port());
+    for request in requests.iter().map(Request::text) {
         assert!(request.starts_with("GET /whole HTTP/1.1\r\n") && request.contains(&host), "{request}");
         assert!(request.contains("accept-encoding: identity\r\n"), "{request}");
     }
-    let has = |number: usize, line: &str| requests[number].contains(line);
-    assert!(!has(0, "range") && !has(0, "if-"), "{}", requests[0]);
-    assert!(has(1, "if-none-match: \"tag\"\r\n") && !has(1, "range"), "{}", requests[1]);
-    assert!(has(2, "range: bytes=4-\r\n") && has(2, "if-range: \"tag\"\r\n"), "{}", requests[2]);
+    let has = |number: usize, line: &str| requests[number].text().contains(line);
+    assert!(!has(0, "range") && !has(0, "if-"), "{:?}", requests[0]);
+    assert!(has(1, "if-none-match: \"tag\"\r\n") && !has(1, "range"), "{:?}", requests[1]);
+    assert!(has(2, "range: bytes=4-\r\n") && has(2, "if-range: \"tag\"\r\n"), "{:?}", requests[2]);
 }

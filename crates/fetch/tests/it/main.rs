@@ -7,6 +7,6 @@
     reason = "a test that meets the unexpected fails by panicking"
 )]
 
+mod clients;
 mod download;
-mod server;
 mod tls;

@@ -1,26 +1,26 @@
 //! Who a server is: trusted, or nobody.
 
 use fetch::{Answer, Ask, Client, FetchError};
+use test_servers::{Request, Say, Server};
 
-use crate::server::{LIMITS, Server, Then, client, trusting};
+use crate::clients::{LIMITS, client, trusting};
 
-fn say(path: &str) -> (Vec<u8>, Then) {
-    let text = match path {
+fn say(request: &Request) -> Say {
+    Say::bytes(match request.path() {
         "/file" => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nfile",
         "/down" => "HTTP/1.1 302 Found\r\nLocation: http://localhost:1/file\r\nContent-Length: 0\r\n\r\n",
         other => panic!("{other}"),
-    };
-    (text.into(), Then::Close)
+    })
 }
 
 async fn get(server: &Server, client: &Client, host: &str, path: &str) -> Result<Answer, FetchError> {
-    let url = format!("https://{host}:{}{path}", server.port).parse().unwrap();
+    let url = format!("https://{host}:{}{path}", server.port()).parse().unwrap();
     client.get(&url, Ask::Whole).await
 }
 
 #[tokio::test]
 async fn only_a_server_with_a_trusted_certificate_for_its_name_is_asked() {
-    let (server, certificate) = Server::start_tls(say).await;
+    let (server, certificate) = Server::start_tls(say);
     let trusting = trusting(&certificate);
     let Answer::Whole(mut body) = get(&server, &trusting, "localhost", "/file").await.unwrap() else {
         panic!("not the whole of it")
@@ -41,7 +41,7 @@ async fn only_a_server_with_a_trusted_certificate_for_its_name_is_asked() {
 
 #[tokio::test]
 async fn https_does_not_lead_to_http() {
-    let (server, certificate) = Server::start_tls(say).await;
+    let (server, certificate) = Server::start_tls(say);
     let trusting = trusting(&certificate);
     let error = get(&server, &trusting, "localhost", "/down").await.unwrap_err();
     assert!(matches!(error, FetchError::Downgrade { .. }), "{error:?}");
@@ -69,8 +69,8 @@ fn the_system_s_authorities_are_those_of_the_moment() {
 #[cfg(target_os = "linux")]
 #[tokio::main(flavor = "current_thread")]
 async fn authorities_come_and_go(file: &std::path::Path) {
-    let (server, certificate) = Server::start_tls(say).await;
-    let (_, other) = Server::start_tls(say).await;
+    let (server, certificate) = Server::start_tls(say);
+    let (_, other) = Server::start_tls(say);
     let platform = Client::platform(LIMITS);
     let error = get(&server, &platform, "localhost", "/file").await.unwrap_err();
     assert!(matches!(error, FetchError::Authorities(_)) && !error.may_be_resumed(), "{error:?}");

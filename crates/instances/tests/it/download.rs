@@ -6,9 +6,7 @@ use std::time::Duration;
 use fetch::{Client, Limits};
 use instances::{Digest, Image, Vault, VaultError};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::task::AbortOnDropHandle;
+use test_servers::{Request, Say, Server};
 
 use crate::images::{LARGEST, disk, files, vault};
 
@@ -25,26 +23,18 @@ struct Content {
     seen: Vec<String>,
 }
 
-struct Server {
+struct Served {
     content: Arc<Mutex<Content>>,
     url: fetch::Url,
-    _task: AbortOnDropHandle<()>,
 }
 
-impl Server {
-    async fn start(content: Content) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/image", listener.local_addr().unwrap()).parse().unwrap();
+impl Served {
+    fn start(content: Content) -> Self {
         let content = Arc::new(Mutex::new(content));
         let shared = Arc::clone(&content);
-        let task = tokio::spawn(async move {
-            let mut tasks = Vec::new();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tasks.push(AbortOnDropHandle::new(tokio::spawn(serve(stream, Arc::clone(&shared)))));
-            }
-        });
-        Self { content, url, _task: AbortOnDropHandle::new(task) }
+        let server = Server::start(move |request| shared.lock().unwrap().answer(request));
+        let url = format!("http://127.0.0.1:{}/image", server.port()).parse().unwrap();
+        Self { content, url }
     }
 
     fn change(&self, change: impl FnOnce(&mut Content)) {
@@ -58,47 +48,26 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, content: Arc<Mutex<Content>>) {
-    let mut request = String::new();
-    while !request.ends_with("\r\n\r\n") {
-        let Ok(byte) = stream.read_u8().await else { return };
-        request.push(byte.into());
-    }
-    let header = |name: &str| {
-        let line = request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-        line.map(str::to_owned)
-    };
-    let (answer, is_silent) = {
-        let mut content = content.lock().unwrap();
-        let from =
-            header("range").map(|range| range["bytes=".len()..].trim_end_matches('-').parse().unwrap());
-        let is_same = |name| content.tag.is_some() && header(name).as_deref() == content.tag;
-        let tag = content.tag.map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
-        let (status, start, end) = match from {
-            Some(from) if is_same("if-range") => ("206 Partial Content", from, content.bytes.len()),
+impl Content {
+    fn answer(&mut self, request: &Request) -> Say {
+        let total = self.bytes.len();
+        let is_same = |name| self.tag.is_some() && request.header(name) == self.tag;
+        let (status, start, end) = match request.from() {
+            Some(from) if is_same("if-range") => ("206 Partial Content", from, total),
             _ if is_same("if-none-match") => ("304 Not Modified", 0, 0),
-            _ => ("200 OK", 0, content.bytes.len()),
+            _ => ("200 OK", 0, total),
         };
-        content.seen.push(format!("{} {start}", &status[..3]));
-        let total = content.bytes.len();
-        let mut answer = match status {
-            "304 Not Modified" => format!("HTTP/1.1 {status}\r\n\r\n"),
-            _ => format!(
-                "HTTP/1.1 {status}\r\n{tag}Content-Range: bytes {start}-{}/{total}\r\nContent-Length: {}\r\n\r\n",
-                end - 1,
-                end - start
-            ),
+        self.seen.push(format!("{} {start}", &status[..3]));
+        if end == 0 {
+            return Say::answer(status, "", b"");
         }
-        .into_bytes();
-        let cut = if content.cuts.is_empty() || end == 0 { end } else { start + content.cuts.remove(0) };
-        answer.extend_from_slice(&content.bytes[start..cut.min(end)]);
-        (answer, content.is_silent)
-    };
-    let _ = stream.write_all(&answer).await;
-    if is_silent {
-        std::future::pending::<()>().await;
+        let tag = self.tag.map(|tag| format!("ETag: {tag}\r\n")).unwrap_or_default();
+        let range = format!("Content-Range: bytes {start}-{}/{total}\r\n", end - 1);
+        let length = format!("Content-Length: {}\r\n", end - start);
+        let cut = if self.cuts.is_empty() { end } else { end.min(start + self.cuts.remove(0)) };
+        let answer = Say::answer(status, &(tag + &range + &length), &self.bytes[start..cut]);
+        if self.is_silent { answer.then_keeps_silent() } else { answer }
     }
-    let _ = stream.shutdown().await;
 }
 
 fn client() -> Client {
@@ -108,7 +77,7 @@ fn client() -> Client {
 
 async fn download(
     vault: &Arc<Vault>,
-    server: &Server,
+    server: &Served,
     expected: Option<Digest>,
 ) -> Result<Image, VaultError> {
     vault.download(&client(), &server.url, expected, &|_, _| {}).await
@@ -123,7 +92,7 @@ async fn what_was_downloaded_is_not_sent_again_while_it_is_the_same() {
     let data = TempDir::new().unwrap();
     let vault = vault(data.path());
     let (first, second) = (disk(1, 1 << 20), disk(2, 1 << 20));
-    let server = Server::start(serving(&first, Some("\"1\""))).await;
+    let server = Served::start(serving(&first, Some("\"1\"")));
     let progress = Mutex::new(Vec::new());
     let told = |done, total| progress.lock().unwrap().push((done, total));
     let image = vault.download(&client(), &server.url, None, &told).await.unwrap();
@@ -155,13 +124,13 @@ async fn what_breaks_off_is_gone_on_with() {
     let vault = vault(data.path());
     let bytes = disk(1, 1 << 20);
     let cut = |cuts: &[usize]| Content { cuts: cuts.to_vec(), ..serving(&bytes, Some("\"1\"")) };
-    let server = Server::start(cut(&[300_000, 300_000])).await;
+    let server = Served::start(cut(&[300_000, 300_000]));
     let image = download(&vault, &server, None).await.unwrap();
     assert_eq!(std::fs::read(&image.path).unwrap(), bytes);
     assert_eq!(server.seen(), ["200 0", "206 300000", "206 600000"]);
 
     // A later call goes on where an earlier one had to give up.
-    let server = Server::start(cut(&[300_000, 0, 0])).await;
+    let server = Served::start(cut(&[300_000, 0, 0]));
     let error = download(&vault, &server, None).await.unwrap_err();
     assert!(matches!(error, VaultError::Fetch(_)), "{error:?}");
     assert_eq!(server.seen(), ["200 0", "206 300000"]);
@@ -171,16 +140,16 @@ async fn what_breaks_off_is_gone_on_with() {
 
     // Not with what has changed meanwhile, and not where the server cannot tell.
     let other = disk(2, 1 << 20);
-    let server = Server::start(cut(&[300_000, 0])).await;
+    let server = Served::start(cut(&[300_000, 0]));
     download(&vault, &server, None).await.unwrap_err();
     server.change(|content| (content.bytes, content.tag) = (other.clone(), Some("\"2\"")));
     assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&other));
-    let server = Server::start(Content { cuts: vec![300_000, 300_001], ..serving(&bytes, None) }).await;
+    let server = Served::start(Content { cuts: vec![300_000, 300_001], ..serving(&bytes, None) });
     assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&bytes));
     assert_eq!(server.seen(), ["200 0"; 3]);
     // What nobody can go on with does not stay.
     let before = files(data.path());
-    let server = Server::start(Content { cuts: vec![300_000, 300_000], ..serving(&bytes, None) }).await;
+    let server = Served::start(Content { cuts: vec![300_000, 300_000], ..serving(&bytes, None) });
     download(&vault, &server, None).await.unwrap_err();
     assert_eq!((server.seen().len(), files(data.path())), (2, before));
 }
@@ -192,8 +161,7 @@ async fn a_download_that_is_given_up_can_be_gone_on_with() {
     let vault = vault(data.path());
     let bytes = disk(1, 1 << 20);
     let server =
-        Server::start(Content { cuts: vec![300_000], is_silent: true, ..serving(&bytes, Some("\"1\"")) })
-            .await;
+        Served::start(Content { cuts: vec![300_000], is_silent: true, ..serving(&bytes, Some("\"1\"")) });
     let (client, reached) = (client(), tokio::sync::Notify::new());
     let told = |done, _| {
         if done == 300_000 {
@@ -222,7 +190,7 @@ async fn what_is_refused_leaves_nothing() {
             (&b"<html>".to_vec(), None, "that is no image"),
             (&fine, wrong, "checksum is"),
         ] {
-            let server = Server::start(serving(bytes, tag)).await;
+            let server = Served::start(serving(bytes, tag));
             let error = download(&vault, &server, expected).await.unwrap_err().to_string();
             assert!(error.contains(why), "{why}: {error}");
             assert_eq!(files(data.path()), ["lock"], "{why}, {tag:?}");
@@ -234,7 +202,7 @@ async fn what_is_refused_leaves_nothing() {
 async fn two_who_want_the_same_download_it_once() {
     let data = TempDir::new().unwrap();
     let vault = vault(data.path());
-    let server = Server::start(serving(&disk(1, 1 << 20), Some("\"1\""))).await;
+    let server = Served::start(serving(&disk(1, 1 << 20), Some("\"1\"")));
     let (one, other) = tokio::join!(download(&vault, &server, None), download(&vault, &server, None));
     assert_eq!(one.unwrap().digest, other.unwrap().digest);
     assert_eq!(server.seen(), ["200 0", "304 0"]);

@@ -18,29 +18,15 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
 
 use ssh::sftp::Sftp;
-use tokio::io::{AsyncRead, AsyncWrite, join};
-use tokio::process::{Child, Command};
-use transport::testkit::skip;
-
-const SERVER: &str = "/usr/lib/openssh/sftp-server";
+use test_servers::sftp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::Child;
 
 /// OpenSSH's server, at home in `folder`.
 async fn openssh(folder: &Path) -> Option<(Sftp<impl AsyncRead + AsyncWrite + use<>>, Child)> {
-    if !Path::new(SERVER).exists() {
-        skip("needs OpenSSH's sftp-server");
-        return None;
-    }
-    let mut child = Command::new(SERVER)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let stream = join(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let (stream, child) = sftp(folder)?;
     Some((Sftp::open(stream).await.unwrap(), child))
 }
 

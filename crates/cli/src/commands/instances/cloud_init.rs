@@ -76,9 +76,9 @@ fn text(input: impl Read) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use test_servers::{Say, Server};
     use transport::testkit::run;
 
     use super::*;
@@ -122,27 +122,24 @@ mod tests {
     #[test]
     fn what_a_server_has_is_read_as_far_as_it_may_be_long() {
         run(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let address = format!("http://{}", listener.local_addr().expect("an address"));
-            let server = tokio::spawn(async move {
-                for body in [&b"#cloud-config\n"[..], b"\xff", &[b'x'; 1 << 21]] {
-                    let (mut stream, _) = listener.accept().await.expect("a connection");
-                    // The request ends within the first packet.
-                    let _ = stream.read(&mut [0; 4096]).await;
-                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
-                }
-                let (mut stream, _) = listener.accept().await.expect("a connection");
-                let _ = stream.read(&mut [0; 4096]).await;
-                let _ = stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
+            let server = Server::start(|request| {
+                let body = match request.path() {
+                    "/text" => &b"#cloud-config\n"[..],
+                    "/binary" => b"\xff",
+                    "/long" => &[b'x'; 1 << 21],
+                    _ => return Say::answer("404 Not Found", "Content-Length: 0\r\n", b""),
+                };
+                Say::answer("200 OK", &format!("Content-Length: {}\r\n", body.len()), body)
             });
-            assert_eq!(read(address.as_ref()).await.expect("a text"), "#cloud-config\n");
-            for message in ["not UTF-8", "longer than 1048576 bytes", "status 404"] {
-                let error = read(address.as_ref()).await.expect_err(message);
+            let at = |path: &str| PathBuf::from(format!("http://localhost:{}/{path}", server.port()));
+            assert_eq!(read(&at("text")).await.expect("a text"), "#cloud-config\n");
+            for (path, message) in
+                [("binary", "not UTF-8"), ("long", "longer than 1048576 bytes"), ("none", "status 404")]
+            {
+                let error = read(&at(path)).await.expect_err(message);
                 assert!(error.message().contains(message), "{}", error.message());
                 assert!(error.next_step().is_some(), "{message}");
             }
-            server.await.expect("asked four times");
         });
     }
 }

@@ -1,34 +1,21 @@
-//! OpenSSH's own `sftp-server`, run as a child.
+//! OpenSSH's own `sftp-server`.
 
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Stdio;
 
 use bytes::Bytes;
 use ssh::sftp::{Kind, Sftp, SftpError, Writing};
-use tokio::io::{AsyncRead, AsyncWrite, join};
-use tokio::process::{Child, Command};
-use transport::testkit::{run, skip};
-
-const SERVER: &str = "/usr/lib/openssh/sftp-server";
+use test_servers::sftp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::process::Child;
+use transport::testkit::run;
 
 /// A server that works in `folder`.
 async fn server(folder: &Path) -> Option<(Sftp<impl AsyncRead + AsyncWrite + use<>>, Child)> {
-    if !Path::new(SERVER).exists() {
-        skip("needs OpenSSH's sftp-server");
-        return None;
-    }
-    let mut child = Command::new(SERVER)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let stream = join(child.stdout.take().unwrap(), child.stdin.take().unwrap());
+    let (stream, child) = sftp(folder)?;
     Some((Sftp::open(stream).await.unwrap(), child))
 }
 

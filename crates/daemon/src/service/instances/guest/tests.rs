@@ -1,61 +1,14 @@
 //! Guests that are SSH servers in this process: an honest one, and such as mean harm.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use russh::server::{self, Auth, ChannelOpenHandle, Msg};
-use russh::{Channel, ChannelId};
+use test_servers::{Guest, Heard};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use zeroize::Zeroizing;
 
 use super::*;
 
 const IN_TIME: Duration = Duration::from_secs(20);
-
-/// An SSH server that answers any command by that text, again and again.
-struct Guest {
-    says: &'static str,
-    times: usize,
-    asked: Arc<AtomicBool>,
-}
-
-impl server::Handler for Guest {
-    type Error = russh::Error;
-
-    async fn auth_publickey(
-        &mut self,
-        user: &str,
-        _: server::VerifiedPublicKey<'_>,
-    ) -> Result<Auth, Self::Error> {
-        self.asked.store(true, Ordering::SeqCst);
-        Ok(if user == "ubuntu" { Auth::Accept } else { Auth::reject() })
-    }
-
-    async fn channel_open_session(
-        &mut self,
-        _: Channel<Msg>,
-        reply: ChannelOpenHandle,
-        _: &mut server::Session,
-    ) -> Result<(), Self::Error> {
-        reply.accept().await;
-        Ok(())
-    }
-
-    async fn exec_request(
-        &mut self,
-        channel: ChannelId,
-        command: &[u8],
-        session: &mut server::Session,
-    ) -> Result<(), Self::Error> {
-        assert_eq!(command, facts::QUESTION.as_bytes());
-        session.channel_success(channel)?;
-        for _ in 0..self.times {
-            session.data(channel, self.says)?;
-        }
-        session.exit_status_request(channel, 0)?;
-        session.close(channel)
-    }
-}
 
 /// How a guest is reached, and its host key.
 fn access() -> (SshAccess, KeyPair) {
@@ -70,14 +23,10 @@ fn access() -> (SshAccess, KeyPair) {
 }
 
 /// A guest with that key, and our end of the connection to it.
-fn guest(host: &KeyPair, says: &'static str, times: usize) -> (DuplexStream, Arc<AtomicBool>) {
+fn guest(host: &KeyPair, says: &'static str, times: usize) -> (DuplexStream, Heard) {
     let (ours, theirs) = duplex(4096);
-    let key = russh::keys::PrivateKey::from_openssh(host.to_openssh().unwrap().as_bytes()).unwrap();
-    let config = Arc::new(server::Config { keys: vec![key], ..Default::default() });
-    let asked = Arc::new(AtomicBool::new(false));
-    let handler = Guest { says, times, asked: Arc::clone(&asked) };
-    tokio::spawn(async move { server::run_stream(config, theirs, handler).await?.await });
-    (ours, asked)
+    let heard = Guest { says, times, code: 0 }.serve(&host.to_openssh().unwrap(), theirs);
+    (ours, heard)
 }
 
 async fn answer(stream: DuplexStream, access: &SshAccess) -> Result<Facts, NoAnswer> {
@@ -87,17 +36,20 @@ async fn answer(stream: DuplexStream, access: &SshAccess) -> Result<Facts, NoAns
 #[tokio::test]
 async fn a_guest_is_asked_as_its_user_and_understood() {
     let (access, host) = access();
-    let (stream, _) = guest(&host, "[load]\n0.1 0.2 0.3 1/2 3\n", 1);
+    let (stream, heard) = guest(&host, "[load]\n0.1 0.2 0.3 1/2 3\n", 1);
     assert_eq!(answer(stream, &access).await.unwrap().load, "0.10 0.20 0.30");
+    let key = std::str::from_utf8(&access.client_key).unwrap();
+    let key = KeyPair::from_openssh(key).unwrap().public();
+    assert_eq!(heard.all(), [format!("login ubuntu {key}"), facts::QUESTION.to_owned()]);
 }
 
 #[tokio::test]
 async fn another_host_is_not_asked() {
     let (access, _) = access();
-    let (stream, asked) = guest(&KeyPair::generate().unwrap(), "", 1);
+    let (stream, heard) = guest(&KeyPair::generate().unwrap(), "", 1);
     let error = answer(stream, &access).await.unwrap_err();
     assert!(matches!(error, NoAnswer::Session(SessionError::WrongHost)), "{error}");
-    assert!(!asked.load(Ordering::SeqCst), "it was shown our key");
+    assert!(heard.all().is_empty(), "it was shown our key: {:?}", heard.all());
 }
 
 #[tokio::test]

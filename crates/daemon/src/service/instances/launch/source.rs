@@ -129,7 +129,25 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use auth_core::{Channel, Level};
+
     use super::*;
+    use crate::service::tests::Scene;
+
+    /// Whose rights would count nobody says there; and nobody learns what is there.
+    #[tokio::test]
+    async fn over_a_network_no_file_is_opened() {
+        let scene = Scene::new();
+        scene.add(Level::Full);
+        let by = scene.client_over(Channel::Remote(Ipv4Addr::LOCALHOST.into()));
+        for address in ["file:///etc/passwd", "file:///nonexistent", "file:///"] {
+            let refused = source(&scene.service, &by, address, "").await.map(drop).unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{address}");
+            assert_eq!(refused.message(), not_from_afar().message(), "{address}");
+        }
+    }
 
     #[test]
     fn the_path_of_a_file_address_is_absolute_and_decoded() {
