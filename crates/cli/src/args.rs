@@ -447,6 +447,21 @@ pub(crate) struct FormatArg {
     pub(crate) format: Format,
 }
 
+/// `--format` of a command that lists without a word below it, and of its `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListFormatArg {
+    /// The form of the list.
+    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
+    pub(crate) format: Option<Format>,
+}
+
+impl ListFormatArg {
+    /// The form of the list, wherever it was given: here or at the `list` below.
+    pub(crate) fn format_or(&self, below: Option<&Self>) -> Format {
+        below.and_then(|below| below.format).or(self.format).unwrap_or(Format::Table)
+    }
+}
+
 /// The form of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {

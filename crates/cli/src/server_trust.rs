@@ -3,178 +3,30 @@
 //! On this machine that is the root certificate in the system's file. A service on another machine has none here: the
 //! user names its root, or it is one that the user has met before, or the user is asked. There is no way to go without.
 
+mod fault;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use thiserror::Error as ThisError;
-use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, TlsError, Unpinned};
+use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-use crate::context::{ADDRESS_VARIABLE, Context, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+pub(crate) use self::fault::ServerTrustFault;
+use self::fault::TELLS;
+use crate::context::{Context, NamedRoot};
 use crate::error::Error;
 use crate::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
 use crate::remotes::{Remote, RemoteName};
-use crate::{output, prompt, service, text};
+use crate::{output, prompt, service};
 
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
 
-/// Why a service on another machine is not trusted. Nothing but a greeting was sent to it.
-#[derive(Debug, ThisError)]
-pub(crate) enum ServerTrustFault {
-    /// The user has not met it yet, and cannot be asked.
-    #[error("the service at {0} is on another machine, and not trusted yet")]
-    Unknown(Endpoint),
-    /// The user said no.
-    #[error("the service at {0} was not accepted")]
-    NotAccepted(Endpoint),
-    /// It cannot be known by a fingerprint.
-    #[error("the service at {0} presents no root certificate, and cannot be known by a fingerprint")]
-    NoRoot(Endpoint),
-    /// It is not the one that the user named.
-    #[error(
-        "the service at {endpoint} presents another root than the one named\n  named:    {named}\n  presents: {presented}"
-    )]
-    OtherThanNamed {
-        /// The address.
-        endpoint: Endpoint,
-        /// The fingerprint that the user gave.
-        named: RootFingerprint,
-        /// The one that was presented, by whomever.
-        presented: RootFingerprint,
-    },
-    /// It is not the one that was there before.
-    #[error(
-        "the service at {endpoint} presents another root than before\n  known:    {known} (line {line} of {path})\n  presents: {presented}",
-        path = file.display()
-    )]
-    Changed {
-        /// The address.
-        endpoint: Endpoint,
-        /// The fingerprint that is known.
-        known: RootFingerprint,
-        /// The list of known servers.
-        file: PathBuf,
-        /// The line in it.
-        line: usize,
-        /// The one that was presented, by whomever.
-        presented: RootFingerprint,
-    },
-    /// It is not the one that its remote was added for.
-    #[error(
-        "the service of the remote '{name}', at {endpoint}, presents another root than before\n  known:    {known}\n  \
-         presents: {presented}"
-    )]
-    RemoteChanged {
-        /// What the remote is called.
-        name: RemoteName,
-        /// The address.
-        endpoint: Endpoint,
-        /// The remote's fingerprint.
-        known: RootFingerprint,
-        /// The one that was presented, by whomever.
-        presented: RootFingerprint,
-    },
-    /// It is not the one that made a token.
-    #[error(
-        "the service at {endpoint} is not the one that the token is for\n  token:    {token}\n  presents: {presented}",
-        presented = presented.map_or_else(|| "no root".to_owned(), |presented| presented.to_string())
-    )]
-    OtherThanToken {
-        /// The address.
-        endpoint: Endpoint,
-        /// The fingerprint in the token.
-        token: RootFingerprint,
-        /// The one that was presented, by whomever.
-        presented: Option<RootFingerprint>,
-    },
-    /// It is not the one that made a token, by what the user says or knows of it.
-    #[error(
-        "the token is for a service with another root than {by}\n  token:    {token}\n  expected: {expected}"
-    )]
-    TokenContradicts {
-        /// What says so, as an object of the sentence.
-        by: String,
-        /// The fingerprint in the token.
-        token: RootFingerprint,
-        /// The one that was named, or is known.
-        expected: RootFingerprint,
-    },
-    /// Its certificate is not in order, whatever its root.
-    #[error("the certificate of the service at {endpoint} is not valid")]
-    Invalid {
-        /// The address.
-        endpoint: Endpoint,
-        /// What is wrong with it.
-        source: TlsError,
-    },
-    /// The list of known servers is in the way.
-    #[error(transparent)]
-    KnownServers(#[from] KnownServersFault),
-}
-
-impl ServerTrustFault {
-    /// What the user can do about it.
-    pub(crate) fn next_step(&self) -> String {
-        match self {
-            Self::Unknown(_) => format!(
-                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint, or that \
-                 machine's root certificate with --root-cert."
-            ),
-            Self::NotAccepted(_) => {
-                format!("Ask an administrator of that machine what {TELLS}, and give that with --fingerprint.")
-            }
-            Self::NoRoot(_) => format!(
-                "A stock service presents none, and cannot be a remote. Name its address with {ADDRESS_VARIABLE}, copy \
-                 its root certificate, {} on that machine, by a way that you trust, and name the copy with --root-cert \
-                 or {ROOT_CERTIFICATE_VARIABLE}.",
-                transport::system_root_certificate().display()
-            ),
-            Self::OtherThanNamed { .. } => format!(
-                "Nothing secret was sent. Compare both with what {TELLS}: if it is neither, something else answers \
-                 at that address."
-            ),
-            Self::Changed { presented, .. } => {
-                format!("{CHANGED}\n  multipass --fingerprint {presented} list")
-            }
-            Self::RemoteChanged { name, endpoint, presented, .. } => format!(
-                "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
-                text::quoted(&endpoint.to_string())
-            ),
-            Self::OtherThanToken { .. } => format!(
-                "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
-                 the service was set up anew since the token was made. Ask whoever gave it to you for the service's \
-                 address, and what {TELLS}."
-            ),
-            Self::TokenContradicts { .. } => format!(
-                "Nothing was sent. Somebody may want you to use another service than you think. Ask an administrator \
-                 of the service what {TELLS}; if it is what the token says, correct what was expected."
-            ),
-            Self::Invalid { .. } => {
-                "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
-                 which renews its certificate."
-                    .to_owned()
-            }
-            Self::KnownServers(fault) => {
-                format!("{} Or name the server's root with --fingerprint or --root-cert.", fault.next_step())
-            }
-        }
-    }
-}
-
-/// Where the right fingerprint is found.
-const TELLS: &str = "`sudo multipassd fingerprint` prints there";
-/// What another root than before means; the command that accepts it follows.
-const CHANGED: &str = "\
-Nothing secret was sent. The service may have been set up anew; or something else answers at that address, and waits \
-for your passphrase. Ask an administrator of that machine what `sudo multipassd fingerprint` prints there. Only if it \
-is the one presented, accept it with";
-
 /// What to do about a service on another machine that the user has not met yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unknown {
-    /// Ask the user, where there is one.
+    /// Ask the user, where there is one, and know the service from then on.
     Ask,
     /// Do without the service.
     Refuse,
@@ -187,6 +39,8 @@ pub(crate) struct ServerTrust {
     pub(crate) pin: Pin,
     /// Whether its certificate's dates count.
     pub(crate) dates: Dates,
+    /// The root's fingerprint.
+    root: RootFingerprint,
     source: Source,
 }
 
@@ -195,13 +49,13 @@ enum Source {
     /// A root certificate's file.
     File(PathBuf),
     /// The user says so, now or in the environment.
-    Named { fingerprint: RootFingerprint, is_remembered: bool },
+    Named { is_remembered: bool },
     /// The remote that is in use has it.
-    Remote { name: RemoteName, fingerprint: RootFingerprint },
+    Remote(RemoteName),
     /// A token says so.
-    Token { fingerprint: RootFingerprint },
+    Token,
     /// The user has said so before.
-    Known { fingerprint: RootFingerprint, file: PathBuf, line: usize },
+    Known { file: PathBuf, line: usize },
 }
 
 impl ServerTrust {
@@ -215,21 +69,16 @@ impl ServerTrust {
         transport: &dyn Transport,
         unknown: Unknown,
     ) -> Result<Self, Error> {
-        match context.named_root()? {
-            NamedRoot::Certificate(path) => Self::by_file(context, endpoint, path, dates(endpoint)),
-            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
-                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered }))
-            }
-            NamedRoot::OfRemote { name, fingerprint } => {
-                context.note(|| format!("trusting the fingerprint {fingerprint} of the remote {name}"));
-                Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Remote { name, fingerprint }))
-            }
-            // The system's own service, on whatever transport.
-            NamedRoot::Usual if endpoint.is_on_this_machine() => {
-                Self::by_file(context, endpoint, transport::system_root_certificate(), Dates::DoNotCount)
-            }
-            NamedRoot::Usual => Self::by_acquaintance(context, endpoint, transport, unknown).await,
+        if let Some(trust) = Self::known(endpoint, context.named_root()?)? {
+            return Ok(trust.noted(context));
         }
+        if unknown == Unknown::Refuse {
+            return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
+        }
+        let trust = Self::meet(endpoint, transport).await?;
+        let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+        remember(&servers, endpoint, trust.root, Earlier::Contradicts)?;
+        Ok(trust)
     }
 
     /// What is to be trusted at `endpoint` by a remote that is to be added for it, or to replace the one `before`. Of
@@ -243,75 +92,86 @@ impl ServerTrust {
         transport: &dyn Transport,
         before: Option<&Remote>,
     ) -> Result<Self, Error> {
-        let named = match context.root_on_command_line() {
-            Some(NamedRoot::Fingerprint { fingerprint, .. }) => Some(*fingerprint),
-            Some(NamedRoot::Certificate(path)) => Some(load_root_certificate(path, endpoint)?.fingerprint()),
-            _ => None,
-        };
-        let fingerprint = match (named, before) {
-            (Some(named), _) => named,
-            // Nobody is asked about a root that has changed.
-            (None, Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) })) if at == endpoint => {
-                let source = Source::Remote { name: name.clone(), fingerprint: *fingerprint };
-                return Ok(Self::by_fingerprint(endpoint, *fingerprint, source));
+        let fingerprint = match context.root_on_command_line() {
+            Some(NamedRoot::Fingerprint { fingerprint, .. }) => *fingerprint,
+            Some(NamedRoot::Certificate(path)) => load_root_certificate(path, endpoint)?.fingerprint(),
+            _ => {
+                return match Self::known(endpoint, of_remote(endpoint, before))? {
+                    Some(trust) => Ok(trust.noted(context)),
+                    None => Self::meet(endpoint, transport).await,
+                };
             }
-            (None, _) if endpoint.is_on_this_machine() => {
-                let path = transport::system_root_certificate();
-                return Self::by_file(context, endpoint, path, Dates::DoNotCount);
-            }
-            (None, _) => match known(context, endpoint)? {
-                Some((fingerprint, source)) => {
-                    return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
-                }
-                None if prompt::somebody_sees_and_answers() => meet(endpoint, transport).await?,
-                None => return Err(ServerTrustFault::Unknown(endpoint.clone()).into()),
-            },
         };
-        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { is_remembered: false }))
     }
 
-    fn by_file(context: &Context, endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
-        context.note(|| format!("trusting the root certificate {}", path.display()));
-        let pin = load_root_certificate(&path, endpoint)?.into();
-        Ok(Self { pin, dates, source: Source::File(path) })
+    /// What is known of the service at `endpoint` without asking: as it is named; or by the file of this machine's own
+    /// service, on whatever transport; or else from the list of known servers.
+    fn known(endpoint: &Endpoint, named: NamedRoot) -> Result<Option<Self>, Error> {
+        let (fingerprint, source) = match named {
+            NamedRoot::Certificate(path) => return Self::by_file(endpoint, path, dates(endpoint)).map(Some),
+            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+                (fingerprint, Source::Named { is_remembered })
+            }
+            NamedRoot::OfRemote { name, fingerprint } => (fingerprint, Source::Remote(name)),
+            NamedRoot::Usual if endpoint.is_on_this_machine() => {
+                let file = transport::system_root_certificate();
+                return Self::by_file(endpoint, file, Dates::DoNotCount).map(Some);
+            }
+            NamedRoot::Usual => {
+                let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
+                let found = servers.find(endpoint).map_err(ServerTrustFault::from)?;
+                let Some(Known { fingerprint, line }) = found else { return Ok(None) };
+                (fingerprint, Source::Known { file: servers.file(), line })
+            }
+        };
+        Ok(Some(Self::by_fingerprint(endpoint, fingerprint, source)))
     }
 
-    fn by_fingerprint(endpoint: &Endpoint, fingerprint: RootFingerprint, source: Source) -> Self {
-        Self { pin: fingerprint.into(), dates: dates(endpoint), source }
+    fn by_file(endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
+        let certificate = load_root_certificate(&path, endpoint)?;
+        let root = certificate.fingerprint();
+        Ok(Self { pin: certificate.into(), dates, root, source: Source::File(path) })
     }
 
-    async fn by_acquaintance(
-        context: &Context,
-        endpoint: &Endpoint,
-        transport: &dyn Transport,
-        unknown: Unknown,
-    ) -> Result<Self, Error> {
-        if let Some((fingerprint, source)) = known(context, endpoint)? {
-            return Ok(Self::by_fingerprint(endpoint, fingerprint, source));
-        }
-        if unknown == Unknown::Refuse || !prompt::somebody_sees_and_answers() {
+    fn by_fingerprint(endpoint: &Endpoint, root: RootFingerprint, source: Source) -> Self {
+        Self { pin: root.into(), dates: dates(endpoint), root, source }
+    }
+
+    /// Shows the user whose certificates are presented at `endpoint`, which has to be trusted then.
+    async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<Self, Error> {
+        if !prompt::somebody_sees_and_answers() {
             return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
         }
-        let fingerprint = meet(endpoint, transport).await?;
-        let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-        remember(&servers, endpoint, fingerprint, Earlier::Contradicts)?;
-        Ok(Self::by_fingerprint(endpoint, fingerprint, Source::Named { fingerprint, is_remembered: false }))
+        let tls =
+            ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
+        let looking = async {
+            match transport.dial(endpoint, tls).await {
+                Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
+                Err(error) => Err(explain(error, endpoint, None)),
+                Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
+            }
+        };
+        let presented = service::in_time(endpoint, looking).await?;
+        output::tell(&format!(
+            "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its \
+             root is\n  {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and \
+             would get your passphrase."
+        ));
+        match prompt::confirm_in_full("Do you trust this service?").await? {
+            true => Ok(Self::by_fingerprint(endpoint, presented, Source::Named { is_remembered: false })),
+            false => Err(ServerTrustFault::NotAccepted(endpoint.clone()).into()),
+        }
     }
 
     /// The fingerprint by which the service is known; `None` if it is by a certificate's file.
     pub(crate) fn fingerprint(&self) -> Option<RootFingerprint> {
-        match &self.source {
-            Source::File(_) => None,
-            Source::Named { fingerprint, .. }
-            | Source::Remote { fingerprint, .. }
-            | Source::Token { fingerprint }
-            | Source::Known { fingerprint, .. } => Some(*fingerprint),
-        }
+        (!matches!(self.source, Source::File(_))).then_some(self.root)
     }
 
     /// By the fingerprint in a token for the service at `endpoint`.
     pub(crate) fn by_token(endpoint: &Endpoint, fingerprint: RootFingerprint) -> Self {
-        Self { pin: fingerprint.into(), dates: dates(endpoint), source: Source::Token { fingerprint } }
+        Self::by_fingerprint(endpoint, fingerprint, Source::Token)
     }
 
     /// What the user says or knows of the service at `endpoint`, to whom a token says that it has that root.
@@ -323,26 +183,14 @@ impl ServerTrust {
         endpoint: &Endpoint,
         token: RootFingerprint,
     ) -> Result<Acquaintance, Error> {
-        let (expected, by, acquaintance) = match context.named_root()? {
-            NamedRoot::Certificate(path) => {
-                let expected = load_root_certificate(&path, endpoint)?.fingerprint();
-                (expected, format!("the certificate {}", path.display()), Acquaintance(None))
-            }
-            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
-                let earlier = is_remembered.then_some(Earlier::IsReplaced);
-                (fingerprint, "the one named".to_owned(), Acquaintance(earlier))
-            }
-            NamedRoot::OfRemote { name, fingerprint } => {
-                (fingerprint, format!("that of the remote '{name}'"), Acquaintance(None))
-            }
-            NamedRoot::Usual if endpoint.is_on_this_machine() => return Ok(Acquaintance(None)),
-            NamedRoot::Usual => {
-                check_known(endpoint, token)?;
-                return Ok(Acquaintance(Some(Earlier::Contradicts)));
-            }
+        let named = context.named_root()?;
+        let earlier = match named {
+            NamedRoot::Fingerprint { is_remembered: true, .. } => Some(Earlier::IsReplaced),
+            NamedRoot::Usual => Some(Earlier::Contradicts),
+            _ => None,
         };
-        agree(by, token, expected)?;
-        Ok(acquaintance)
+        Self::check_token(endpoint, token, named)?;
+        Ok(Acquaintance(earlier))
     }
 
     /// Has a token that is to make a remote not contradict what the user knows of the service at `endpoint`: as the
@@ -355,50 +203,69 @@ impl ServerTrust {
         token: RootFingerprint,
         before: Option<&Remote>,
     ) -> Result<(), Error> {
-        match before {
-            Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) }) if at == endpoint => {
-                agree(format!("that of the remote '{name}'"), token, *fingerprint)
-            }
-            _ if endpoint.is_on_this_machine() => Ok(()),
-            _ => check_known(endpoint, token),
+        Self::check_token(endpoint, token, of_remote(endpoint, before))
+    }
+
+    fn check_token(endpoint: &Endpoint, token: RootFingerprint, named: NamedRoot) -> Result<(), Error> {
+        // A user's own daemon has another root than the system's service.
+        if named == NamedRoot::Usual && endpoint.is_on_this_machine() {
+            return Ok(());
         }
+        let Some(Self { root: expected, source, .. }) = Self::known(endpoint, named)? else { return Ok(()) };
+        if token == expected {
+            return Ok(());
+        }
+        // As an object of the sentence.
+        let by = match source {
+            Source::File(path) => format!("the certificate {}", path.display()),
+            Source::Named { .. } | Source::Token => "the one named".to_owned(),
+            Source::Remote(name) => format!("that of the remote '{name}'"),
+            Source::Known { file, line } => {
+                format!("{endpoint} is known by, in line {line} of {}", file.display())
+            }
+        };
+        Err(ServerTrustFault::TokenContradicts { by, token, expected }.into())
+    }
+
+    fn noted(self, context: &Context) -> Self {
+        context.note(|| format!("trusting {}", self.describe()));
+        self
     }
 
     /// By what the service is known, for a person to read.
     pub(crate) fn describe(&self) -> String {
+        let root = self.root;
         match &self.source {
             Source::File(path) => format!("the root certificate {}", path.display()),
-            Source::Named { fingerprint, .. } => format!("the fingerprint {fingerprint}, as given"),
-            Source::Remote { name, fingerprint } => {
-                format!("the fingerprint {fingerprint}, of the remote {name}")
-            }
-            Source::Token { fingerprint } => format!("the fingerprint {fingerprint}, in a token"),
-            Source::Known { fingerprint, file, line } => {
-                format!("the fingerprint {fingerprint}, in line {line} of {}", file.display())
+            Source::Named { .. } => format!("the fingerprint {root}, as given"),
+            Source::Remote(name) => format!("the fingerprint {root}, of the remote {name}"),
+            Source::Token => format!("the fingerprint {root}, in a token"),
+            Source::Known { file, line } => {
+                format!("the fingerprint {root}, in line {line} of {}", file.display())
             }
         }
     }
 
     /// The same service by the system's root certificate, if there is one.
-    pub(crate) fn by_system_file(context: &Context, endpoint: &Endpoint) -> Option<Self> {
-        Self::by_file(context, endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()
+    pub(crate) fn by_system_file(endpoint: &Endpoint) -> Option<Self> {
+        Self::by_file(endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()
     }
 
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
     /// need not be written again.
     pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {
-        if let Source::Named { fingerprint, is_remembered: true } = self.source
+        if let Source::Named { is_remembered: true } = self.source
             && !endpoint.is_on_this_machine()
             && let Ok(servers) = KnownServers::of_user()
         {
             // It is proven, and what it replaces was replaced on purpose.
-            let _ = remember(&servers, endpoint, fingerprint, Earlier::IsReplaced);
+            let _ = remember(&servers, endpoint, self.root, Earlier::IsReplaced);
         }
     }
 
     /// What it means to the user that there is no connection to the service at `endpoint`.
     pub(crate) fn explain(&self, error: ConnectError, endpoint: &Endpoint) -> Error {
-        explain(error, endpoint, Some(&self.source))
+        explain(error, endpoint, Some(self))
     }
 }
 
@@ -428,53 +295,14 @@ fn dates(endpoint: &Endpoint) -> Dates {
     if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
 }
 
-/// Has a token not contradict what is expected; `by` names that as an object of the sentence.
-fn agree(by: String, token: RootFingerprint, expected: RootFingerprint) -> Result<(), Error> {
-    if token == expected {
-        return Ok(());
-    }
-    Err(ServerTrustFault::TokenContradicts { by, token, expected }.into())
-}
-
-/// Has a token not contradict the user's list of known servers.
-fn check_known(endpoint: &Endpoint, token: RootFingerprint) -> Result<(), Error> {
-    let Some((file, Known { fingerprint, line })) = in_list(endpoint)? else { return Ok(()) };
-    let by = format!("{endpoint} is known by, in line {line} of {}", file.display());
-    agree(by, token, fingerprint)
-}
-
-/// The list of known servers, and its line for the one at `endpoint`.
-fn in_list(endpoint: &Endpoint) -> Result<Option<(PathBuf, Known)>, ServerTrustFault> {
-    let servers = KnownServers::of_user()?;
-    Ok(servers.find(endpoint)?.map(|known| (servers.file(), known)))
-}
-
-/// By what the user trusts the one at `endpoint`.
-fn known(context: &Context, endpoint: &Endpoint) -> Result<Option<(RootFingerprint, Source)>, Error> {
-    let Some((file, Known { fingerprint, line })) = in_list(endpoint)? else { return Ok(None) };
-    context.note(|| format!("trusting the fingerprint {fingerprint} in {}", file.display()));
-    Ok(Some((fingerprint, Source::Known { fingerprint, file, line })))
-}
-
-/// Shows the user whose certificates are presented at `endpoint`, and returns the root if the user trusts it.
-async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<RootFingerprint, Error> {
-    let tls = ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
-    let looking = async {
-        match transport.dial(endpoint, tls).await {
-            Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
-            Err(error) => Err(explain(error, endpoint, None)),
-            Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
+/// How a remote that is replaced names the root of the service at `endpoint`. Nobody is asked about a root that has
+/// changed.
+fn of_remote(endpoint: &Endpoint, before: Option<&Remote>) -> NamedRoot {
+    match before {
+        Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) }) if at == endpoint => {
+            NamedRoot::OfRemote { name: name.clone(), fingerprint: *fingerprint }
         }
-    };
-    let presented = service::in_time(endpoint, looking).await?;
-    output::tell(&format!(
-        "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its root is\n  \
-         {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and would get your \
-         passphrase."
-    ));
-    match prompt::confirm_in_full("Do you trust this service?").await? {
-        true => Ok(presented),
-        false => Err(ServerTrustFault::NotAccepted(endpoint.clone()).into()),
+        _ => NamedRoot::Usual,
     }
 }
 
@@ -502,46 +330,39 @@ fn remember(
     Ok(())
 }
 
-fn explain(error: ConnectError, endpoint: &Endpoint, source: Option<&Source>) -> Error {
+fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&ServerTrust>) -> Error {
     let at = endpoint.clone();
-    let fault = match (error, source) {
-        (ConnectError::ServerUntrusted(source), Some(Source::File(root))) => {
+    let fault = match (error, trust.map(|trust| (&trust.source, trust.root))) {
+        (ConnectError::ServerUntrusted(source), Some((Source::File(root), _))) => {
             return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
         }
         (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
-        (
-            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
-            Some(Source::Known { fingerprint, file, line }),
-        ) => ServerTrustFault::Changed {
-            endpoint: at,
-            known: *fingerprint,
-            file: file.clone(),
-            line: *line,
-            presented,
-        },
-        (
-            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
-            Some(Source::Remote { name, fingerprint }),
-        ) => ServerTrustFault::RemoteChanged {
-            name: name.clone(),
-            endpoint: at,
-            known: *fingerprint,
-            presented,
-        },
-        (
-            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
-            Some(Source::Named { fingerprint, .. }),
-        ) => ServerTrustFault::OtherThanNamed { endpoint: at, named: *fingerprint, presented },
-        (
-            ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)),
-            Some(Source::Token { fingerprint }),
-        ) => {
-            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: Some(presented) }
-        }
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some(Source::Token { fingerprint })) => {
-            ServerTrustFault::OtherThanToken { endpoint: at, token: *fingerprint, presented: None }
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token, presented: None }
         }
         (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
+        (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
+            match source {
+                Source::Known { file, line } => ServerTrustFault::Changed {
+                    endpoint: at,
+                    known,
+                    file: file.clone(),
+                    line: *line,
+                    presented,
+                },
+                Source::Remote(name) => {
+                    ServerTrustFault::RemoteChanged { name: name.clone(), endpoint: at, known, presented }
+                }
+                Source::Token => ServerTrustFault::OtherThanToken {
+                    endpoint: at,
+                    token: known,
+                    presented: Some(presented),
+                },
+                Source::Named { .. } | Source::File(_) => {
+                    ServerTrustFault::OtherThanNamed { endpoint: at, named: known, presented }
+                }
+            }
+        }
         (error, _) => return service::unreached(error, endpoint),
     };
     fault.into()

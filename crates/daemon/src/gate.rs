@@ -63,8 +63,8 @@ mod tests {
     use std::time::SystemTime;
 
     use auth_core::{
-        Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Entry, Fingerprint,
-        FirstClientRule, Level, MemoryStore, Outcome, PassphraseHash, StoreError, TrustedClient,
+        Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Entry,
+        FirstClientRule, MemoryStore, Outcome, TrustedClient,
     };
     use transport::testkit::certificates::{TestIdentity, TestServer};
     use transport::testkit::{run, skip};
@@ -72,51 +72,20 @@ mod tests {
 
     use super::*;
 
-    /// A store in which whoever is enrolled is revoked before the enrolment has opened the gate.
+    /// A gate that is opened once whoever was enrolled is revoked again.
     #[derive(Debug)]
-    struct RevokesAtOnce(MemoryStore);
+    struct RevokesFirst {
+        store: Arc<dyn TrustStore>,
+        gate: SocketGate,
+    }
 
-    impl TrustStore for RevokesAtOnce {
-        fn level(&self, client: &Fingerprint) -> Option<Level> {
-            self.0.level(client)
-        }
-
-        fn is_empty(&self) -> bool {
-            self.0.is_empty()
-        }
-
-        fn is_armed(&self) -> bool {
-            self.0.is_armed()
-        }
-
-        fn passphrase(&self) -> Option<PassphraseHash> {
-            self.0.passphrase()
-        }
-
-        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
-            self.0.token(hash)
-        }
-
-        fn tokens(&self, at: auth_core::Moment) -> Vec<auth_core::Token> {
-            self.0.tokens(at)
-        }
-
-        fn clients(&self) -> Result<Vec<TrustedClient>, StoreError> {
-            self.0.clients()
-        }
-
-        fn change(
-            &self,
-            change: &Change<'_>,
-            record: &mut dyn FnMut() -> io::Result<()>,
-        ) -> Result<Outcome, StoreError> {
-            let outcome = self.0.change(change, record)?;
-            if let Change::Enrol(enrolment) = change {
-                let client = enrolment.certificate.fingerprint();
-                let revoke = Change::Revoke { client, by: Actor::Administrator, at: enrolment.at };
-                assert_eq!(self.0.change(&revoke, &mut || Ok(())).unwrap(), Outcome::Changed);
+    impl Gate for RevokesFirst {
+        fn open(&self, because: &Enrolled) -> io::Result<()> {
+            for TrustedClient { fingerprint: client, .. } in self.store.clients().unwrap() {
+                let revoke = Change::Revoke { client, by: Actor::Administrator, at: SystemTime::now() };
+                assert_eq!(self.store.change(&revoke, &mut || Ok(())).unwrap(), Outcome::Changed);
             }
-            Ok(outcome)
+            self.gate.open(because)
         }
     }
 
@@ -129,8 +98,9 @@ mod tests {
         }
     }
 
-    /// The socket's mode after a first client was enrolled.
-    async fn mode_after_an_enrolment(store: Arc<dyn TrustStore>) -> u32 {
+    /// The socket's mode after a first client was enrolled, and maybe revoked again before the gate was opened.
+    async fn mode_after_an_enrolment(is_undone: bool) -> u32 {
+        let store: Arc<dyn TrustStore> = Arc::new(MemoryStore::new());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
         let at = transport::Endpoint::Unix(path.clone());
@@ -144,7 +114,11 @@ mod tests {
         assert_eq!(mode(), 0o660);
 
         let rule = FirstClientRule { daemon_uid: 0, admin_gid };
-        let authority = Authority::new(store, Box::new(gate), rule, Arc::new(NoAudit));
+        let gate: Box<dyn Gate> = match is_undone {
+            true => Box::new(RevokesFirst { store: Arc::clone(&store), gate }),
+            false => Box::new(gate),
+        };
+        let authority = Authority::new(store, gate, rule, Arc::new(NoAudit));
         let der = TestIdentity::client().certificate().to_vec();
         let certificate = Some(ClientCertificate::from_der(der).unwrap());
         let channel = Channel::Local { uid: 0, gid: 0, groups: [].into() };
@@ -161,9 +135,8 @@ mod tests {
             return skip("needs root, to give a socket to a group");
         }
         run(async {
-            assert_eq!(mode_after_an_enrolment(Arc::new(MemoryStore::new())).await, 0o666);
-            let store = Arc::new(RevokesAtOnce(MemoryStore::new()));
-            assert_eq!(mode_after_an_enrolment(store).await, 0o660);
+            assert_eq!(mode_after_an_enrolment(false).await, 0o666);
+            assert_eq!(mode_after_an_enrolment(true).await, 0o660);
         });
     }
 }

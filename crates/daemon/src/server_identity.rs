@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use durable::{Readers, private};
+use durable::{FileError, Readers, private};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData,
@@ -47,22 +47,9 @@ const LINE_ENDING: pem::EncodeConfig = pem::EncodeConfig::new().set_line_ending(
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServerIdentityError {
-    /// A file or directory could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file or directory could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Another user could publish a root certificate of their own, and with it be taken for this service.
     #[error(
         "the root certificate cannot be published in {path}: fix the owner and mode that follow, or name another \
@@ -117,7 +104,7 @@ pub fn load_or_create(
     private::directory(&directory)
         // A leftover may hold a key; and a root key that is not there for certain must not be published.
         .and_then(|()| durable::clear_leftovers(&directory))
-        .map_err(|e| write_error(&directory, e))?;
+        .map_err(FileError::write(&directory))?;
     let root_key = root_key(&directory.join(ROOT_KEY_FILE), published)?;
     let root = root_certificate(&directory.join(ROOT_FILE), published, &root_key, now)?;
     publish(&root, published)?;
@@ -200,7 +187,7 @@ pub fn take_root_over(
         let is_same = KeyPair::from_pem(&own).is_ok_and(|own| own.public_key_raw() == key.public_key_raw());
         return Ok(if is_same { RootTaken::Known } else { RootTaken::HasAnother });
     }
-    private::directory(&directory).map_err(|source| write_error(&directory, source))?;
+    private::directory(&directory).map_err(FileError::write(&directory))?;
     let root = certificates.iter().find_map(|text| root_of(text, &key, now));
     if let Some(root) = &root {
         // Before the key: without it, it is nobody's, and one that does not fit is replaced.
@@ -306,7 +293,7 @@ fn directory_of(file: &Path) -> &Path {
 /// Lets every user's client read the root certificate.
 fn publish(root: &str, path: &Path) -> Result<(), ServerIdentityError> {
     let directory = directory_of(path);
-    private::create_all(directory).map_err(|e| write_error(directory, e))?;
+    private::create_all(directory).map_err(FileError::write(directory))?;
     open_to_groups(path)?;
     // What stands there already is written again: it may be unreadable for others.
     write(path, root.as_bytes(), Readers::Everyone)?;
@@ -393,19 +380,14 @@ fn seconds(time: SystemTime) -> i64 {
 
 /// A file's text, wiped after use, or `None` if there is no such file. What is not text is no PEM, and
 /// is read as such.
-fn read(path: &Path) -> Result<Option<Zeroizing<String>>, ServerIdentityError> {
-    let bytes = private::read(path, MAX_FILE)
-        .map_err(|source| ServerIdentityError::Read { path: path.to_owned(), source })?;
+fn read(path: &Path) -> Result<Option<Zeroizing<String>>, FileError> {
+    let bytes = private::read(path, MAX_FILE).map_err(FileError::read(path))?;
     Ok(bytes.map(|bytes| {
         let bytes = Zeroizing::new(bytes);
         Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned())
     }))
 }
 
-fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), ServerIdentityError> {
-    durable::replace(path, bytes, readers).map(drop).map_err(|source| write_error(path, source))
-}
-
-fn write_error(path: &Path, source: io::Error) -> ServerIdentityError {
-    ServerIdentityError::Write { path: path.to_owned(), source }
+fn write(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), FileError> {
+    durable::replace(path, bytes, readers).map(drop).map_err(FileError::write(path))
 }

@@ -3,11 +3,14 @@
 //!
 //! It knows nothing of what is in them.
 
+mod error;
 pub mod private;
 
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+
+pub use self::error::FileError;
 
 /// How the names of files begin that are not yet whole.
 const LEFTOVER: &str = ".new-";
@@ -48,6 +51,22 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<Metada
     new.disable_cleanup(true);
     sync(opened)?;
     Ok(written)
+}
+
+/// Makes a directory of our own, if it is missing, and keeps other processes from it for as long as the returned file
+/// is open: its `lock`. *Blocking*.
+///
+/// # Errors
+/// The directory or the lock cannot be had as our own, or another process has it.
+pub fn hold(directory: &Path) -> Result<File, FileError> {
+    private::directory(directory).map_err(FileError::write(directory))?;
+    let path = directory.join("lock");
+    let lock = private::lock_file(&path).map_err(FileError::write(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(FileError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(source)) => Err(FileError::Write { path, source }),
+    }
 }
 
 /// Renames a file or a directory within the directory that it is in, so that the new name survives a power cut. *Blocking*.

@@ -22,7 +22,7 @@ use super::state::State;
 use super::takeover::TakeOver;
 use super::tokens::Tokens;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
-use durable::private;
+use durable::{FileError, private};
 
 use crate::{
     ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash,
@@ -86,8 +86,7 @@ impl FileStore {
     ) -> Result<Self, StoreError> {
         let files = Files::within(data);
         // Whoever puts certificates there before the first start also makes the directory.
-        private::directory(&files.directory)
-            .map_err(|source| files::write_error(&files.directory, source))?;
+        private::directory(&files.directory).map_err(FileError::write(&files.directory))?;
         let _lock = files.lock()?;
         let mut seen = files.stamp();
         let mut clients = files.read_clients(Level::Full)?;

@@ -11,7 +11,7 @@ use super::pem_file::{self, Kind};
 use super::revoked::{self, Revoked};
 use super::tokens::Tokens;
 use super::{StoreError, TrustedClient, note};
-use durable::{Readers, private};
+use durable::{FileError, Readers, private};
 
 use crate::{ClientName, Fingerprint, Level, PassphraseHash};
 
@@ -144,9 +144,9 @@ impl Files {
     /// Waits for the lock that every process which changes the store holds. It is released when the
     /// returned file is dropped.
     pub(super) fn lock(&self) -> Result<File, StoreError> {
-        let file = private::lock_file(&self.lock).map_err(|source| write_error(&self.lock, source))?;
-        file.lock().map_err(|source| write_error(&self.lock, source))?;
-        durable::clear_leftovers(&self.directory).map_err(|source| write_error(&self.directory, source))?;
+        let file = private::lock_file(&self.lock).map_err(FileError::write(&self.lock))?;
+        file.lock().map_err(FileError::write(&self.lock))?;
+        durable::clear_leftovers(&self.directory).map_err(FileError::write(&self.directory))?;
         Ok(file)
     }
 
@@ -205,12 +205,12 @@ impl Files {
         // What was written by hand meanwhile must not be lost.
         if FileStamp::at(path) != *seen {
             let changed = io::Error::other("somebody else has changed it just now; try again");
-            return Err(write_error(path, changed));
+            return Err(FileError::write(path)(changed).into());
         }
         // What would not be read again must not be written.
         if text.len() as u64 > MAX_FILE {
             let full = io::Error::new(io::ErrorKind::FileTooLarge, "there is no room for more clients");
-            return Err(write_error(path, full));
+            return Err(FileError::write(path)(full).into());
         }
         *seen = Some(replace(path, text)?);
         Ok(())
@@ -284,7 +284,7 @@ impl Files {
     }
 
     /// Whether anybody ever said here whether there is a passphrase, and which.
-    pub(super) fn passphrase_is_decided(&self) -> Result<bool, StoreError> {
+    pub(super) fn passphrase_is_decided(&self) -> Result<bool, FileError> {
         exists(&self.passphrase)
     }
 
@@ -307,7 +307,7 @@ impl Files {
         Ok(exists(&self.first_awaited)? && !self.somebody_was_enrolled()?)
     }
 
-    pub(super) fn somebody_was_enrolled(&self) -> Result<bool, StoreError> {
+    pub(super) fn somebody_was_enrolled(&self) -> Result<bool, FileError> {
         exists(&self.enrolled_once)
     }
 
@@ -317,7 +317,7 @@ impl Files {
         seen.first_awaited = if self.somebody_was_enrolled()? {
             let marker = FileStamp::at(&self.enrolled_once);
             durable::rename(&self.enrolled_once, &self.first_awaited)
-                .map_err(|source| write_error(&self.first_awaited, source))?;
+                .map_err(FileError::write(&self.first_awaited))?;
             marker
         } else {
             Some(replace(&self.first_awaited, TEXT)?)
@@ -406,27 +406,23 @@ fn without(text: &[u8], client: Fingerprint) -> Vec<u8> {
     kept
 }
 
-fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    private::read(path, limit).map_err(|source| StoreError::Read { path: path.to_owned(), source })
+fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+    private::read(path, limit).map_err(FileError::read(path))
 }
 
 /// Whether anything has that name: a link that leads nowhere is no missing marker.
-fn exists(path: &Path) -> Result<bool, StoreError> {
+fn exists(path: &Path) -> Result<bool, FileError> {
     match path.symlink_metadata() {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(StoreError::Read { path: path.to_owned(), source }),
+        Err(error) => Err(FileError::read(path)(error)),
     }
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> Result<FileStamp, StoreError> {
+fn replace(path: &Path, bytes: &[u8]) -> Result<FileStamp, FileError> {
     durable::replace(path, bytes, Readers::Owner)
         .map(|written| FileStamp::of(&written))
-        .map_err(|source| write_error(path, source))
-}
-
-pub(super) fn write_error(path: &Path, source: io::Error) -> StoreError {
-    StoreError::Write { path: path.to_owned(), source }
+        .map_err(FileError::write(path))
 }
 
 #[cfg(test)]
@@ -446,7 +442,7 @@ mod tests {
         let too_long = vec![0; usize::try_from(MAX_FILE).unwrap() + 1];
         let error = files.write_clients(Level::Full, &too_long, &mut seen).unwrap_err();
         assert!(
-            matches!(&error, StoreError::Write { path, source }
+            matches!(&error, StoreError::File(FileError::Write { path, source })
                 if *path == files.clients && source.kind() == io::ErrorKind::FileTooLarge),
             "{error:?}"
         );

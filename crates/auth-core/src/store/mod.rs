@@ -15,6 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use durable::FileError;
 use thiserror::Error;
 
 use crate::{
@@ -241,22 +242,9 @@ impl TrustedClient {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A file or directory could not be read. It is never taken for an empty one.
-    #[error("cannot read {path}")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file or directory could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// A file or directory could not be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What was to be done could not be written into the audit log, so it was not done.
     #[error("cannot write the audit log, so nothing was changed")]
     NotRecorded(#[source] io::Error),

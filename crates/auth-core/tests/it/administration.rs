@@ -10,6 +10,7 @@ use auth_core::{
     Condition, Denied, Entry, Event, Fingerprint, Level, MemoryStore, NoGate, Outcome, PassphraseHash,
     Recovery, StoreError, TrustStore, TrustedClient,
 };
+use durable::FileError;
 
 use crate::support::{
     Bench, DAEMON, Data, KINDS, Kind, NoAudit, Past, RULE, Unrecorded, ask, by_passphrase, certificate,
@@ -220,7 +221,10 @@ impl TrustStore for FailsLate {
         record: &mut dyn FnMut() -> io::Result<()>,
     ) -> Result<Outcome, StoreError> {
         record().map_err(StoreError::NotRecorded)?;
-        Err(StoreError::Write { path: "the store".into(), source: io::Error::other("no space") })
+        Err(StoreError::File(FileError::Write {
+            path: "the store".into(),
+            source: io::Error::other("no space"),
+        }))
     }
 }
 

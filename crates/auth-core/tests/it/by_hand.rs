@@ -11,6 +11,7 @@ use auth_core::{
     Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Notice, Outcome,
     PassphraseHash, StoreError, TrustStore,
 };
+use durable::FileError;
 
 use crate::support::{Data, Unrecorded, by_passphrase, certificate, enrol, now, passphrase};
 
@@ -145,7 +146,7 @@ fn what_is_written_by_hand_is_not_overwritten() {
         }
         let error = change(&store, &its_change, || append(&data, &late)).unwrap_err();
         assert!(
-            matches!(&error, StoreError::Write { path, source }
+            matches!(&error, StoreError::File(FileError::Write { path, source })
                 if *path == data.clients() && source.to_string().contains("try again")),
             "{what}: {error:?}"
         );

@@ -8,6 +8,7 @@ use auth_core::{
     Actor, Administrator, Caller, Change, ChangeError, ClientCertificate, ClientName, Condition, Denied,
     FileStore, Level, Notice, Outcome, Recovery, StoreError, TrustStore,
 };
+use durable::FileError;
 
 use crate::support::{
     Bench, Data, KINDS, NoAudit, Past, RULE, Unrecorded, authenticate, by_passphrase, certificate, enrol,
@@ -281,7 +282,10 @@ fn a_file_of_read_only_clients_that_cannot_be_read_is_an_error_and_never_empty()
     let data = Data::with_clients(a.to_pem());
     fs::create_dir(read_only_file(&data)).unwrap();
     let error = data.try_open().unwrap_err();
-    assert!(matches!(&error, StoreError::Read { path, .. } if *path == read_only_file(&data)), "{error:?}");
+    assert!(
+        matches!(&error, StoreError::File(FileError::Read { path, .. }) if *path == read_only_file(&data)),
+        "{error:?}"
+    );
 }
 
 #[test]

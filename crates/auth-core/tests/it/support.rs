@@ -12,6 +12,7 @@ use auth_core::{
     Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, Level, MemoryStore,
     Notice, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
+use durable::FileError;
 use tempfile::TempDir;
 
 /// The daemon's user and the administrators' group in these tests.
@@ -372,7 +373,10 @@ pub(crate) struct WatchedStore {
 impl WatchedStore {
     fn check(&self) -> Result<(), StoreError> {
         match self.fails.load(Ordering::SeqCst) {
-            true => Err(StoreError::Write { path: "the store".into(), source: io::Error::other("no space") }),
+            true => Err(StoreError::File(FileError::Write {
+                path: "the store".into(),
+                source: io::Error::other("no space"),
+            })),
             false => Ok(()),
         }
     }

@@ -9,6 +9,7 @@ use auth_core::{
     Actor, Administrator, Authority, ChangeError, ClientCertificate, Condition, Denied, FileStore, Lapse,
     Level, Moment, NewToken, NoGate, Outcome, StoreError, TokenLife, TrustStore,
 };
+use durable::FileError;
 
 use crate::support::{
     Bench, Data, KINDS, Kind, NoAudit, Past, RULE, Unrecorded, certificate, enrol, now, root, stranger,
@@ -499,8 +500,7 @@ fn what_cannot_be_read_is_an_error_and_never_no_tokens() {
     daemon.create(moment());
     fs::remove_file(daemon.file()).unwrap();
     fs::create_dir(daemon.file()).unwrap();
-    let cannot_be_read =
-        |error| matches!(error, Some(StoreError::Read { path, .. }) if path == daemon.file());
+    let cannot_be_read = |error| matches!(error, Some(StoreError::File(FileError::Read { path, .. })) if path == daemon.file());
     assert!(cannot_be_read(daemon.data.try_open().err()));
     assert!(cannot_be_read(daemon.store.reload().err()));
     assert_eq!(daemon.tokens(moment()), 1, "what was known stays in force");

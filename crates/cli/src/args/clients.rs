@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
-use super::{FORMAT, Format};
+use super::{FormatArg, ListFormatArg};
 
 /// What the help of `clients` says.
 pub(super) const ABOUT: &str = "\
@@ -28,8 +28,8 @@ pub(crate) struct ClientsArgs {
     #[command(subcommand)]
     pub(crate) action: Option<ClientsCommand>,
     /// The form of the list.
-    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
-    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) list: ListFormatArg,
 }
 
 /// The commands below `clients`. By their whole names it is known which help somebody asks for.
@@ -41,7 +41,7 @@ pub(crate) enum ClientsCommand {
         about = "List all trusted clients",
         long_about = "List all trusted clients, the oldest first."
     )]
-    List(ListClientsArgs),
+    List(ListFormatArg),
     /// `clients show`.
     #[command(
         override_help = "clients show",
@@ -112,14 +112,6 @@ it is added, or authenticates with the passphrase, again.
     OwnCertificate(OwnCertificateArgs),
 }
 
-/// Arguments of `clients list`.
-#[derive(Debug, Args)]
-pub(crate) struct ListClientsArgs {
-    /// The form of the list.
-    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
-    pub(crate) format: Option<Format>,
-}
-
 /// Arguments of `clients show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowClientArgs {
@@ -127,8 +119,8 @@ pub(crate) struct ShowClientArgs {
     #[arg(value_name = "client", help = CLIENT)]
     pub(crate) client: String,
     /// The form of the output.
-    #[arg(long, value_enum, value_name = "format", default_value_t = Format::Table, help = FORMAT)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of `clients rename`.
@@ -237,15 +229,4 @@ pub(crate) struct OwnCertificateArgs {
     /// Whether to print nothing where there is none.
     #[arg(long)]
     pub(crate) existing: bool,
-}
-
-impl ClientsArgs {
-    /// The form of the list, wherever it was given.
-    pub(crate) fn list_format(&self) -> Format {
-        let below = match &self.action {
-            Some(ClientsCommand::List(args)) => args.format,
-            _ => None,
-        };
-        below.or(self.format).unwrap_or(Format::Table)
-    }
 }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use transport::Endpoint;
 
-use super::{FORMAT, Format};
+use super::{FormatArg, ListFormatArg};
 use crate::remotes::RemoteName;
 
 /// What the help of `remote` says.
@@ -25,8 +25,8 @@ pub(crate) struct RemoteArgs {
     #[command(subcommand)]
     pub(crate) action: Option<RemoteCommand>,
     /// The form of the list.
-    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
-    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) list: ListFormatArg,
 }
 
 /// The commands below `remote`. By their whole names it is known which help somebody asks for.
@@ -38,7 +38,7 @@ pub(crate) enum RemoteCommand {
         about = "List all remotes",
         long_about = "List all remotes, 'local' and then the oldest first."
     )]
-    List(ListRemotesArgs),
+    List(ListFormatArg),
     /// `remote show`.
     #[command(
         override_help = "remote show",
@@ -93,14 +93,6 @@ Show the default remote, or choose it: the one that commands are for unless
     Default(DefaultRemoteArgs),
 }
 
-/// Arguments of `remote list`.
-#[derive(Debug, Args)]
-pub(crate) struct ListRemotesArgs {
-    /// The form of the list.
-    #[arg(long, value_enum, value_name = "format", help = FORMAT)]
-    pub(crate) format: Option<Format>,
-}
-
 /// Arguments of `remote show`.
 #[derive(Debug, Args)]
 pub(crate) struct ShowRemoteArgs {
@@ -108,8 +100,8 @@ pub(crate) struct ShowRemoteArgs {
     #[arg(value_name = "name", help = "The remote's name; the one that commands are for if omitted")]
     pub(crate) name: Option<RemoteName>,
     /// The form of the output.
-    #[arg(long, value_enum, value_name = "format", default_value_t = Format::Table, help = FORMAT)]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of `remote add`.
@@ -164,15 +156,4 @@ pub(crate) struct DefaultRemoteArgs {
     /// Which remote.
     #[arg(value_name = "name", help = "The remote's name; the default's is printed if omitted")]
     pub(crate) name: Option<RemoteName>,
-}
-
-impl RemoteArgs {
-    /// The form of the list, wherever it was given.
-    pub(crate) fn list_format(&self) -> Format {
-        let below = match &self.action {
-            Some(RemoteCommand::List(args)) => args.format,
-            _ => None,
-        };
-        below.or(self.format).unwrap_or(Format::Table)
-    }
 }

@@ -64,7 +64,7 @@ pub(crate) enum TokenCommand {
 List the tokens that may still be used, the oldest first. The tokens themselves
 are not kept: one that is lost is revoked, and another one made."
     )]
-    List(ListTokensArgs),
+    List(FormatArg),
     /// `token revoke`.
     #[command(
         override_help = "token revoke",
@@ -109,14 +109,6 @@ pub(crate) struct CreateTokenArgs {
                 best first, up to 8; they are tried in that order."
     )]
     pub(crate) address: Vec<Endpoint>,
-    /// The form of the output.
-    #[command(flatten)]
-    pub(crate) format: FormatArg,
-}
-
-/// Arguments of `token list`.
-#[derive(Debug, Args)]
-pub(crate) struct ListTokensArgs {
     /// The form of the output.
     #[command(flatten)]
     pub(crate) format: FormatArg,

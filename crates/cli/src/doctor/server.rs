@@ -148,7 +148,7 @@ async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
     if named == system || !way.endpoint.is_on_this_machine() {
         return None;
     }
-    let trust = ServerTrust::by_system_file(context, &way.endpoint)?;
+    let trust = ServerTrust::by_system_file(&way.endpoint)?;
     Service::look_at(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
     let command = match context.root_options() {
         None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use auth_core::MemoryStore;
 use daemon::platform::Hangups;
 use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create, root_fingerprint};
+use durable::FileError;
 use nix::sys::stat::{Mode, umask};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
@@ -169,7 +170,7 @@ fn a_root_key_that_cannot_be_read_is_not_replaced() {
     fs::remove_file(&path).unwrap();
     // Root reads any file; a directory is unreadable as a file even to root.
     fs::create_dir(&path).unwrap();
-    assert!(matches!(files.start(SystemTime::now()), Err(ServerIdentityError::Read { .. })));
+    assert!(matches!(files.start(SystemTime::now()), Err(ServerIdentityError::File(FileError::Read { .. }))));
     assert!(path.is_dir());
 }
 

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempPath;
 
 use super::digest::Hasher;
-use super::vault::{KNOWN, PARTIAL, VaultError, open_own, read_error, write_error};
+use durable::FileError;
+
+use super::vault::{KNOWN, PARTIAL, VaultError, open_own};
 use super::{Digest, Image, Vault};
 
 /// The most that is read of what is known.
@@ -64,9 +66,13 @@ impl Partial {
         };
         let partial = Self::open(vault, key, tag)?;
         // In this order: old bytes are never taken for those of the new tag.
-        partial.file.set_len(0).and_then(|()| partial.file.sync_all()).map_err(write_error(&partial.path))?;
+        partial
+            .file
+            .set_len(0)
+            .and_then(|()| partial.file.sync_all())
+            .map_err(FileError::write(&partial.path))?;
         let known = Known { tag: tag.to_owned(), image: None };
-        known.write(&partial.known).map_err(write_error(&partial.known))?;
+        known.write(&partial.known).map_err(FileError::write(&partial.known))?;
         Ok(partial)
     }
 
@@ -75,7 +81,7 @@ impl Partial {
         let mut partial = Self::open(vault, key, tag)?;
         let mut buffer = vec![0; 256 * 1024];
         loop {
-            let count = partial.file.read(&mut buffer).map_err(read_error(&partial.path))?;
+            let count = partial.file.read(&mut buffer).map_err(FileError::read(&partial.path))?;
             let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
             partial.hasher.update(bytes);
             partial.grow(count)?;
@@ -85,7 +91,7 @@ impl Partial {
 
     fn open(vault: &Vault, key: Digest, tag: &str) -> Result<Self, VaultError> {
         let path = vault.beside(key, PARTIAL);
-        let file = open_own(&path).map_err(write_error(&path))?;
+        let file = open_own(&path).map_err(FileError::write(&path))?;
         Ok(Self { tag: Some(tag.to_owned()), ..Self::of(vault, key, file, path) })
     }
 
@@ -116,7 +122,7 @@ impl Partial {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), VaultError> {
         self.grow(bytes.len())?;
         self.hasher.update(bytes);
-        self.file.write_all(bytes).map_err(write_error(&self.path))
+        Ok(self.file.write_all(bytes).map_err(FileError::write(&self.path))?)
     }
 
     fn grow(&mut self, count: usize) -> Result<(), VaultError> {
@@ -129,7 +135,7 @@ impl Partial {
 
     /// Makes an image of it.
     pub(super) fn finish(mut self, vault: &Vault, expected: Option<Digest>) -> Result<Image, VaultError> {
-        self.file.rewind().map_err(read_error(&self.path))?;
+        self.file.rewind().map_err(FileError::read(&self.path))?;
         let digest = self.hasher.clone().finish();
         let image = vault.adopt(&mut self.file, &self.path, digest, expected)?;
         // Where the same was there already. What stays is begun anew or pruned.

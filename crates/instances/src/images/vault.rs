@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::SystemTime;
 
-use durable::private;
+use durable::{FileError, private};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
@@ -58,25 +58,9 @@ pub struct Image {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum VaultError {
-    /// Another process has the vault open.
-    #[error("another process uses {0}; end it first")]
-    InUse(PathBuf),
-    /// A file of the vault could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file of the vault could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// A file or directory could not be used, or another process has it open.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The file that was given could not be read.
     #[error("cannot read the image")]
     Source(#[source] io::Error),
@@ -120,15 +104,8 @@ impl Vault {
     /// # Errors
     /// The directory cannot be read or written, or another process has it open.
     pub fn open(root: &Path, largest: u64) -> Result<Self, VaultError> {
-        private::directory(root).map_err(write_error(root))?;
-        let path = root.join("lock");
-        let lock = private::lock_file(&path).map_err(write_error(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(VaultError::InUse(root.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => return Err(VaultError::Write { path, source }),
-        }
-        durable::clear_leftovers(root).map_err(write_error(root))?;
+        let lock = durable::hold(root)?;
+        durable::clear_leftovers(root).map_err(FileError::write(root))?;
         let root = root.to_owned();
         Ok(Self { root, largest, _lock: lock, leases: Arc::default(), turns: Mutex::default() })
     }
@@ -150,10 +127,10 @@ impl Vault {
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(VaultError::Missing(digest)),
-            Err(error) => return Err(read_error(&path)(error)),
+            Err(error) => return Err(FileError::read(&path)(error).into()),
         };
         let found = file.metadata().and_then(|metadata| format::look(&mut file, metadata.len()));
-        let found = found.map_err(read_error(&path))?.map_err(VaultError::NotAnImage)?;
+        let found = found.map_err(FileError::read(&path))?.map_err(VaultError::NotAnImage)?;
         // When it was last used. It may be too much to ask of a disk that is full.
         let _ = file.set_modified(SystemTime::now());
         Ok(Image { digest, format: found.format, disk: found.disk, path, _lease: lease })
@@ -198,7 +175,7 @@ impl Vault {
     /// A file under a name of its own, which goes when it is dropped.
     pub(super) fn new_file(&self) -> Result<NamedTempFile<File>, VaultError> {
         let new = tempfile::Builder::new().prefix(NEW).make_in(&self.root, private::new_file);
-        new.map_err(write_error(&self.root))
+        Ok(new.map_err(FileError::write(&self.root))?)
     }
 
     fn copy(
@@ -228,12 +205,12 @@ impl Vault {
                 true => file.seek(SeekFrom::Start(done)).map(drop),
                 false => file.write_all(bytes),
             };
-            written.map_err(write_error(path))?;
+            written.map_err(FileError::write(path))?;
             if progress(done).is_break() {
                 return Err(VaultError::Cancelled);
             }
         }
-        file.set_len(done).map_err(write_error(path))?;
+        file.set_len(done).map_err(FileError::write(path))?;
         Ok(hasher.finish())
     }
 
@@ -249,8 +226,9 @@ impl Vault {
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
             return Err(VaultError::WrongChecksum { expected, found: digest });
         }
-        let length = file.metadata().map_err(read_error(path))?.len();
-        let found = format::look(file, length).map_err(read_error(path))?.map_err(VaultError::NotAnImage)?;
+        let length = file.metadata().map_err(FileError::read(path))?.len();
+        let found =
+            format::look(file, length).map_err(FileError::read(path))?.map_err(VaultError::NotAnImage)?;
         // First, so that it is not pruned meanwhile.
         let lease = self.leases.take(digest);
         let place = self.path(digest);
@@ -261,7 +239,7 @@ impl Vault {
         }
         let adopted =
             read_only(file).and_then(|()| file.sync_all()).and_then(|()| durable::rename(path, &place));
-        adopted.map_err(write_error(&place))?;
+        adopted.map_err(FileError::write(&place))?;
         Ok(Image { digest, format: found.format, disk: found.disk, path: place, _lease: lease })
     }
 
@@ -279,21 +257,21 @@ impl Vault {
         for name in self.names()? {
             let path = self.root.join(&name);
             let modified = path.symlink_metadata().and_then(|metadata| metadata.modified());
-            if modified.map_err(read_error(&path))? > unused_since {
+            if modified.map_err(FileError::read(&path))? > unused_since {
                 continue;
             }
             let of_download = [PARTIAL, KNOWN].iter().find_map(|end| name.strip_suffix(end)?.parse().ok());
             if let Some(key) = of_download {
                 let turns = self.turns();
                 if turns.get(&key).is_none_or(|turn| turn.strong_count() == 0) {
-                    std::fs::remove_file(&path).map_err(write_error(&path))?;
+                    std::fs::remove_file(&path).map_err(FileError::write(&path))?;
                 }
             }
             if let Ok(digest) = name.parse() {
                 let leased = self.leases.locked();
                 // In this order: it is written down with the instance before the lease ends.
                 if !leased.contains_key(&digest) && !is_used(digest) {
-                    std::fs::remove_file(&path).map_err(write_error(&path))?;
+                    std::fs::remove_file(&path).map_err(FileError::write(&path))?;
                     pruned.push(digest);
                 }
             }
@@ -311,10 +289,10 @@ impl Vault {
     }
 
     fn names(&self) -> Result<Vec<String>, VaultError> {
-        let entries = std::fs::read_dir(&self.root).map_err(read_error(&self.root))?;
+        let entries = std::fs::read_dir(&self.root).map_err(FileError::read(&self.root))?;
         let mut names = Vec::new();
         for entry in entries {
-            let name = entry.map_err(read_error(&self.root))?.file_name();
+            let name = entry.map_err(FileError::read(&self.root))?.file_name();
             names.extend(name.into_string());
         }
         Ok(names)
@@ -373,12 +351,4 @@ fn read_only(file: &File) -> io::Result<()> {
 #[cfg(not(unix))]
 fn read_only(_file: &File) -> io::Result<()> {
     Ok(())
-}
-
-pub(super) fn read_error(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
-    |source| VaultError::Read { path: path.to_owned(), source }
-}
-
-pub(super) fn write_error(path: &Path) -> impl Fn(io::Error) -> VaultError + '_ {
-    |source| VaultError::Write { path: path.to_owned(), source }
 }

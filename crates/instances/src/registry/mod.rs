@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use durable::{Readers, private};
+use durable::{FileError, Readers, private};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -62,25 +62,9 @@ pub struct Damaged {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RegistryError {
-    /// Another process has it open.
-    #[error("another process uses {0}; end it first")]
-    InUse(PathBuf),
-    /// A file or directory could not be read.
-    #[error("cannot read {path}")]
-    Read {
-        /// What was read.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// A file or directory could not be written.
-    #[error("cannot write {path}")]
-    Write {
-        /// What was written.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
+    /// A file or directory could not be used, or another process has it open.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// An instance of that name is there, or is being made.
     #[error("instance \"{0}\" already exists; give another name")]
     Exists(InstanceName),
@@ -96,14 +80,7 @@ impl Registry {
     /// # Errors
     /// The directory cannot be read or written, or another process has it open.
     pub fn open(root: &Path) -> Result<Self, RegistryError> {
-        private::directory(root).map_err(write_error(root))?;
-        let path = root.join("lock");
-        let lock = private::lock_file(&path).map_err(write_error(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(RegistryError::InUse(root.to_owned())),
-            Err(std::fs::TryLockError::Error(source)) => return Err(RegistryError::Write { path, source }),
-        }
+        let lock = durable::hold(root)?;
         let mut registry = Self {
             root: root.to_owned(),
             _lock: lock,
@@ -119,10 +96,10 @@ impl Registry {
     fn read(&mut self) -> Result<(), RegistryError> {
         let root = self.root.clone();
         let mut records = BTreeMap::new();
-        let entries = std::fs::read_dir(&root).map_err(read_error(&root))?;
+        let entries = std::fs::read_dir(&root).map_err(FileError::read(&root))?;
         let mut paths = Vec::new();
         for entry in entries {
-            paths.push(entry.map_err(read_error(&root))?.path());
+            paths.push(entry.map_err(FileError::read(&root))?.path());
         }
         // In this order they are told of.
         paths.sort();
@@ -147,7 +124,7 @@ impl Registry {
             }
         }
         // Whoever gave these names may have been killed before they were certain.
-        durable::sync_directory(&root).map_err(write_error(&root))?;
+        durable::sync_directory(&root).map_err(FileError::write(&root))?;
         self.state().records = records;
         Ok(())
     }
@@ -207,7 +184,7 @@ impl Registry {
         // From here on what fails removes it.
         let staging = Staging { reserved, directory, is_done: false };
         for directory in [staging.directory.clone(), staging.machine_directory()] {
-            private::directory(&directory).map_err(write_error(&directory))?;
+            private::directory(&directory).map_err(FileError::write(&directory))?;
         }
         Ok(staging)
     }
@@ -245,7 +222,7 @@ impl Registry {
         let path = self.root.join(name.as_str()).join(CLIENT_KEY);
         let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
         let read = private::read(&path, MAX_FILE).and_then(|found| found.ok_or_else(missing));
-        read.map(Zeroizing::new).map_err(read_error(&path))
+        Ok(read.map(Zeroizing::new).map_err(FileError::read(&path))?)
     }
 
     /// Removes an instance with all that is its own. Its machine must have been deleted. *Blocking*.
@@ -263,7 +240,7 @@ impl Registry {
         if from.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             self.state().records.remove(name);
         }
-        renamed.map_err(write_error(&from))?;
+        renamed.map_err(FileError::write(&from))?;
         // Nobody sees it any more: what cannot be removed now is swept when the registry next opens.
         let _ = remove(&out);
         Ok(())
@@ -333,7 +310,7 @@ impl Staging {
         let registry = Arc::clone(&self.reserved.registry);
         let _alone = registry.alone();
         let key = self.directory.join(CLIENT_KEY);
-        durable::replace(&key, client_key, Readers::Owner).map_err(write_error(&key))?;
+        durable::replace(&key, client_key, Readers::Owner).map_err(FileError::write(&key))?;
         write_record(&self.directory, &record)?;
         let place = registry.root.join(self.reserved.name.as_str());
         let renamed = durable::rename(&self.directory, &place);
@@ -346,7 +323,7 @@ impl Staging {
             self.is_done = true;
             registry.state().records.insert(self.reserved.name.clone(), Arc::clone(&record));
         }
-        renamed.map(|()| record).map_err(write_error(&place))
+        Ok(renamed.map(|()| record).map_err(FileError::write(&place))?)
     }
 }
 
@@ -388,13 +365,5 @@ fn write_record(directory: &Path, record: &Record) -> Result<(), RegistryError> 
         _ => Ok(bytes),
     });
     let written = bytes.and_then(|bytes| durable::replace(&path, &bytes, Readers::Owner));
-    written.map(drop).map_err(write_error(&path))
-}
-
-fn read_error(path: &Path) -> impl FnOnce(io::Error) -> RegistryError + '_ {
-    |source| RegistryError::Read { path: path.to_owned(), source }
-}
-
-fn write_error(path: &Path) -> impl FnOnce(io::Error) -> RegistryError + '_ {
-    |source| RegistryError::Write { path: path.to_owned(), source }
+    Ok(written.map(drop).map_err(FileError::write(&path))?)
 }

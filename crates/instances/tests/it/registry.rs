@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use durable::FileError;
 use instances::{
     Cpus, Digest, ImageFormat, InstanceId, InstanceName, InstanceSpec, Record, Registry, RegistryError,
 };
@@ -110,7 +111,7 @@ fn one_process_has_it_at_a_time() {
     let root = data.path().join("instances");
     let registry = open(&root);
     let error = Registry::open(&root).unwrap_err();
-    assert!(matches!(&error, RegistryError::InUse(path) if *path == root), "{error:?}");
+    assert!(matches!(&error, RegistryError::File(FileError::InUse(path)) if *path == root), "{error:?}");
     drop(registry);
     open(&root);
 }

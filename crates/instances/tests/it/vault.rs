@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use durable::FileError;
 use instances::{Digest, ImageFormat, Vault, VaultError};
 use tempfile::TempDir;
 
@@ -149,7 +150,7 @@ fn one_process_has_it_at_a_time_and_leftovers_are_swept() {
     fs::write(data.path().join(".new-1"), "half").unwrap();
     let first = vault(data.path());
     assert_eq!(files(data.path()), ["lock"]);
-    assert!(matches!(Vault::open(data.path(), LARGEST), Err(VaultError::InUse(_))));
+    assert!(matches!(Vault::open(data.path(), LARGEST), Err(VaultError::File(FileError::InUse(_)))));
     drop(first);
     vault(data.path());
 }

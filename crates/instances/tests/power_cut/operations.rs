@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use durable::Readers;
+use durable::{FileError, Readers};
 use faulty_disk::walk::Work;
 use faulty_disk::{Fault, Log, Plan, Tree, record, set};
 use instances::{
@@ -167,8 +167,7 @@ fn create(registry: &Arc<Registry>, text: &str) -> Result<(), RegistryError> {
     let staging = registry.stage(&name(text), id)?;
     let disk = staging.machine_directory().join("disk");
     // As a driver does.
-    durable::replace(&disk, b"disk", Readers::Owner)
-        .map_err(|source| RegistryError::Write { path: disk, source })?;
+    durable::replace(&disk, b"disk", Readers::Owner).map_err(FileError::write(&disk))?;
     staging.commit(record, b"key").map(drop)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use auth_core::{Condition, StoreError, TrustStore};
+use durable::FileError;
 use test_process::{alone, is_root};
 
 use super::torn;
@@ -118,7 +119,7 @@ fn a_store_that_another_user_prepared_is_not_opened() {
         chown(data.path(), Some(NOBODY - directory), None).unwrap();
         let before = (access(&data.directory()), data.names());
         let error = data.try_open().map(drop).unwrap_err();
-        let StoreError::Write { path, source } = error else { panic!("{whose}: {error:?}") };
+        let StoreError::File(FileError::Write { path, source }) = error else { panic!("{whose}: {error:?}") };
         assert_eq!((path, source.kind()), (data.directory(), ErrorKind::PermissionDenied), "{whose}");
         assert!(source.to_string().contains("belongs to user 65534"), "{whose}: {source}");
         assert_eq!((access(&data.directory()), data.names()), before, "{whose}");

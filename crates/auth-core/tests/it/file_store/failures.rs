@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use auth_core::{Outcome, PassphraseHash, StoreError, TrustStore};
+use durable::FileError;
 
 use crate::support::{Arrival, Data, Unrecorded, by_passphrase, certificate, local, now, passphrase};
 
@@ -13,13 +14,13 @@ type Spoil = fn(&Data) -> PathBuf;
 #[test]
 fn what_cannot_be_read_is_an_error_and_never_empty() {
     fn read(error: &StoreError, path: &PathBuf) -> bool {
-        matches!(error, StoreError::Read { path: named, .. } if named == path)
+        matches!(error, StoreError::File(FileError::Read { path: named, .. }) if named == path)
     }
     fn write(error: &StoreError, path: &PathBuf) -> bool {
-        matches!(error, StoreError::Write { path: named, .. } if named == path)
+        matches!(error, StoreError::File(FileError::Write { path: named, .. }) if named == path)
     }
     fn too_large(error: &StoreError, path: &PathBuf) -> bool {
-        matches!(error, StoreError::Read { path: named, source }
+        matches!(error, StoreError::File(FileError::Read { path: named, source })
             if named == path && source.to_string() == "it has more than 268435456 bytes")
     }
     fn not_a_hash(error: &StoreError, path: &PathBuf) -> bool {
@@ -94,7 +95,7 @@ fn a_link_that_leads_nowhere_is_an_error_and_not_an_absent_file() {
         std::os::unix::fs::symlink(data.path().join("unmounted").join(file), &path).unwrap();
         let error = data.try_open().map(|_| ()).unwrap_err();
         assert!(
-            matches!(&error, StoreError::Read { path: named, .. } if *named == path),
+            matches!(&error, StoreError::File(FileError::Read { path: named, .. }) if *named == path),
             "{file}: {error:?}"
         );
         assert!(!data.names().contains(&"first-client-awaited".to_owned()), "{file}");
@@ -119,7 +120,10 @@ fn what_cannot_be_read_later_changes_nothing() {
         fs::rename(&path, &aside).unwrap();
         fs::create_dir(&path).unwrap();
         let error = store.enrol_if(&condition, &enrolment).unwrap_err();
-        assert!(matches!(&error, StoreError::Read { path: named, .. } if *named == path), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::File(FileError::Read { path: named, .. }) if *named == path),
+            "{error:?}"
+        );
         assert!(store.contains(&a.fingerprint()) && !store.contains(&b.fingerprint()), "{path:?}");
         assert!(store.passphrase().unwrap().matches(&passphrase("open sesame")), "{path:?}");
         fs::remove_dir(&path).unwrap();
@@ -139,7 +143,10 @@ fn a_passphrase_that_cannot_be_written_leaves_the_old_one() {
     fs::create_dir(data.passphrase()).unwrap();
     for new in [None, Some(PassphraseHash::of(&passphrase("new words")).unwrap())] {
         let error = store.set_passphrase(new).unwrap_err();
-        assert!(matches!(&error, StoreError::Read { path, .. } if *path == data.passphrase()), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::File(FileError::Read { path, .. }) if *path == data.passphrase()),
+            "{error:?}"
+        );
         assert!(store.passphrase().unwrap().matches(&passphrase("open sesame")));
     }
     fs::remove_dir(data.passphrase()).unwrap();

@@ -1,6 +1,7 @@
 //! A disk that fills up: nothing is lost.
 
 use auth_core::{Condition, PassphraseHash, StoreError, TrustStore};
+use durable::FileError;
 use test_process::alone;
 
 use super::contents;
@@ -39,7 +40,7 @@ fn a_full_disk_loses_nothing() {
         let [a, b] = ["a", "b"].map(certificate);
         let channel = local(0, 0, &[]);
         let enrolment = |certificate| Arrival { certificate, channel: &channel, at: now() };
-        let is_write = |error: &StoreError| matches!(error, StoreError::Write { .. });
+        let is_write = |error: &StoreError| matches!(error, StoreError::File(FileError::Write { .. }));
         let new = PassphraseHash::of(&passphrase("new words")).unwrap();
 
         // The first client, who comes again when there is room.
@@ -84,7 +85,7 @@ fn a_disk_that_fills_up_while_damage_is_set_aside_arms_nothing() {
             let data = Data::with_clients(&whole);
             let full = FullDisk::beyond(room);
             let error = data.try_open().map(|_| ()).unwrap_err();
-            assert!(matches!(error, StoreError::Write { .. }), "room for {room}: {error:?}");
+            assert!(matches!(error, StoreError::File(FileError::Write { .. })), "room for {room}: {error:?}");
             drop(full);
             for start in ["first", "second"] {
                 let (store, _) = data.try_open().unwrap();

@@ -10,7 +10,7 @@ use rpc::trust::{Client, ListRequest, SetPassphraseRequest};
 use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
-use crate::args::{ClientsArgs, ClientsCommand, OwnCertificateArgs};
+use crate::args::{ClientsArgs, ClientsCommand, Format, OwnCertificateArgs};
 use crate::context::Context;
 use crate::error::Error;
 use crate::format;
@@ -22,18 +22,19 @@ use crate::service::{LONGEST_LIST, Service};
 /// # Errors
 /// It cannot be done, or the call failed.
 pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String, Error> {
-    if args.format.is_some() && !matches!(args.action, None | Some(ClientsCommand::List(_))) {
+    if args.list.format.is_some() && !matches!(args.action, None | Some(ClientsCommand::List(_))) {
         let next = "See `multipass help clients`.".to_owned();
         return Err(Error::usage("--format belongs to `multipass clients list`", Some(next)));
     }
     match &args.action {
-        None | Some(ClientsCommand::List(_)) => {
-            let mut service = Service::connect_as_administrator(context).await?;
-            format::clients::clients(&all(&mut service).await?, args.list_format())
-        }
+        None => list(context, args.list.format_or(None)).await,
+        Some(ClientsCommand::List(below)) => list(context, args.list.format_or(Some(below))).await,
         Some(ClientsCommand::Show(args)) => {
             let mut service = Service::connect_as_administrator(context).await?;
-            format::clients::client(choice::choose(&all(&mut service).await?, &args.client)?, args.format)
+            format::clients::client(
+                choice::choose(&all(&mut service).await?, &args.client)?,
+                args.format.format,
+            )
         }
         Some(ClientsCommand::Rename(args)) => change::rename(context, args).await,
         Some(ClientsCommand::SetLevel(args)) => change::set_level(context, args).await,
@@ -41,6 +42,11 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
         Some(ClientsCommand::Revoke(args)) => revoke::run(context, args).await,
         Some(ClientsCommand::OwnCertificate(args)) => own_certificate(args),
     }
+}
+
+async fn list(context: &Context, format: Format) -> Result<String, Error> {
+    let mut service = Service::connect_as_administrator(context).await?;
+    format::clients::clients(&all(&mut service).await?, format)
 }
 
 /// Prints this user's certificate, or goes on as another user to do so. `multipassd enroll-installer` runs it.

@@ -2,7 +2,7 @@
 
 mod add;
 
-use crate::args::{RemoteArgs, RemoteCommand};
+use crate::args::{Format, RemoteArgs, RemoteCommand};
 use crate::context::{ADDRESS_VARIABLE, Context, InUse, REMOTE_VARIABLE, Whence};
 use crate::error::Error;
 use crate::format::remotes::Row;
@@ -11,18 +11,19 @@ use crate::{format, output};
 
 /// Runs the command if it needs no service.
 pub(super) fn offline(context: &Context, args: &RemoteArgs) -> Option<Result<String, Error>> {
-    if args.format.is_some() && !matches!(args.action, None | Some(RemoteCommand::List(_))) {
+    if args.list.format.is_some() && !matches!(args.action, None | Some(RemoteCommand::List(_))) {
         let next = "See `multipass help remote`.".to_owned();
         return Some(Err(Error::usage("--format belongs to `multipass remote list`", Some(next))));
     }
     Some(match &args.action {
-        None | Some(RemoteCommand::List(_)) => list(context, args),
+        None => list(context, args.list.format_or(None)),
+        Some(RemoteCommand::List(below)) => list(context, args.list.format_or(Some(below))),
         Some(RemoteCommand::Show(args)) => read().and_then(|listed| {
             let remote = match &args.name {
                 Some(name) => listed.find(name)?,
                 None => in_use(context)?,
             };
-            format::remotes::remote(&row(context, &listed, remote), args.format)
+            format::remotes::remote(&row(context, &listed, remote), args.format.format)
         }),
         Some(RemoteCommand::Remove(args)) => remove(&args.name),
         Some(RemoteCommand::Default(args)) => match &args.name {
@@ -49,11 +50,11 @@ fn read() -> Result<Listed, Error> {
     Ok(Remotes::of_user()?.read()?)
 }
 
-fn list(context: &Context, args: &RemoteArgs) -> Result<String, Error> {
+fn list(context: &Context, format: Format) -> Result<String, Error> {
     let listed = read()?;
     let all = std::iter::once(Remote::local()).chain(listed.remotes.iter().cloned());
     let rows: Vec<Row> = all.map(|remote| row(context, &listed, remote)).collect();
-    format::remotes::remotes(&rows, args.list_format())
+    format::remotes::remotes(&rows, format)
 }
 
 fn row(context: &Context, listed: &Listed, remote: Remote) -> Row {

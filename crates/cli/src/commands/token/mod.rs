@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, args: &TokenArgs) -> Result<String, E
         Some(TokenCommand::Create(args)) => create::run(context, args).await,
         Some(TokenCommand::List(args)) => {
             let mut service = Service::connect_as_administrator(context).await?;
-            format::tokens::tokens(&all(&mut service).await?, args.format.format)
+            format::tokens::tokens(&all(&mut service).await?, args.format)
         }
         Some(TokenCommand::Revoke(args)) => revoke::run(context, args).await,
     }

@@ -1,5 +1,6 @@
 //! What callers are told when something was not done to an instance.
 
+use durable::FileError;
 use instances::{DriverError, InstanceError, RegistryError, VaultError};
 use tonic::{Code, Status};
 
@@ -29,8 +30,8 @@ pub(super) fn status(error: &InstanceError) -> Status {
 fn what_helps(error: &InstanceError) -> Option<&'static str> {
     match error {
         InstanceError::Vault(VaultError::Fetch(error)) => Some(error.what_helps()),
-        InstanceError::Registry(RegistryError::Write { source, .. })
-        | InstanceError::Vault(VaultError::Write { source, .. })
+        InstanceError::Registry(RegistryError::File(FileError::Write { source, .. }))
+        | InstanceError::Vault(VaultError::File(FileError::Write { source, .. }))
             if is_full(source) =>
         {
             Some("free some room on the service's disk, for example with 'multipass purge'")
@@ -48,8 +49,8 @@ fn code(error: &InstanceError) -> Code {
         InstanceError::Refused(_) => Code::FailedPrecondition,
         InstanceError::Registry(RegistryError::DoesNotExist(_)) => Code::NotFound,
         InstanceError::Registry(RegistryError::Exists(_)) => Code::AlreadyExists,
-        InstanceError::Registry(RegistryError::Write { source, .. })
-        | InstanceError::Vault(VaultError::Write { source, .. })
+        InstanceError::Registry(RegistryError::File(FileError::Write { source, .. }))
+        | InstanceError::Vault(VaultError::File(FileError::Write { source, .. }))
             if is_full(source) =>
         {
             Code::ResourceExhausted
