@@ -1,8 +1,9 @@
 //! What the daemon makes of each of its files, directories and locks when it finds it spoilt at its start.
-//! `docs/states.md` is this table, and says what the words mean.
+//! `docs/states.md` has these tables, and says what the words mean.
 
 mod scene;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use e2e::{is_root, skip};
@@ -22,15 +23,15 @@ use State::{
 };
 
 const SERVES: &str = "serves";
-const REFUSES: &str = "refuses to start";
-const NOBODY: &str = "serves, trusting nobody";
-const NO_READERS: &str = "serves, without who may only read";
-const NO_TOKENS: &str = "serves, without tokens";
-const NO_PASSPHRASE: &str = "serves, without a passphrase";
-const NO_GRANTS: &str = "serves, granting nothing";
-const GRANTS_LATER: &str = "serves, granting later";
+const REFUSES: &str = "refuses";
+const NOBODY: &str = "trusts nobody";
+const NO_READERS: &str = "no read-only clients";
+const NO_TOKENS: &str = "no tokens";
+const NO_PASSPHRASE: &str = "no passphrase";
+const NO_GRANTS: &str = "no grants";
+const GRANTS_LATER: &str = "grants later";
 const WAITS: &str = "waits";
-const AWAITS: &str = "awaits the first client";
+const AWAITS: &str = "awaits the first";
 
 /// With clients.
 const TRUST: &[Row] = &[
@@ -453,14 +454,32 @@ fn of_what_an_ordinary_user_may_not_read() {
 }
 
 #[test]
-fn the_documentation_has_this_table() {
+fn the_documentation_has_these_tables() {
     let mut text = String::new();
     for (title, rows) in TABLES {
-        let _ = write!(text, "\n## {title}\n\n| path | state | outcome |\n|---|---|---|\n");
-        for row in rows {
-            for (state, outcome) in row.outcomes {
-                let _ = writeln!(text, "| `{}` | {state} | {outcome} |", row.path);
+        let outcomes: BTreeMap<(&str, State), &str> = rows
+            .iter()
+            .flat_map(|row| row.outcomes.iter().map(|(state, outcome)| ((row.path, *state), *outcome)))
+            .collect();
+        assert_eq!(
+            outcomes.len(),
+            rows.iter().map(|row| row.outcomes.len()).sum::<usize>(),
+            "{title}: twice the same"
+        );
+        let states: BTreeSet<State> = outcomes.keys().map(|(_, state)| *state).collect();
+        let _ = write!(text, "\n## {title}\n\n| path |");
+        for state in &states {
+            let _ = write!(text, " {state} |");
+        }
+        let _ = writeln!(text, "\n|---|{}", "---|".repeat(states.len()));
+        let mut paths: Vec<&str> = rows.iter().map(|row| row.path).collect();
+        paths.dedup();
+        for path in paths {
+            let _ = write!(text, "| `{path}` |");
+            for state in &states {
+                let _ = write!(text, " {} |", outcomes.get(&(path, *state)).unwrap_or(&"--"));
             }
+            text.push('\n');
         }
     }
     let documented = include_str!("../../docs/states.md");

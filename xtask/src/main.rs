@@ -10,6 +10,8 @@ mod ci;
 mod command;
 mod demo;
 mod dist;
+#[cfg(test)]
+mod documents;
 mod guest_image;
 mod instructions;
 mod layers;

@@ -18,9 +18,9 @@ const PREFIX: &str = "MULTIPASSD_";
 
 /// Runs the Multipass service: it lets clients in and serves them.
 ///
-/// Each option is also a setting in the configuration file, with '_' for '-', and an environment variable
-/// in capitals that begins with MULTIPASSD_. The command line wins over the environment, which wins over
-/// the file.
+/// Each option but --config is also a setting in the configuration file, with '_' for '-', and an environment
+/// variable in capitals that begins with MULTIPASSD_. The command line wins over the environment, which wins over
+/// the file. MULTIPASS_STORAGE, in the environment alone, names another directory for the service's files.
 #[derive(Debug, Parser)]
 #[command(
     name = "multipassd",

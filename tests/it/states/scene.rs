@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(10);
 const A_WHILE: Duration = Duration::from_secs(1);
 
 /// How a file or a directory is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum State {
     Absent,
     Empty,
@@ -229,7 +229,7 @@ impl Scene {
         let mut peer = Peer::connect(place, Some(&newcomer)).await?;
         let listed = code(peer.list().await);
         if listed == Code::Ok {
-            return Ok("awaits the first client".to_owned());
+            return Ok("awaits the first".to_owned());
         }
         let patience = if lock.is_some() { A_WHILE } else { SOON };
         let let_in = match timeout(patience, peer.authenticate(PASSPHRASE)).await {
@@ -239,7 +239,7 @@ impl Scene {
                 Peer::connect(place, Some(&self.alice)).await?.list().await?;
                 drop(lock);
                 peer.authenticate(PASSPHRASE).await?;
-                return Ok("serves, granting later".to_owned());
+                return Ok("grants later".to_owned());
             }
         };
         let now = Peer::connect(place, None).await?.trusted().await?;
@@ -248,17 +248,13 @@ impl Scene {
         }
         Ok(match (alice, listed, let_in) {
             (true, Code::Unauthenticated, Code::Ok) if self.reader.is_some() && reader.is_none() => {
-                "serves, without who may only read"
+                "no read-only clients"
             }
-            (true, Code::Unauthenticated, Code::Ok) if tokens != usize::from(self.has_token) => {
-                "serves, without tokens"
-            }
+            (true, Code::Unauthenticated, Code::Ok) if tokens != usize::from(self.has_token) => "no tokens",
             (true, Code::Unauthenticated, Code::Ok) => "serves",
-            (false, Code::Unauthenticated, Code::Ok) => "serves, trusting nobody",
-            (true, Code::Unauthenticated, Code::FailedPrecondition) => "serves, without a passphrase",
-            (true, Code::Unauthenticated, Code::Internal) | (false, Code::Internal, _) => {
-                "serves, granting nothing"
-            }
+            (false, Code::Unauthenticated, Code::Ok) => "trusts nobody",
+            (true, Code::Unauthenticated, Code::FailedPrecondition) => "no passphrase",
+            (true, Code::Unauthenticated, Code::Internal) | (false, Code::Internal, _) => "no grants",
             other => return Ok(format!("serves otherwise: {other:?}")),
         }
         .to_owned())
@@ -283,7 +279,7 @@ fn refusal(home: &Path, spoilt: &Path, state: State, error: &str) -> String {
     };
     let named = message.contains(&what.display().to_string());
     match (error.contains("ended: Some(ExitStatus(unix_wait_status(256)))"), named) {
-        (true, true) => "refuses to start".to_owned(),
+        (true, true) => "refuses".to_owned(),
         _ => format!("{error} (named: {named})"),
     }
 }

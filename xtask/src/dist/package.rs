@@ -37,15 +37,25 @@ const SCRIPTS: [(&str, &str); 3] = [
     ("postrm", include_str!("../../debian/postrm")),
 ];
 
-/// What explains the service to who runs it.
-const DOCUMENTS: [(&str, &str); 7] = [
+/// The documents, which link to each other as in the source.
+const DOCUMENTS: [(&str, &str); 17] = [
     ("README.md", include_str!("../../../README.md")),
+    ("ARCHITECTURE.md", include_str!("../../../ARCHITECTURE.md")),
+    ("CHANGELOG.md", include_str!("../../../CHANGELOG.md")),
+    ("CONTRIBUTING.md", include_str!("../../../CONTRIBUTING.md")),
     ("SECURITY.md", include_str!("../../../SECURITY.md")),
-    ("audit.md", include_str!("../../../docs/audit.md")),
-    ("differences.md", include_str!("../../../docs/differences.md")),
-    ("lockouts.md", include_str!("../../../docs/lockouts.md")),
-    ("states.md", include_str!("../../../docs/states.md")),
-    ("threats.md", include_str!("../../../docs/threats.md")),
+    ("docs/audit.md", include_str!("../../../docs/audit.md")),
+    ("docs/building.md", include_str!("../../../docs/building.md")),
+    ("docs/differences.md", include_str!("../../../docs/differences.md")),
+    ("docs/guide.md", include_str!("../../../docs/guide.md")),
+    ("docs/lockouts.md", include_str!("../../../docs/lockouts.md")),
+    ("docs/macos.md", include_str!("../../../docs/macos.md")),
+    ("docs/package.md", include_str!("../../../docs/package.md")),
+    ("docs/performance.md", include_str!("../../../docs/performance.md")),
+    ("docs/reference.md", include_str!("../../../docs/reference.md")),
+    ("docs/states.md", include_str!("../../../docs/states.md")),
+    ("docs/threats.md", include_str!("../../../docs/threats.md")),
+    ("docs/windows.md", include_str!("../../../docs/windows.md")),
 ];
 
 const PROGRAMS: [&str; 2] = ["multipass", "multipassd"];
@@ -129,10 +139,7 @@ fn fill(tree: &Tree, contents: &Contents, release: &Release) -> anyhow::Result<(
     }
     let doc = |name: &str| format!("usr/share/doc/multipass/{name}");
     for (name, content) in DOCUMENTS {
-        // Links between them are as in the source.
-        let name =
-            if name.starts_with(char::is_uppercase) { name.to_owned() } else { format!("docs/{name}") };
-        tree.put(&doc(&name), Kind::Data, content)?;
+        tree.put(&doc(name), Kind::Data, content)?;
     }
     tree.put(&doc("copyright"), Kind::Data, copyright())?;
     tree.put_compressed(&doc("changelog"), CHANGELOG.as_bytes())?;
@@ -190,6 +197,20 @@ fn copyright() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::documents;
+
+    #[test]
+    fn what_a_document_links_to_is_in_the_package_too() {
+        let mut links = 0;
+        for (name, content) in DOCUMENTS {
+            for link in documents::links(content) {
+                let (path, _) = documents::target(Path::new(name), &link);
+                links += 1;
+                assert!(DOCUMENTS.iter().any(|(name, _)| Path::new(name) == path), "{name}: {link}");
+            }
+        }
+        assert!(links > DOCUMENTS.len(), "only {links} links");
+    }
 
     #[test]
     fn the_copyright_has_the_text_of_the_licence() {

@@ -1,4 +1,4 @@
-//! `ping` and `authenticate`: the two calls that strangers may make.
+//! `ping` and `authenticate`: calls that strangers may make. The third, which redeems a token, is in `tokens`.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
