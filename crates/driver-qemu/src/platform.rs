@@ -1,6 +1,7 @@
 //! Processes that we may not be the parent of: whether one is a machine's QEMU still, and how it is killed.
 //!
-//! Numbers of processes are used again. A machine's QEMU is known by the machine's id among its arguments.
+//! Numbers of processes are used again. A machine's QEMU is known by the machine's id among its arguments, and by its
+//! user: anybody may start a program with such arguments.
 
 use instances::InstanceId;
 
@@ -31,9 +32,21 @@ mod linux {
     /// Whether the process runs and is the machine's QEMU, or may be it while it ends.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
         let arguments = arguments(process);
-        let id = id.to_string();
-        arguments.split(|&byte| byte == 0).any(|argument| argument == id.as_bytes())
-            || arguments.is_empty() && ends(process)
+        let is_its = machine(&arguments) == Some(id) || arguments.is_empty() && ends(process);
+        is_its && is_of_user(process, id)
+    }
+
+    /// The machine that a process with these arguments runs, if it is a QEMU of this driver.
+    fn machine(arguments: &[u8]) -> Option<InstanceId> {
+        let mut arguments = arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
+        let id = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
+        (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(id)
+    }
+
+    /// Whether the process has the user that the machine's QEMU has here.
+    fn is_of_user(process: i32, id: InstanceId) -> bool {
+        let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
+        fs::metadata(format!("/proc/{process}")).is_ok_and(|process| process.uid() == user)
     }
 
     /// Whether the process is ending and has not ended: its memory, and its arguments with it, go before the
@@ -61,17 +74,12 @@ mod linux {
     /// The machines whose QEMU runs as the user that it would run as here, with their processes.
     pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let machine = |entry: fs::DirEntry| {
+        let of_machine = |entry: fs::DirEntry| {
             let process = entry.file_name().to_str()?.parse().ok()?;
-            let arguments = arguments(process);
-            let mut arguments =
-                arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
-            let id: InstanceId = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
-            (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(())?;
-            let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
-            (entry.metadata().ok()?.uid() == user).then_some((process, id))
+            let id = machine(&arguments(process))?;
+            is_of_user(process, id).then_some((process, id))
         };
-        processes.filter_map(machine).collect()
+        processes.filter_map(of_machine).collect()
     }
 
     fn arguments(process: i32) -> Vec<u8> {
@@ -126,15 +134,24 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::account::Account;
+    use crate::arguments::FIRST_OPTION;
+    use crate::launch::become_account;
+
+    /// A program with the arguments of a machine's QEMU.
+    fn shell(script: &str, id: InstanceId) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh", "-uuid", &id.to_string(), FIRST_OPTION]);
+        shell.stdin(std::process::Stdio::piped());
+        shell
+    }
 
     #[test]
-    fn a_process_is_the_machines_by_its_id_alone() {
+    fn a_process_is_the_machines_by_its_id_and_its_user() {
         let (id, other) = (InstanceId::random(), InstanceId::random());
-        let mut child = Command::new("sh")
-            .args(["-c", "read line", "sh", "-uuid", &id.to_string()])
-            .stdin(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = shell("read line", id);
+        become_account(&mut command, Account::of(id, None));
+        let mut child = command.spawn().unwrap();
         let process = i32::try_from(child.id()).unwrap();
         // For a moment it is neither what it was nor what it becomes.
         e2e::wait_until("it runs", Duration::from_secs(10), || runs(process, id)).unwrap();
@@ -151,18 +168,34 @@ mod tests {
     }
 
     #[test]
+    fn a_process_of_another_user_is_no_machines() {
+        if !e2e::is_root() {
+            return e2e::skip("nobody but root can be two users");
+        }
+        let id = InstanceId::random();
+        // The arguments are there when the shell has answered.
+        let mut child = shell("echo; read line", id).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let process = i32::try_from(child.id()).unwrap();
+        assert!(!runs(process, id));
+        kill(process, id);
+        assert!(child.try_wait().unwrap().is_none(), "it is left alone");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
     fn a_process_runs_until_it_has_let_go_of_its_files() {
         let (id, file) = (InstanceId::random(), tempfile::tempfile().unwrap());
         file.lock().unwrap();
         // Much memory takes the kernel long to free, between the arguments and the files.
         let script = "much=$(head -c 100000000 /dev/zero | tr '\\0' x); echo; read line";
-        let mut child = Command::new("sh")
-            .args(["-c", script, "sh", "-uuid", &id.to_string()])
-            .stderr(file.try_clone().unwrap())
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = shell(script, id);
+        command.stderr(file.try_clone().unwrap()).stdout(std::process::Stdio::piped());
+        become_account(&mut command, Account::of(id, None));
+        let mut child = command.spawn().unwrap();
+        // It has the file, too.
+        drop(command);
         let again = File::options().read(true).open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
         drop(file);
         child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
