@@ -39,7 +39,7 @@ impl Account {
     }
 }
 
-/// Of random bytes: two of ten machines have the same one time in four hundred thousand.
+/// Of the id's beginning, in which no two instances of a daemon are alike.
 fn number(id: InstanceId) -> u32 {
     let [first, second, third, ..] = *id.as_bytes();
     FIRST | u32::from_be_bytes([0, first, second, third])

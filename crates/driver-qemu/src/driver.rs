@@ -110,7 +110,11 @@ impl Driver for QemuDriver {
     }
 
     async fn stop(&self, machine: &Machine, how: Stop) -> Result<(), DriverError> {
-        self.job(machine).finish(move |job| job.stop(how)).await
+        let job = self.job(machine);
+        if matches!(how, Stop::Force) {
+            job.kill_if_busy().await?;
+        }
+        job.finish(move |job| job.stop(how)).await
     }
 
     async fn restart(&self, machine: &Machine, within: Duration) -> Result<(), DriverError> {

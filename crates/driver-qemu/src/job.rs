@@ -8,7 +8,7 @@ use instances::{DriverError, Machine};
 use crate::driver::Shared;
 use crate::error::failed;
 use crate::files::Files;
-use crate::running::{Over, Running};
+use crate::running::{Over, Running, kill};
 
 /// What the driver holds for a machine.
 #[derive(Debug, Default)]
@@ -59,6 +59,21 @@ impl Job {
         });
         done.await
             .unwrap_or_else(|panicked| Err(failed("finish what was asked of the virtual machine")(panicked)))
+    }
+
+    /// Kills its QEMU if something is being done with it, which then ends soon: a QEMU that was taken over must not be
+    /// able to draw that out, and with it the next thing's turn.
+    ///
+    /// # Errors
+    /// As [`kill`].
+    pub(crate) async fn kill_if_busy(&self) -> Result<(), DriverError> {
+        if self.slot.turn.try_lock().is_ok() {
+            return Ok(());
+        }
+        if let Some(running) = self.slot.last() {
+            running.expect_end(true);
+        }
+        kill(&self.files, self.machine.id).await
     }
 
     /// The QEMU that runs.

@@ -23,6 +23,10 @@ use crate::{qemu_img, sockets};
 /// file before there can be a QEMU that is not in it, and there is none if that fails.
 const BECOME_QEMU: &str = "ulimit -c 0; echo $$ && exec \"$@\" >/dev/null";
 
+/// As many processes and threads as the machine's own user may have: QEMU needs a handful beside one for each CPU. The
+/// option is called otherwise from shell to shell.
+const LIMIT_THREADS: &str = "{ ulimit -u 512 || ulimit -p 512; } 2>/dev/null && ";
+
 /// What QEMU says of itself is kept so far, in bytes.
 const SAID: usize = 4096;
 
@@ -54,8 +58,11 @@ pub(crate) fn launch(
     };
     let inherited: Vec<OwnedFd> = vec![disk.into(), image.into(), seed.into(), qmp.into(), serial.into()];
 
+    let account = Account::of(machine.id, accelerator.group());
+    // Where it is our own user, who has other programs, too, these would count.
+    let limit = if account.is_some() { LIMIT_THREADS } else { "" };
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", BECOME_QEMU, "sh"]);
+    command.args(["-c", &format!("{limit}{BECOME_QEMU}"), "sh"]);
     if cfg!(target_os = "linux") {
         command.arg("setsid");
     } else {
@@ -73,7 +80,7 @@ pub(crate) fn launch(
         .stdin(Stdio::null())
         .stdout(process)
         .stderr(Stdio::piped());
-    become_account(&mut command, Account::of(machine.id, accelerator.group()));
+    become_account(&mut command, account);
     tokio::process::Command::from(command).spawn()
 }
 

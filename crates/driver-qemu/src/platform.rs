@@ -1,6 +1,7 @@
 //! Processes that we may not be the parent of: whether one is a machine's QEMU still, and how it is killed.
 //!
-//! Numbers of processes are used again. A machine's QEMU is known by the machine's id among its arguments.
+//! Numbers of processes are used again. A machine's QEMU is known by the machine's id among its arguments, and by its
+//! user: anybody may start a program with such arguments.
 
 use instances::InstanceId;
 
@@ -34,9 +35,21 @@ mod linux {
     /// Whether the process runs and is the machine's QEMU, or may be it while it ends.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
         let arguments = arguments(process);
-        let id = id.to_string();
-        arguments.split(|&byte| byte == 0).any(|argument| argument == id.as_bytes())
-            || arguments.is_empty() && ends(process)
+        let is_its = machine(&arguments) == Some(id) || arguments.is_empty() && ends(process);
+        is_its && is_of_user(process, id)
+    }
+
+    /// The machine that a process with these arguments runs, if it is a QEMU of this driver.
+    fn machine(arguments: &[u8]) -> Option<InstanceId> {
+        let mut arguments = arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
+        let id = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
+        (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(id)
+    }
+
+    /// Whether the process has the user that the machine's QEMU has here.
+    fn is_of_user(process: i32, id: InstanceId) -> bool {
+        let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
+        fs::metadata(format!("/proc/{process}")).is_ok_and(|process| process.uid() == user)
     }
 
     /// Whether the process is ending and has not ended: its memory, and its arguments with it, go before the
@@ -64,17 +77,12 @@ mod linux {
     /// The machines whose QEMU runs as the user that it would run as here, with their processes.
     pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let machine = |entry: fs::DirEntry| {
+        let of_machine = |entry: fs::DirEntry| {
             let process = entry.file_name().to_str()?.parse().ok()?;
-            let arguments = arguments(process);
-            let mut arguments =
-                arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
-            let id: InstanceId = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
-            (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(())?;
-            let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
-            (entry.metadata().ok()?.uid() == user).then_some((process, id))
+            let id = machine(&arguments(process))?;
+            is_of_user(process, id).then_some((process, id))
         };
-        processes.filter_map(machine).collect()
+        processes.filter_map(of_machine).collect()
     }
 
     fn arguments(process: i32) -> Vec<u8> {
@@ -114,23 +122,25 @@ mod elsewhere {
         // Zero and less are none, but several.
         let Some(process) = u32::try_from(process).ok().filter(|&process| process > 0) else { return false };
         let process = Pid::from_u32(process);
-        let id = id.to_string();
         let Some(system) = look_at(ProcessesToUpdate::Some(&[process])) else { return false };
-        system.process(process).is_some_and(|found| found.cmd().iter().any(|argument| *argument == *id))
+        system.process(process).and_then(machine) == Some(id)
     }
 
     /// The machines whose QEMU runs as the user that it would run as here, with their processes.
     pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
         let Some(system) = look_at(ProcessesToUpdate::All) else { return Vec::new() };
-        let machine = |(number, process): (&Pid, &Process)| {
-            let mut arguments = process.cmd().iter().skip_while(|argument| *argument != "-uuid");
-            let id: InstanceId = arguments.nth(1)?.to_str()?.parse().ok()?;
-            (arguments.next()? == FIRST_OPTION).then_some(())?;
-            let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
-            let number = i32::try_from(number.as_u32()).ok()?;
-            (**process.user_id()? == user).then_some((number, id))
+        let of_machine = |(number, process): (&Pid, &Process)| {
+            Some((i32::try_from(number.as_u32()).ok()?, machine(process)?))
         };
-        system.processes().iter().filter_map(machine).collect()
+        system.processes().iter().filter_map(of_machine).collect()
+    }
+
+    /// The machine that the process runs, if it is a QEMU of this driver, and has the machine's user.
+    fn machine(process: &Process) -> Option<InstanceId> {
+        let mut arguments = process.cmd().iter().skip_while(|argument| *argument != "-uuid");
+        let id = arguments.nth(1)?.to_str()?.parse().ok()?;
+        let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
+        (arguments.next()? == FIRST_OPTION && **process.user_id()? == user).then_some(id)
     }
 
     fn look_at(which: ProcessesToUpdate<'_>) -> Option<System> {
@@ -152,7 +162,8 @@ mod elsewhere {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use std::fs::File;
     use std::io::Read;
@@ -166,32 +177,37 @@ mod tests {
     use crate::arguments::FIRST_OPTION;
     use crate::launch::become_account;
 
-    /// A process that says that it is the machine's QEMU.
-    fn process_of(id: InstanceId) -> Child {
-        let mut sh = Command::new("sh");
-        sh.args(["-c", "read line", "sh", "-uuid", &id.to_string(), FIRST_OPTION]);
-        become_account(&mut sh, Account::of(id, None));
-        let mut child = sh.stdin(Stdio::piped()).spawn().unwrap();
-        // For a moment it is neither what it was nor what it becomes.
-        let number = number_of(&child);
-        let here = e2e::wait_until("it runs", Duration::from_secs(10), || runs(number, id));
-        here.inspect_err(|_| drop(child.kill())).unwrap();
-        child
+    type Runs = fn(i32, InstanceId) -> bool;
+    type Kill = fn(i32, InstanceId);
+
+    /// This system's way, and that of those without `/proc`.
+    const WAYS: [(Runs, Kill); 2] = [(runs, kill), (elsewhere::runs, elsewhere::kill)];
+
+    /// A program with the arguments of a machine's QEMU. It says a word when it has begun.
+    fn shell(script: &str, id: InstanceId) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("echo; {script}"), "sh", "-uuid", &id.to_string(), FIRST_OPTION]);
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+        shell
     }
 
-    fn number_of(child: &Child) -> i32 {
-        i32::try_from(child.id()).unwrap()
+    fn begun(mut command: Command) -> (Child, i32) {
+        let mut child = command.spawn().unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let number = i32::try_from(child.id()).unwrap();
+        (child, number)
+    }
+
+    fn as_machine(mut command: Command, id: InstanceId) -> Command {
+        become_account(&mut command, Account::of(id, None));
+        command
     }
 
     #[test]
-    fn a_process_is_the_machines_by_its_id_alone() {
-        type Runs = fn(i32, InstanceId) -> bool;
-        type Kill = fn(i32, InstanceId);
-        for (runs, kill) in [(runs as Runs, kill as Kill), (elsewhere::runs as Runs, elsewhere::kill as Kill)]
-        {
+    fn a_process_is_the_machines_by_its_id_and_its_user() {
+        for (runs, kill) in WAYS {
             let (id, other) = (InstanceId::random(), InstanceId::random());
-            let mut child = process_of(id);
-            let process = number_of(&child);
+            let (mut child, process) = begun(as_machine(shell("read line", id), id));
             assert!(!runs(process, other));
             kill(process, other);
             assert!(runs(process, id));
@@ -207,16 +223,32 @@ mod tests {
     }
 
     #[test]
-    fn machines_are_found_where_there_is_no_proc() {
-        let id = InstanceId::random();
-        let mut child = process_of(id);
-        let number = number_of(&child);
-        let own =
-            |found: Vec<(i32, InstanceId)>| found.into_iter().filter(|(_, of)| *of == id).collect::<Vec<_>>();
-        assert_eq!(own(elsewhere::machines()), [(number, id)]);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(own(elsewhere::machines()), []);
+    fn a_process_of_another_user_is_no_machines() {
+        if !e2e::is_root() {
+            return e2e::skip("nobody but root can be two users");
+        }
+        for (runs, kill) in WAYS {
+            let id = InstanceId::random();
+            let (mut child, process) = begun(shell("read line", id));
+            assert!(!runs(process, id));
+            kill(process, id);
+            assert!(child.try_wait().unwrap().is_none(), "it is left alone");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    #[test]
+    fn all_machines_are_found() {
+        for machines in [machines, elsewhere::machines] {
+            let id = InstanceId::random();
+            let (mut child, process) = begun(as_machine(shell("read line", id), id));
+            let own = || machines().into_iter().filter(|(_, of)| *of == id).collect::<Vec<_>>();
+            assert_eq!(own(), [(process, id)]);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert_eq!(own(), []);
+        }
     }
 
     #[test]
@@ -225,18 +257,13 @@ mod tests {
         file.lock().unwrap();
         // Much memory takes the kernel long to free, between the arguments and the files.
         let script = "much=$(head -c 100000000 /dev/zero | tr '\\0' x); echo; read line";
-        let mut child = Command::new("sh")
-            .args(["-c", script, "sh", "-uuid", &id.to_string()])
-            .stderr(file.try_clone().unwrap())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = as_machine(shell(script, id), id);
+        command.stderr(file.try_clone().unwrap());
+        let (mut child, process) = begun(command);
         let again = File::options().read(true).open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap();
         drop(file);
-        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         assert!(again.try_lock().is_err(), "it holds the lock");
-        let process = i32::try_from(child.id()).unwrap();
         kill(process, id);
         // With pauses: a look under way would free the memory itself, and the process be quicker than that.
         while runs(process, id) {

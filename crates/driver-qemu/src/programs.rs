@@ -41,13 +41,32 @@ impl Programs {
 
     fn in_folders(folders: &[PathBuf]) -> Result<Self, DriverError> {
         let find = |name: &str| {
-            folders.iter().map(|folder| folder.join(name)).find(|path| is_program(path)).ok_or_else(|| {
+            let mut others = String::new();
+            let mut programs = folders.iter().map(|folder| folder.join(name)).filter(|path| is_program(path));
+            let found = programs.find(|path| match beyond_others(path) {
+                Ok(()) => true,
+                Err(error) => {
+                    others += &format!(" ({} is not used: {error})", path.display());
+                    false
+                }
+            });
+            found.ok_or_else(|| {
                 DriverError::Unavailable(format!(
-                    "{name} is missing, which runs virtual machines; install QEMU, {INSTALL}, and restart the service"
+                    "{name} is missing, which runs virtual machines{others}; install QEMU, {INSTALL}, and restart the \
+                     service"
                 ))
             })
         };
         Ok(Self { qemu: find("qemu-system-x86_64")?, qemu_img: find("qemu-img")? })
+    }
+}
+
+/// Whether nobody but root and we could change the program. On macOS those of Homebrew are the user's who installed it, who
+/// is an administrator.
+fn beyond_others(path: &Path) -> std::io::Result<()> {
+    match cfg!(target_os = "macos") {
+        true => Ok(()),
+        false => durable::private::beyond_others(path),
     }
 }
 
@@ -82,5 +101,10 @@ mod tests {
         missing("qemu-img is missing");
         place("qemu-img", 0o755);
         assert_eq!(Programs::in_folders(&folders).unwrap().qemu_img, folder.path().join("qemu-img"));
+        // Who may write to it decides what runs.
+        place("qemu-img", 0o757);
+        missing("qemu-img is missing");
+        let error = Programs::in_folders(&folders).unwrap_err().to_string();
+        assert!(error.contains("qemu-img is not used: "), "{error}");
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::arguments::DISK;
-use crate::qmp::commands::{DeleteSnapshot, DismissJob, QueryJobs, SaveSnapshot};
+use crate::qmp::commands::{Command, DeleteSnapshot, DismissJob, QueryJobs, SaveSnapshot};
 use crate::qmp::{Qmp, QmpError};
 use crate::suspended::TAG;
 
@@ -52,8 +52,14 @@ async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpErr
     }
 }
 
-/// Waits for a job's end, as long as QEMU answers, and tells with which error it ended; nothing if there is no such.
+/// Waits for a job's end, and tells with which error it ended; nothing if there is no such. A QEMU that answers, and
+/// never that the job has ended, is not waited for longer than one that does not answer.
 async fn ended(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+    let within = QueryJobs::WITHIN;
+    timeout(within, look(qmp, job)).await.unwrap_or(Err(QmpError::TimedOut { command: job, within }))
+}
+
+async fn look(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
     loop {
         let jobs = qmp.run(QueryJobs {}).await?;
         match jobs.into_iter().find(|found| found.id == job) {

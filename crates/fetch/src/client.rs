@@ -48,7 +48,7 @@ enum Trusted {
 pub struct Limits {
     /// For a connection, and for its handshake.
     pub connect: Duration,
-    /// For the beginning of an answer, and for each next piece of it.
+    /// For the beginning of an answer, and for each next 128 KiB of it: who sends it byte by byte holds nobody up.
     pub stall: Duration,
     /// Redirects, one after the other.
     pub redirects: u32,

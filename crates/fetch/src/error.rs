@@ -30,8 +30,8 @@ pub enum FetchError {
     /// It is not known which authorities the system trusts, so no server can be.
     #[error("cannot read the certificates of the authorities that this system trusts")]
     Authorities(#[source] rustls::Error),
-    /// Nothing came for too long.
-    #[error("{host} sent nothing for {} seconds", .limit.as_secs())]
+    /// Nothing came for too long, or next to nothing.
+    #[error("{host} sent too little, or nothing, in {} seconds", .limit.as_secs())]
     Stalled {
         /// Host and port.
         host: String,

@@ -7,12 +7,16 @@ use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
 
-use crate::client::{Connection, within};
+use crate::client::Connection;
 use crate::{Ask, FetchError};
 
 /// The longest tag that is kept.
 const LONGEST_TAG: usize = 256;
+
+/// So many bytes must come before the limit on waiting begins again: a fifth of what a telephone line brings.
+const ENOUGH: usize = 128 * 1024;
 
 /// What a server answers.
 #[derive(Debug)]
@@ -32,6 +36,9 @@ pub enum Answer {
 pub struct Body {
     host: String,
     stall: Duration,
+    /// What was waited for, and what came, since enough of it had come.
+    waited: Duration,
+    came: usize,
     response: Response<Incoming>,
     _connection: Connection,
 }
@@ -43,7 +50,7 @@ impl Body {
         response: Response<Incoming>,
         connection: Connection,
     ) -> Self {
-        Self { host, stall, response, _connection: connection }
+        Self { host, stall, waited: Duration::ZERO, came: 0, response, _connection: connection }
     }
 
     /// How many bytes will come, if it is known.
@@ -62,9 +69,9 @@ impl Body {
     /// The next piece; none at the end. One that ends too soon is an error. Cancel-safe.
     ///
     /// # Errors
-    /// Nothing came for too long, or the connection broke.
+    /// Nothing came for too long, or next to nothing; or the connection broke.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, FetchError> {
-        let Self { host, stall, response, .. } = self;
+        let Self { host, stall, waited, came, response, .. } = self;
         let broken = |source| FetchError::Broken { host: host.clone(), source };
         let next = async {
             loop {
@@ -78,7 +85,15 @@ impl Body {
                 }
             }
         };
-        within(*stall, host, next).await
+        let begun = Instant::now();
+        let next = timeout(stall.saturating_sub(*waited), next).await;
+        let next = next.map_err(|_| FetchError::Stalled { host: host.clone(), limit: *stall })??;
+        *waited += begun.elapsed();
+        *came += next.as_ref().map_or(0, Bytes::len);
+        if *came >= ENOUGH {
+            (*waited, *came) = (Duration::ZERO, 0);
+        }
+        Ok(next)
     }
 
     fn header(&self, name: http::HeaderName) -> Option<&str> {

@@ -30,6 +30,12 @@ pub enum NotAUrl {
 }
 
 impl Url {
+    /// It without its query, which may hold a secret that opens it: for records, which others may see.
+    #[must_use]
+    pub fn without_query(&self) -> String {
+        format!("{}://{}{}", self.0.scheme_str().unwrap_or_default(), self.authority(), self.0.path())
+    }
+
     /// Whether it is `https`.
     pub(crate) fn is_secure(&self) -> bool {
         self.0.scheme_str() == Some("https")
@@ -132,6 +138,7 @@ mod tests {
         ] {
             let url: Url = text.parse().unwrap();
             assert_eq!((url.place().as_str(), url.path()), (place, path), "{text}");
+            assert!(!url.without_query().contains("b=c"), "{text}");
         }
         for (text, expected) in [
             ("", NotAUrl::Malformed),

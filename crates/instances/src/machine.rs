@@ -65,6 +65,16 @@ impl InstanceId {
         Self(Uuid::new_v4())
     }
 
+    /// One of those drawn, whose beginning none of those taken has: three bytes, of which drivers make numbers.
+    pub(crate) fn unlike(taken: &[Self], mut draw: impl FnMut() -> Self) -> Self {
+        loop {
+            let id = draw();
+            if taken.iter().all(|taken| taken.as_bytes()[..3] != id.as_bytes()[..3]) {
+                return id;
+            }
+        }
+    }
+
     /// As bytes, for what is derived from it: a MAC address, a name of a socket.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {
@@ -90,5 +100,22 @@ impl Default for InstanceSpec {
     /// As the stock service: 1 CPU, 1 GiB of memory, a disk of 5 GiB.
     fn default() -> Self {
         Self { cpus: Cpus::DEFAULT, memory: MemorySize::DEFAULT, disk: DiskSize::DEFAULT }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_id_begins_like_none_that_is_taken() {
+        let ids = [
+            "01020304-0506-4000-8000-000000000000",
+            "01020399-0000-4000-8000-000000000000",
+            "01029904-0506-4000-8000-000000000000",
+        ];
+        let [taken, alike, other] = ids.map(|id| id.parse::<InstanceId>().unwrap());
+        let mut drawn = [taken, alike, other].into_iter();
+        assert_eq!(InstanceId::unlike(&[taken], || drawn.next().unwrap()), other);
     }
 }

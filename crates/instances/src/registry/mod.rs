@@ -150,6 +150,13 @@ impl Registry {
         found.ok_or_else(|| RegistryError::DoesNotExist(name.clone()))
     }
 
+    /// An id for a new instance: with another beginning than those there are, for drivers make numbers of that.
+    #[must_use]
+    pub fn new_id(&self) -> InstanceId {
+        let taken: Vec<_> = self.state().records.values().map(|record| record.id).collect();
+        InstanceId::unlike(&taken, InstanceId::random)
+    }
+
     /// Whether an instance, or whatever else, has that name. *Blocking*: on disks that do not tell capitals
     /// from small letters, the disk says so.
     #[must_use]

@@ -262,7 +262,11 @@ impl Inner {
             }
             Action::Suspend => {
                 turn.show(InstanceState::Suspending);
-                self.driver.suspend(&machine).await.map_err(fails)?;
+                let interrupted = turn.interrupted();
+                tokio::select! {
+                    done = self.driver.suspend(&machine) => done.map_err(fails)?,
+                    () = interrupted.cancelled() => return Err(InstanceError::Cancelled),
+                }
             }
             Action::Discard => {
                 turn.show(InstanceState::Running);

@@ -110,7 +110,7 @@ impl Turn {
         self.entry.now().shutdown = Some(shutdown);
     }
 
-    /// Ends when somebody wants the wait for the guest's shutdown to end.
+    /// Ends when somebody wants what takes time to end: the guest's shutdown, or the keeping of its state.
     pub(super) fn interrupted(&self) -> CancellationToken {
         self.entry.now().interrupt.clone()
     }

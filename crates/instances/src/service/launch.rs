@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Up;
@@ -107,17 +108,29 @@ struct Making {
 impl Making {
     async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
         let inner = &self.inner;
-        let permit = async { inner.launches.acquire().await.map_err(|_| InstanceError::Cancelled) };
-        let _permit = self.unless_given_up(permit).await?;
-        let id = InstanceId::random();
+        // A server may take its time, which holds up those alone who download, too.
+        let places = match &launch.source {
+            Source::File { .. } => &inner.launches,
+            Source::Url(_) => &inner.downloads,
+        };
+        let place = self.place(places).await?;
+        let id = inner.registry.new_id();
         let (name, staging) = self.stage(launch.name, id).await?;
 
         let origin = match &launch.source {
             Source::File { origin, .. } => origin.clone(),
-            Source::Url(url) => url.to_string(),
+            Source::Url(url) => url.without_query(),
         };
         // Kept until the instance is written down: from then on it is used.
+        let is_download = matches!(launch.source, Source::Url(_));
         let image = self.image(launch.source, launch.expected).await?;
+        let _place = match is_download {
+            true => {
+                drop(place);
+                self.place(&inner.launches).await?
+            }
+            false => place,
+        };
         let disk = disk(launch.disk, &image)?;
         let spec = InstanceSpec { cpus: launch.cpus, memory: launch.memory, disk };
 
@@ -196,6 +209,12 @@ impl Making {
             let _ = inner.remove(&turn, &name, &record).await;
         }
         Err(error)
+    }
+
+    /// Waits for one of these places.
+    async fn place<'a>(&self, places: &'a Semaphore) -> Result<SemaphorePermit<'a>, InstanceError> {
+        let place = async { places.acquire().await.map_err(|_| InstanceError::Cancelled) };
+        self.unless_given_up(place).await
     }
 
     /// Takes a name.

@@ -17,7 +17,8 @@ use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use zeroize::Zeroizing;
 
@@ -38,12 +39,15 @@ pub struct Limits {
     pub boot: Duration,
     /// For a guest to shut down.
     pub shutdown: Duration,
-    /// Instances that are made at the same time; more wait.
+    /// Instances that are made at the same time, and as many are downloaded; more wait.
     pub launches: usize,
 }
 
 /// How long it is waited at most, when instances are found again, for the guests that are up to say so.
 const UP_ALREADY: Duration = Duration::from_secs(1);
+
+/// How long a machine may take to be found again; after that its state is unknown.
+const REATTACH_WITHIN: Duration = Duration::from_secs(10);
 
 /// All instances, and what can be done with them.
 #[derive(Clone, Debug)]
@@ -57,6 +61,8 @@ struct Inner {
     client: fetch::Client,
     limits: Limits,
     launches: Semaphore,
+    /// As many images are downloaded for launches at the same time.
+    downloads: Semaphore,
     entries: Mutex<HashMap<InstanceId, Arc<Entry>>>,
     tasks: TaskTracker,
     listening: Mutex<Option<AbortOnDropHandle<()>>>,
@@ -121,14 +127,14 @@ impl Instances {
             client,
             limits,
             launches: Semaphore::new(limits.launches),
+            downloads: Semaphore::new(limits.launches),
             entries: Mutex::default(),
             tasks: TaskTracker::new(),
             listening: Mutex::default(),
         }));
         let mut running = Vec::new();
-        for (name, record) in this.0.registry.all() {
+        for (name, record, found) in this.0.reattach().await {
             let machine = this.0.machine(&name, &record);
-            let found = this.0.driver.reattach(&machine).await;
             if !record.is_deleted && found == MachineState::Running {
                 let turn = this.0.entry(record.id).turn().await;
                 turn.wait_for(this.0.boot(machine, InstanceState::Starting));
@@ -253,6 +259,24 @@ impl Inner {
     fn entry(&self, id: InstanceId) -> Arc<Entry> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(entries.entry(id).or_default())
+    }
+
+    /// Finds again what an earlier daemon has started, all at once: a machine that does not answer holds up no other.
+    async fn reattach(self: &Arc<Self>) -> Vec<(InstanceName, Arc<Record>, MachineState)> {
+        let mut finding = JoinSet::new();
+        for (name, record) in self.registry.all() {
+            let inner = Arc::clone(self);
+            finding.spawn(async move {
+                let machine = inner.machine(&name, &record);
+                let found = timeout(REATTACH_WITHIN, inner.driver.reattach(&machine)).await;
+                (name, record, found.unwrap_or(MachineState::Unknown))
+            });
+        }
+        let mut found = Vec::new();
+        while let Some(one) = finding.join_next().await {
+            found.extend(one);
+        }
+        found
     }
 
     fn forget(&self, id: InstanceId) {

@@ -195,6 +195,19 @@ async fn force_does_not_wait_for_a_guest_that_will_not_shut_down() {
 }
 
 #[tokio::test]
+async fn force_does_not_wait_for_a_state_that_is_kept_without_end() {
+    let world = World::with("web").await;
+    let (all, web) = (&world.instances, name("web"));
+    world.driver.set(Step::Suspend, Some(Fault::Hangs));
+    let (suspended, ()) = tokio::join!(all.suspend(&web), async {
+        world.driver.begun(Step::Suspend).await;
+        all.force_stop(&web).await.unwrap();
+    });
+    assert!(matches!(suspended, Err(InstanceError::Cancelled)), "{suspended:?}");
+    assert_eq!(steps(&world), [Step::Force]);
+}
+
+#[tokio::test]
 async fn what_fails_is_told_and_the_true_state_shown() {
     for (step, fault, why, expected) in [
         (Step::Shutdown, Fault::Fails, "the guest has not shut down in time", InstanceState::Running),

@@ -50,7 +50,12 @@ pub(in crate::service) async fn networks(
     service.instances().await.map(|_| NetworksReply::default())
 }
 
-/// What people know an image by that came from there: the last part of its address.
+/// What people know an image by that came from there: the last part of its address. Without a query, which opens what
+/// others may not get, and which records of older daemons hold.
 pub(super) fn release(origin: &str) -> &str {
-    origin.rsplit('/').next().unwrap_or(origin)
+    let address = match origin.starts_with("file:") {
+        true => origin,
+        false => origin.split(['?', '#']).next().unwrap_or(origin),
+    };
+    address.rsplit('/').next().unwrap_or(address)
 }
