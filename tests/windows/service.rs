@@ -1,12 +1,14 @@
 //! `multipassd install` and `uninstall`: the daemon as the service of the machine, which there is once.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use test_process::skip;
 
 use crate::authenticate::{NO_INSTANCES, NOT_AUTHENTICATED};
-use crate::support::{Outcome, Place, free_port};
+use crate::support::{Outcome, Place, free_port, wait_until};
 
 /// Where the service has its data, if there is no service that somebody uses.
 fn data_of_the_machine() -> Option<PathBuf> {
@@ -15,6 +17,15 @@ fn data_of_the_machine() -> Option<PathBuf> {
         return None;
     }
     Some(win32::program_data().expect("the system tells").join(r"Multipass\data"))
+}
+
+/// Changes who may do what, as wine keeps it.
+fn change_mode(path: &Path, mode: &str) {
+    let here = Command::new("winepath.exe").arg("-u").arg(path).output().expect("wine has it");
+    let here = String::from_utf8(here.stdout).expect("text");
+    let mut chmod = Command::new("start.exe");
+    let status = chmod.args(["/wait", "/unix", "/bin/chmod", mode, here.trim()]).status();
+    assert!(status.expect("wine has it").success());
 }
 
 #[test]
@@ -35,6 +46,33 @@ fn the_service_is_installed_with_its_first_client_and_removed() {
         Outcome::of(command.args(["install", "--config"]).arg(&config), "")
     };
     let run = |name: &str, arguments: &[&str]| Outcome::of(place.client(name, port).args(arguments), "");
+
+    // What would let others be the system, or trusted: beside the program, and where its files are to be.
+    let (programs, above) = (place.path(""), data.parent().expect("Multipass"));
+    let programs = programs.components().as_path();
+    fs::create_dir_all(above).expect("made");
+    for (open, parts) in [
+        (programs, ["cannot be run as a service", "copy it and multipass.exe to a directory below"]),
+        (
+            above,
+            ["nothing was installed: cannot use the data directory", "move it away, or use another place"],
+        ),
+    ] {
+        change_mode(open, "a+w");
+        let refused = install();
+        change_mode(open, "go-w");
+        refused.fails(1, &parts);
+        refused.fails(1, &[&format!("may change {}, ", open.display()), "icacls"]);
+        assert!(!data.exists(), "{refused:?}");
+    }
+
+    // A version that ran unauthenticated, with nobody enrolled, is what this one upgrades.
+    let mut daemon = place.command("multipassd.exe", "alice");
+    let daemon = daemon.arg("--config").arg(&config).stdin(Stdio::null()).stderr(Stdio::null()).spawn();
+    let mut daemon = daemon.expect("it runs");
+    wait_until("the daemon listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    run("alice", &["list"]).fails(2, NOT_AUTHENTICATED);
+    daemon.kill().and_then(|()| daemon.wait()).expect("it ends");
 
     let installed = install();
     assert_eq!((installed.code, &*installed.stderr), (Some(0), ""), "{installed:?}");

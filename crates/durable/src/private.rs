@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Makes a directory of our own (0700); one that exists is closed to others. *Blocking*.
 ///
 /// # Errors
-/// It cannot be made, is a link, is another user's, or another user could replace it.
+/// It cannot be made, is a link, is another user's, or another user could replace it. On Windows, where the rights to a
+/// directory do not keep others from the files in it, also if another user could write to it or to a file in it.
 pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
 }
@@ -95,6 +96,16 @@ pub fn beyond_others(path: &Path) -> io::Result<()> {
 /// As [`beyond_others`], for users.
 pub fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
     system::beyond_other_users(path)
+}
+
+/// Checks that nobody but us and administrators can change a program, or put libraries beside it, which it would load
+/// in the place of the system's. *Blocking*.
+///
+/// # Errors
+/// Another user can; or there is no such program.
+#[cfg(windows)]
+pub fn program_beyond_others(program: &Path) -> io::Result<()> {
+    system::program_beyond_others(program)
 }
 
 /// Keeps links from being followed, FIFOs from being waited for, and a file that is made from others.
@@ -281,93 +292,6 @@ mod system {
     }
 }
 
-/// Windows: what a directory of ours lists as its users, all that is made in it inherits.
 #[cfg(not(unix))]
-mod system {
-    use std::fs::{File, OpenOptions};
-    use std::io;
-    use std::os::windows::fs::OpenOptionsExt;
-    use std::path::{Path, PathBuf};
-
-    use win32::access::{self, Access, Deed, Existing};
-
-    pub(super) fn own_directory(path: &Path) -> io::Result<()> {
-        // By its components: with a separator behind it, a link would be followed.
-        let path: PathBuf = std::path::absolute(path)?.components().collect();
-        if let Some(parent) = path.parent() {
-            beyond_others(parent)?;
-        }
-        match access::create_directory(&path, Access::Service) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => return made,
-        }
-        let directory = access::look_at(&path)?;
-        let found = directory.metadata()?;
-        if !found.is_dir() || found.is_symlink() {
-            return Err(io::Error::other("it is not a directory"));
-        }
-        // Whoever owns it, or may put something in its place, could have made it.
-        refuse(&path, access::another_who_may(Deed::Replace, &directory)?)?;
-        if access::another_who_may(Deed::Use, &directory)?.is_some() {
-            access::restrict(&directory, Access::Service)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_own_directory(path: &Path) -> bool {
-        let closed = |path: &Path| {
-            let directory = access::look_at(path)?;
-            let found = directory.metadata()?;
-            let another = access::another_who_may(Deed::Use, &directory)?;
-            Ok::<_, io::Error>(found.is_dir() && !found.is_symlink() && another.is_none())
-        };
-        closed(path).unwrap_or(false)
-    }
-
-    pub(super) fn create_readable(path: &Path) -> io::Result<()> {
-        access::create_directory(path, Access::Readable)
-    }
-
-    pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
-        // Its links are followed, each of which has to be there, and so is what they lead through.
-        for way in [path.canonicalize()?, std::path::absolute(path)?] {
-            for step in way.ancestors() {
-                let found = access::look_at(step)?;
-                let deed = if found.metadata()?.is_file() { Deed::Change } else { Deed::Replace };
-                refuse(step, access::another_who_may(deed, &found)?)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// No groups are left to the administrator: an access list names who is meant.
-    pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
-        beyond_others(path).map(|()| Vec::new())
-    }
-
-    fn refuse(path: &Path, another: Option<String>) -> io::Result<()> {
-        let Some(another) = another else { return Ok(()) };
-        let why = format!("'{another}' may change {}, and could replace it", path.display());
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
-    }
-
-    pub(super) fn never_wait(_options: &mut OpenOptions) {}
-
-    /// A link is opened itself, and is no regular file then.
-    pub(super) fn own_file(options: &mut OpenOptions) {
-        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-        options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);
-    }
-
-    pub(super) fn open_to_readers(file: &File) -> io::Result<()> {
-        access::restrict(file, Access::Readable)
-    }
-
-    pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
-        access::open_file(path, Access::Service, Existing::IsOpened)
-    }
-
-    pub(super) fn create_new(path: &Path) -> io::Result<File> {
-        access::open_file(path, Access::Service, Existing::IsRefused)
-    }
-}
+#[path = "private/windows.rs"]
+mod system;

@@ -25,7 +25,7 @@ pub enum ListenError {
     InUseByDaemon(Endpoint),
     /// Windows keeps the port for itself (error 10013), though nobody listens on it.
     #[error(
-        "the port of {0} is reserved by Windows; `netsh interface ipv4 show excludedportrange protocol=tcp` shows which are: choose another with --address"
+        "the port of {0} is reserved by Windows, for Hyper-V as a rule (error 10013); `netsh interface ipv4 show excludedportrange protocol=tcp` shows which are: choose another with --address, or `address` in the configuration file"
     )]
     PortReserved(Endpoint),
     /// The address is not on the loopback interface, and only that was permitted.

@@ -1,7 +1,8 @@
 //! Who may use files and directories: made for few from their first moment, and looked at for others.
 //!
 //! Administrators and the system itself may do everything anyway: they can take any file, and are nobody from whom
-//! one could be kept. So they are never among the others here.
+//! one could be kept. So they are never among the others here. What counts as what is decided in
+//! [`verdict`](crate::verdict).
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,6 +12,8 @@ use std::path::Path;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use crate::system::{self, Descriptor};
+use crate::verdict::{self, Claim};
+pub use crate::verdict::{Another, Deed};
 
 /// For whom something is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,19 +36,22 @@ pub enum Existing {
 }
 
 impl Access {
-    /// In the security descriptor definition language. What is below inherits it; nothing is inherited from above.
     fn descriptor(self) -> io::Result<Descriptor> {
-        let user = system::user()?;
+        Descriptor::parse(&self.written(&system::user()?, system::is_elevated()))
+    }
+
+    /// In the security descriptor definition language. What is below inherits it; nothing is inherited from above.
+    fn written(self, user: &str, is_elevated: bool) -> String {
         // An administrator's programs that have not been given an administrator's rights run as the same user.
-        let service = match system::is_elevated() {
+        let service = match is_elevated {
             true => "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)".to_owned(),
             false => format!("D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;{user})"),
         };
-        Descriptor::parse(&match self {
+        match self {
             Self::User => format!("O:{user}D:P(A;OICI;FA;;;{user})"),
             Self::Service => service,
             Self::Readable => format!("{service}(A;OICI;FRFX;;;WD)"),
-        })
+        }
     }
 }
 
@@ -86,55 +92,54 @@ pub fn look_at(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// What others might do with a file or directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
-    /// Anything at all.
-    Use,
-    /// Write to it, or let others.
-    Change,
-    /// Put something else in its place or in the place of what is in it, or let others. New names in a directory do
-    /// not count.
-    Replace,
-}
-
-impl Deed {
-    fn rights(self) -> u32 {
-        const REPLACES: u32 = fs::DELETE | fs::FILE_DELETE_CHILD | fs::WRITE_DAC | fs::WRITE_OWNER;
-        // A list may also grant them by these names.
-        const GENERIC_ALL: u32 = 0x1000_0000;
-        const GENERIC_WRITE: u32 = 0x4000_0000;
-        match self {
-            Self::Use => u32::MAX,
-            Self::Change => {
-                REPLACES | GENERIC_ALL | GENERIC_WRITE | fs::FILE_WRITE_DATA | fs::FILE_APPEND_DATA
-            }
-            Self::Replace => REPLACES | GENERIC_ALL,
-        }
-    }
-}
-
-/// Somebody else than this user, administrators and the system who may do `deed` to a file or directory: its owner, or
-/// one to whom it is granted; by name. None if there is nobody. *Blocking*.
+/// Somebody else than this user, administrators and the system who may do `deed` to a file or directory. None if there
+/// is nobody. *Blocking*.
 ///
 /// # Errors
-/// The system does not tell.
-pub fn another_who_may(deed: Deed, file: &File) -> io::Result<Option<String>> {
-    let user = system::user()?;
-    let found = system::access_of(file)?;
-    // An owner may grant themselves whatever they like.
-    let granted = found.grants.into_iter().filter(|grant| grant.rights & deed.rights() != 0);
-    let somebody = std::iter::once(found.owner).chain(granted.map(|grant| grant.to));
-    let another = somebody.into_iter().find(|sid| *sid != user && !is_trusted(sid));
-    Ok(another.map(|sid| system::name_of(&sid)))
+/// The system does not tell, or tells what is not known here.
+pub fn another_who_may(deed: Deed, file: &File) -> io::Result<Option<Another>> {
+    let (user, listed) = (system::user()?, system::access_of(file)?);
+    let claim = verdict::another(deed, &listed, &user).map_err(io::Error::other)?;
+    Ok(claim.map(|claim| {
+        let (sid, is_owner) = match claim {
+            Claim::Owner(sid) => (sid, true),
+            Claim::Granted(sid) => (sid, false),
+        };
+        Another { name: system::name_of(sid), sid: sid.to_owned(), is_owner }
+    }))
 }
 
-/// Whether a security identifier is that of those who may do everything anyway, or of nobody in particular.
-fn is_trusted(sid: &str) -> bool {
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::*;
+    use crate::verdict::Listed;
+
     const SYSTEM: &str = "S-1-5-18";
-    const ADMINISTRATORS: &str = "S-1-5-32-544";
-    const TRUSTED_INSTALLER: &str = "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464";
-    // Stands for whoever owns it, who is looked at anyway.
-    const OWNER_RIGHTS: &str = "S-1-3-4";
-    [SYSTEM, ADMINISTRATORS, TRUSTED_INSTALLER, OWNER_RIGHTS].contains(&sid)
+    const EVERYONE: &str = "S-1-1-0";
+    const ALICE: &str = "S-1-5-21-1-2-3-1001";
+
+    /// Also where what plays Windows keeps less of a list than is written.
+    #[test]
+    fn what_is_written_grants_nobody_more_than_is_meant() {
+        for (access, is_elevated, user, uses) in [
+            (Access::User, false, ALICE, None),
+            // It names nobody but the user.
+            (Access::User, true, SYSTEM, Some(ALICE)),
+            (Access::Service, true, SYSTEM, None),
+            (Access::Service, false, ALICE, None),
+            (Access::Service, false, SYSTEM, Some(ALICE)),
+            (Access::Readable, true, SYSTEM, Some(EVERYONE)),
+            (Access::Readable, false, ALICE, Some(EVERYONE)),
+        ] {
+            let written = access.written(ALICE, is_elevated);
+            assert!(written.contains("D:P("), "it inherits: {written}");
+            let entries = Descriptor::parse(&written).unwrap().entries().unwrap();
+            let listed = Listed { owner: SYSTEM.to_owned(), entries };
+            let another = |deed| verdict::another(deed, &listed, user).unwrap();
+            assert_eq!(another(Deed::Use), uses.map(Claim::Granted), "{written} for {user}");
+            let changes = uses.filter(|uses| *uses != EVERYONE);
+            assert_eq!(another(Deed::Change), changes.map(Claim::Granted), "{written} for {user}");
+        }
+    }
 }

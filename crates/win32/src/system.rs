@@ -16,11 +16,10 @@ use windows_sys::Win32::Security::Authorization::{
     GetSecurityInfo, SDDL_REVISION_1, SE_FILE_OBJECT, SetSecurityInfo,
 };
 use windows_sys::Win32::Security::{
-    ACCESS_ALLOWED_ACE, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
-    GetTokenInformation, INHERIT_ONLY_ACE, LookupAccountSidW, OWNER_SECURITY_INFORMATION,
-    PROTECTED_DACL_SECURITY_INFORMATION, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES,
-    SetKernelObjectSecurity, TOKEN_ELEVATION, TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER,
-    TokenElevation, TokenUser,
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
+    GetTokenInformation, LookupAccountSidW, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
+    PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, SetKernelObjectSecurity, TOKEN_ELEVATION,
+    TOKEN_INFORMATION_CLASS, TOKEN_QUERY, TOKEN_USER, TokenElevation, TokenUser,
 };
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Com::CoTaskMemFree;
@@ -29,6 +28,8 @@ use windows_sys::Win32::System::RemoteDesktop::{
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+
+use crate::verdict::{Entry, Listed};
 
 const SHARE_ALL: u32 = fs::FILE_SHARE_READ | fs::FILE_SHARE_WRITE | fs::FILE_SHARE_DELETE;
 
@@ -61,6 +62,22 @@ impl Descriptor {
         };
         succeeded(done)?;
         Ok(Self(Local(descriptor)))
+    }
+
+    /// Its access list, which lives in it. That there is none would grant everything to everyone.
+    fn list(&self) -> io::Result<*mut ACL> {
+        let (mut present, mut list, mut defaulted) = (0, null_mut::<ACL>(), 0);
+        // SAFETY: the descriptor is a whole one, and the results' places are ours.
+        succeeded(unsafe {
+            GetSecurityDescriptorDacl(self.0.0, &raw mut present, &raw mut list, &raw mut defaulted)
+        })?;
+        if present == 0 || list.is_null() { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(list) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+        // SAFETY: it is a list, from the system, and lives as long as the descriptor.
+        unsafe { entries_of(self.list()?) }
     }
 
     /// The attributes of what is made with it. They are of use as long as it is there.
@@ -108,15 +125,7 @@ pub(crate) fn reopen(file: &File, rights: u32) -> io::Result<File> {
 
 /// Grants a file or directory, which was opened with `WRITE_DAC`, to those of the descriptor, and to nobody else.
 pub(crate) fn set_access(file: &File, descriptor: &Descriptor) -> io::Result<()> {
-    let (mut present, mut list, mut defaulted) = (0, null_mut::<ACL>(), 0);
-    // SAFETY: the descriptor is a whole one, and the results' places are ours.
-    succeeded(unsafe {
-        GetSecurityDescriptorDacl(descriptor.0.0, &raw mut present, &raw mut list, &raw mut defaulted)
-    })?;
-    if present == 0 || list.is_null() {
-        // That would grant it to everyone.
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
+    let list = descriptor.list()?;
     // SAFETY: the handle is open, and the list lives in the descriptor; owner, group and audit list stay.
     let outcome = unsafe {
         SetSecurityInfo(
@@ -137,20 +146,8 @@ pub(crate) fn set_access(file: &File, descriptor: &Descriptor) -> io::Result<()>
     succeeded(unsafe { SetKernelObjectSecurity(file.as_raw_handle(), what, descriptor.0.0) })
 }
 
-/// What somebody is granted.
-pub(crate) struct Grant {
-    pub(crate) to: String,
-    pub(crate) rights: u32,
-}
-
-/// Who owns something, and who may use it.
-pub(crate) struct Found {
-    pub(crate) owner: String,
-    pub(crate) grants: Vec<Grant>,
-}
-
 /// Who may use a file or directory, which was opened with `READ_CONTROL`.
-pub(crate) fn access_of(file: &File) -> io::Result<Found> {
+pub(crate) fn access_of(file: &File) -> io::Result<Listed> {
     const EVERYONE: &str = "S-1-1-0";
     let (mut owner, mut list, mut descriptor) = (null_mut(), null_mut::<ACL>(), null_mut());
     // SAFETY: the handle is open, and the results' places are ours.
@@ -171,38 +168,38 @@ pub(crate) fn access_of(file: &File) -> io::Result<Found> {
     let _descriptor = Local(descriptor);
     let owner = text_of(owner)?;
     if list.is_null() {
-        return Ok(Found { owner, grants: vec![Grant { to: EVERYONE.to_owned(), rights: u32::MAX }] });
+        let everything = Entry { kind: Entry::ALLOWED, flags: 0, rights: u32::MAX, to: EVERYONE.to_owned() };
+        return Ok(Listed { owner, entries: vec![everything] });
     }
-    // SAFETY: it is a list, from the system.
+    // SAFETY: it is a list, from the system, and lives as long as the descriptor.
+    let entries = unsafe { entries_of(list) }?;
+    Ok(Listed { owner, entries })
+}
+
+/// The entries of an access list.
+///
+/// # Safety
+/// It is a whole one.
+unsafe fn entries_of(list: *const ACL) -> io::Result<Vec<Entry>> {
+    // SAFETY: as promised by the caller.
     let count = unsafe { (*list).AceCount };
-    let mut grants = Vec::new();
+    let mut entries = Vec::new();
     for index in 0..u32::from(count) {
         let mut entry = null_mut();
         // SAFETY: the list is whole, and the result's place is ours.
         succeeded(unsafe { GetAce(list, index, &raw mut entry) })?;
-        grants.extend(grant_of(entry.cast())?);
-    }
-    Ok(Found { owner, grants })
-}
-
-/// What an entry of a list grants now; one for what is below only grants nothing, and neither does one that denies,
-/// which is not made up for.
-fn grant_of(entry: *const ACCESS_ALLOWED_ACE) -> io::Result<Option<Grant>> {
-    const ALLOWED: u8 = 0;
-    const DENIED: u8 = 1;
-    const ALLOWED_ON_CONDITION: u8 = 9;
-    // SAFETY: each entry begins with its header.
-    let header = unsafe { (*entry).Header };
-    match header.AceType {
-        _ if u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0 => Ok(None),
-        DENIED => Ok(None),
-        ALLOWED | ALLOWED_ON_CONDITION => {
-            // SAFETY: entries of both kinds continue with the rights and an identifier.
-            let (rights, sid) = unsafe { ((*entry).Mask, &raw const (*entry).SidStart) };
-            Ok(Some(Grant { to: text_of(sid.cast_mut().cast())?, rights }))
+        let entry: *const ACCESS_ALLOWED_ACE = entry.cast();
+        // SAFETY: each entry begins with its header.
+        let ACE_HEADER { AceType: kind, AceFlags: flags, .. } = unsafe { (*entry).Header };
+        let (mut rights, mut to) = (0, String::new());
+        if Entry::grants(kind) {
+            // SAFETY: entries of these kinds continue with the rights and an identifier.
+            let (mask, sid) = unsafe { ((*entry).Mask, &raw const (*entry).SidStart) };
+            (rights, to) = (mask, text_of(sid.cast_mut().cast())?);
         }
-        other => Err(io::Error::other(format!("its access list has an entry of the unknown kind {other}"))),
+        entries.push(Entry { kind, flags, rights, to });
     }
+    Ok(entries)
 }
 
 /// A security identifier as a string. It has to be one, from the system.

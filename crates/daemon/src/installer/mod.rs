@@ -69,16 +69,9 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     if !platform::is_system_service() {
         return Err(EnrollError::NotAdministrator);
     }
-    let fails = |path: &Path| {
-        let path = path.to_owned();
-        move |source| EnrollError::Data { path, source }
-    };
-    let data = Directories::find()?.data;
-    // An installer may come before the daemon's first start: then this is where it begins.
-    private::create_all(data.parent().unwrap_or(Path::new("/")))
-        .and_then(|()| private::directory(&data))
-        .map_err(fails(&data))?;
-    let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
+    let data = usable_data()?;
+    let records =
+        audit::directory(&data).map_err(|source| EnrollError::Data { path: data.join("audit"), source })?;
     let now = SystemTime::now();
     let store = FileStore::open(&data, now, notices::log)?;
     let user = InstallingUser::find(whom.user.as_deref());
@@ -100,11 +93,23 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     Ok(format!("The client of {} is the first one, and trusted: {}.", user.name(), certificate.fingerprint()))
 }
 
+/// The data directory. An installer may come before the daemon's first start: then this is where it begins.
+fn usable_data() -> Result<PathBuf, EnrollError> {
+    let data = Directories::find()?.data;
+    private::create_all(data.parent().unwrap_or(Path::new("/")))
+        .and_then(|()| private::directory(&data))
+        .map_err(|source| EnrollError::Data { path: data.clone(), source })?;
+    Ok(data)
+}
+
 /// Why the service could not be installed as it should be.
 #[cfg(windows)]
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum InstallError {
+    /// It would have no place for its files.
+    #[error("nothing was installed")]
+    Data(#[source] EnrollError),
     /// It is no service, or does not run.
     #[error(transparent)]
     Service(#[from] ServiceError),
@@ -122,7 +127,10 @@ pub enum InstallError {
 /// One of these did not come about. What came before it did.
 #[cfg(windows)]
 pub fn install(how: &Install) -> Result<String, InstallError> {
-    windows_service::install(how.config.as_deref())?;
+    let program = windows_service::own_program()?;
+    // Before anything is changed. The service could tell nobody: its log is in there.
+    usable_data().map_err(InstallError::Data)?;
+    windows_service::install(program, how.config.as_deref())?;
     // Before it runs, so that it knows its first client from its first moment.
     let enrolled = enroll(&EnrollInstaller { user: None });
     windows_service::start()?;

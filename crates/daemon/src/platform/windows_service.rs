@@ -46,7 +46,8 @@ pub enum ServiceError {
     NotAdministrator,
     /// Whoever can change the program would be the system.
     #[error(
-        "{path} cannot be run as a service; copy it and multipass.exe to a directory below 'C:\\Program Files'"
+        "{path} cannot be run as a service, for the system would run whatever others put in its place or beside it; \
+         copy it and multipass.exe to a directory below 'C:\\Program Files', and install it from there"
     )]
     NotOurs {
         /// The program.
@@ -86,17 +87,26 @@ fn fails(step: &'static str) -> impl Fn(windows_service::Error) -> ServiceError 
     move |source| ServiceError::Manager { step, source }
 }
 
-/// Makes this program the service of this machine, stopped; also where another version of it was that.
+/// This program, if it can be a service. Nothing is changed.
 ///
 /// # Errors
-/// Only an administrator may, and only with a program that nobody else can change.
-pub fn install(config: Option<&Path>) -> Result<(), ServiceError> {
+/// Only an administrator may, and only with a program that nobody else can change or put libraries beside.
+pub fn own_program() -> Result<PathBuf, ServiceError> {
     if !win32::is_elevated() {
         return Err(ServiceError::NotAdministrator);
     }
     let program = env::current_exe().unwrap_or_else(|_| "multipassd.exe".into());
-    private::beyond_others(&program)
-        .map_err(|source| ServiceError::NotOurs { path: program.clone(), source })?;
+    match private::program_beyond_others(&program) {
+        Ok(()) => Ok(program),
+        Err(source) => Err(ServiceError::NotOurs { path: program, source }),
+    }
+}
+
+/// Makes a program the service of this machine, stopped; also where another version of it was that.
+///
+/// # Errors
+/// The service manager does not do it.
+pub fn install(program: PathBuf, config: Option<&Path>) -> Result<(), ServiceError> {
     let mut arguments = vec![OsString::from(COMMAND)];
     if let Some(config) = config {
         let config = std::path::absolute(config).unwrap_or_else(|_| config.to_owned());

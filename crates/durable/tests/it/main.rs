@@ -14,3 +14,5 @@ mod leftovers;
 mod private;
 mod replace;
 mod support;
+#[cfg(windows)]
+mod windows;

@@ -10,7 +10,7 @@ use win32::access::{
 };
 
 fn another(deed: Deed, path: &Path) -> Option<String> {
-    another_who_may(deed, &look_at(path).expect("looked at")).expect("told")
+    another_who_may(deed, &look_at(path).expect("looked at")).expect("told").map(|another| another.name)
 }
 
 #[test]
@@ -25,6 +25,7 @@ fn what_is_made_is_for_whom_it_is_made() {
         for path in [&file, &directory] {
             assert_eq!(another(Deed::Use, path).is_some(), others_use, "{access:?} {path:?}");
             assert_eq!(another(Deed::Change, path), None, "{access:?} {path:?}");
+            assert_eq!(another(Deed::Divert, path), None, "{access:?} {path:?}");
             assert_eq!(another(Deed::Replace, path), None, "{access:?} {path:?}");
         }
         open_file(&file, access, Existing::IsRefused).expect_err("it is there");
