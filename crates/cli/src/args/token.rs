@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use transport::{Endpoint, HostPort};
 
+use super::clients::client_name;
 use super::{Format, FormatArg};
 use crate::token::LONGEST_ADDRESS;
 
@@ -85,6 +86,7 @@ pub(crate) struct CreateTokenArgs {
     #[arg(
         long,
         value_name = "name",
+        value_parser = client_name,
         help = "What to call the client that uses it: up to 64 letters, digits, '.', '_' and '-'."
     )]
     pub(crate) name: Option<String>,

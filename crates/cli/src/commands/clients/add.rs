@@ -7,7 +7,7 @@ use std::path::Path;
 use rpc::trust::AddRequest;
 
 use super::{other_user, title, understood};
-use crate::args::{AddClientArgs, Level};
+use crate::args::{AddClientArgs, Level, client_name};
 use crate::context::Context;
 use crate::error::Error;
 use crate::identity::IdentityStore;
@@ -16,8 +16,6 @@ use crate::{platform, prompt};
 
 /// Larger texts hold no certificate, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
-/// The longest name of a client, in characters.
-const LONGEST_NAME: usize = 64;
 const CERTIFICATE: &str = "CERTIFICATE";
 
 /// Runs the command.
@@ -27,7 +25,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<String, Error> {
     let (certificate, mut name) = match (&args.cert, &args.user) {
         (Some(file), _) => (of_file(file).await?, String::new()),
-        (None, Some(user)) => (other_user::certificate(user).await?, name_for(user)),
+        (None, Some(user)) => (other_user::certificate(user).await?, client_name(user).unwrap_or_default()),
         (None, None) => (own_certificate()?, String::new()),
     };
     if let Some(given) = &args.name {
@@ -136,13 +134,6 @@ fn written(der: Vec<u8>) -> String {
     pem::encode_config(&pem::Pem::new(CERTIFICATE, der), config)
 }
 
-/// What a user's client is called: as the user, if the service takes that for a name.
-fn name_for(user: &str) -> String {
-    let fits = (1..=LONGEST_NAME).contains(&user.len())
-        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if fits { user.to_owned() } else { String::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use transport::testkit::certificates::TestIdentity;
@@ -195,15 +186,5 @@ mod tests {
             let error = result.expect("no waiting").expect_err("no file");
             assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
         }
-    }
-
-    #[test]
-    fn names_of_users_that_are_none_of_clients() {
-        for (user, expected) in
-            [("alice", "alice"), ("a.b_c-9", "a.b_c-9"), ("DOM\\\\alice", ""), ("", ""), ("\u{e4}", "")]
-        {
-            assert_eq!(name_for(user), expected);
-        }
-        assert_eq!(name_for(&"x".repeat(65)), "");
     }
 }

@@ -23,7 +23,7 @@ use crate::service::{LONGEST_LIST, Service};
 /// It cannot be done, or the call failed.
 pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String, Error> {
     if args.format.is_some() && !matches!(args.action, None | Some(ClientsCommand::List(_))) {
-        let next = "See `multipass help clients`.".to_owned();
+        let next = "See `multipass help clients list`.".to_owned();
         return Err(Error::usage("--format belongs to `multipass clients list`", Some(next)));
     }
     match &args.action {

@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
         return by_token(context, args, &remotes, before.as_ref(), &token).await;
     }
     let Some(endpoint) = address else {
-        return Err(Error::usage("No address given", Some("See `multipass help remote`.".to_owned())));
+        return Err(Error::usage("No address given", Some("See `multipass help remote add`.".to_owned())));
     };
     let transport = transports::reaching(endpoint)?;
     let trust = ServerTrust::for_new_remote(context, endpoint, &*transport, before.as_ref()).await?;

@@ -12,7 +12,7 @@ use crate::{format, output};
 /// Runs the command if it needs no service.
 pub(super) fn offline(context: &Context, args: &RemoteArgs) -> Option<Result<String, Error>> {
     if args.format.is_some() && !matches!(args.action, None | Some(RemoteCommand::List(_))) {
-        let next = "See `multipass help remote`.".to_owned();
+        let next = "See `multipass help remote list`.".to_owned();
         return Some(Err(Error::usage("--format belongs to `multipass remote list`", Some(next))));
     }
     Some(match &args.action {
