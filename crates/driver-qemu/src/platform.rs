@@ -13,6 +13,7 @@ mod linux {
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
 
     use nix::unistd::geteuid;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,7 +21,7 @@ mod linux {
 
     use super::InstanceId;
     use crate::account::Account;
-    use crate::arguments::FIRST_OPTION;
+    use crate::arguments::{FIRST_OPTION, directory_in};
 
     /// The id is near the beginning; a stranger's process may have any number of arguments.
     const ARGUMENTS: u64 = 16 * 1024;
@@ -58,8 +59,8 @@ mod linux {
         stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse().ok()
     }
 
-    /// The machines whose QEMU runs as the user that it would run as here, with their processes.
-    pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
+    /// The machines made below `root` whose QEMU runs as the user that it would run as here, with their processes.
+    pub(crate) fn machines(root: &Path) -> Vec<(i32, InstanceId)> {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let machine = |entry: fs::DirEntry| {
             let process = entry.file_name().to_str()?.parse().ok()?;
@@ -68,6 +69,8 @@ mod linux {
                 arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
             let id: InstanceId = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
             (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(())?;
+            // Another daemon's are none of ours.
+            arguments.find_map(directory_in).filter(|directory| directory.starts_with(root))?;
             let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
             (entry.metadata().ok()?.uid() == user).then_some((process, id))
         };
@@ -96,7 +99,7 @@ mod linux {
 
 /// The machines whose QEMU runs: it cannot be told here.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
+pub(crate) fn machines(_: &std::path::Path) -> Vec<(i32, InstanceId)> {
     Vec::new()
 }
 

@@ -108,7 +108,7 @@ pub(crate) struct CreateTokenArgs {
         value_name = "address",
         value_parser = address,
         help = "Where the service is found from elsewhere, as host:port or quic:host:port. Repeat it for more, the \
-                best first, up to 8; they are tried in that order."
+                best first, up to 8; of those that answer, the first to prove itself is used."
     )]
     pub(crate) address: Vec<Endpoint>,
     /// The form of the output.
