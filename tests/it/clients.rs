@@ -348,8 +348,9 @@ fn root_sets_the_passphrase_without_being_trusted() {
     run(&bob, &["authenticate", "new words"]).prints("");
     run(&root, &["set", "local.passphrase="]).prints("");
     run(&bob, &["get", "local.passphrase"]).prints("false\n");
+    run(&root, &["get", "local.passphrase"]).prints("false\n");
     // Nothing else, and nobody was enrolled by it.
-    run(&root, &["get", "local.passphrase"]).fails(2, "get failed: ", NOT_AUTHENTICATED);
+    run(&root, &["get", "local.driver"]).fails(2, "get failed: ", NOT_AUTHENTICATED);
     run(&root, &["set", "local.driver=x"]).fails(2, "set failed: ", NOT_AUTHENTICATED);
     assert_eq!(service.trusted(), 2);
 }
