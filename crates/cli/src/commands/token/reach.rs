@@ -123,7 +123,7 @@ mod tests {
     /// What comes of those attempts, after how many milliseconds, and how many of them were begun.
     async fn outcome(ends: &[End]) -> (Result<(usize, &'static str), Vec<String>>, u128, usize) {
         let (begun, started) = (Arc::new(AtomicUsize::new(0)), Instant::now());
-        let attempts = ends.to_vec().into_iter().map(|(after, end)| {
+        let attempts = ends.iter().copied().map(|(after, end)| {
             let begun = Arc::clone(&begun);
             async move {
                 begun.fetch_add(1, Ordering::Relaxed);
