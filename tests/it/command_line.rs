@@ -4,6 +4,21 @@ use std::fs;
 
 use crate::support::{Expected, Service, run};
 
+/// Beside a service, so that it would be reached.
+#[test]
+fn options_without_a_command_are_a_mistake() {
+    let service = Service::start();
+    let user = service.user("user");
+    for (arguments, part) in [
+        (&["--remote", "list"][..], "'list' was taken for the value of --remote"),
+        (&["--remote", "local"], "No command given"),
+        (&["-v"], "No command given"),
+    ] {
+        run(&user, arguments).fails(1, "No command given", &[part, "See `multipass help`"]);
+    }
+    assert_eq!(run(&user, &[]).code, 0, "it shows where to begin");
+}
+
 #[test]
 fn mistakes_exit_1_with_a_message() {
     let service = Service::start();

@@ -1,9 +1,10 @@
 //! The command line of `multipassd`.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use e2e::{DaemonOptions, Outcome, Sandbox};
+use e2e::{DaemonOptions, Outcome, Sandbox, skip};
 
 use crate::support::{Expected, Service, VERSION};
 
@@ -89,6 +90,30 @@ fn mistakes_exit_1_with_a_message() {
         multipassd(&sandbox, arguments).fails(1, "", &[part]);
     }
     assert!(!sandbox.path("storage").exists(), "nothing was begun");
+}
+
+/// To look at other users' machines, and find none, is no answer.
+#[test]
+fn who_cannot_see_the_machines_is_not_told_that_none_run() {
+    if !e2e::is_root() {
+        return skip("needs root, to run it as another user");
+    }
+    let service = Service::start();
+    let storage = service.daemon.data.parent().expect("a directory");
+    for (storage, part) in [
+        (storage.to_owned(), "Permission denied"),
+        (service.sandbox.path("none"), "there is no daemon's data in"),
+    ] {
+        let mut command = Command::new(service.sandbox.path("multipassd"));
+        command.arg("stop-machines").env("MULTIPASS_STORAGE", &storage).uid(4001).gid(4001);
+        let outcome = Outcome::of(&mut command, "").expect("it runs");
+        let path = storage.display().to_string();
+        outcome.fails(
+            1,
+            "",
+            &["cannot look for machines", &path, part, "run this as the user who runs multipassd"],
+        );
+    }
 }
 
 #[test]

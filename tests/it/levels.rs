@@ -212,9 +212,9 @@ fn a_client_is_renamed_and_shown_in_every_form_with_when_it_was_here() {
     let short = &before["fingerprint"].as_str().expect("text")[..12];
     assert_eq!(outcome.stdout, format!("The client bob ({short}) is monitor ({short}) from now on.\n"));
     run(&scene.alice, &["clients", "rename", "monitor", "a b"]).fails(
-        2,
-        "clients rename failed: ",
-        &["letters, digits"],
+        1,
+        "invalid value 'a b'",
+        &["letters, digits", "multipass help clients rename"],
     );
     run(&scene.alice, &["clients", "show", "bob"]).fails(
         2,

@@ -104,6 +104,8 @@ fn nobody_knows_the_passphrase() {
     let alice = &scene.alice.client;
     run(alice, &["authenticate", "guess"]).fails(2, "authenticate failed: Passphrase is not correct.", &[]);
     run_with_input(&scene.root, &["set", "local.passphrase"], "a new one\n").prints("");
+    run(&scene.root, &["get", "local.passphrase"]).prints("true\n");
+    run(&scene.root, &["get", "local.driver"]).fails(2, "get failed: ", NOT_AUTHENTICATED);
     run(alice, &["authenticate", "a new one"]).prints("");
     run(alice, &["list"]).prints(NO_INSTANCES);
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{Client, DaemonOptions, Outcome, Via, wait_until};
 use serde_json::Value;
@@ -86,14 +86,21 @@ fn another_user_of_the_machine_is_let_in_once_by_a_token_alone() {
     assert_eq!(Parts::of(&made).addresses[0], socket);
 
     let alice = stranger(&service, "alice");
+    let outcome = run(&alice, &["authenticate", &made]);
     welcomes(
-        &run(&alice, &["authenticate", &made]),
+        &outcome,
         &format!(
             "You may use the service at {socket} as alice (full) from now on.\n\
-             To use it, set MULTIPASS_SERVER_ADDRESS={socket}.\n"
+             It is not the system's own service on this machine. To use it, give it a name:\n  \
+             multipass remote add NAME {socket} --fingerprint {}\n  multipass --remote NAME list\n",
+            Parts::of(&made).root_digits()
         ),
     );
-    run(&service.user("alice"), &["list"]).prints(NO_INSTANCES);
+    // Whoever does as is told gets there.
+    let told: Vec<Vec<&str>> =
+        outcome.stderr.lines().skip(2).map(|line| line.split_whitespace().skip(1).collect()).collect();
+    assert_eq!(run(&alice, &told[0]).code, 0, "{outcome:?}");
+    run(&alice, &told[1]).prints(NO_INSTANCES);
     let told = client(&first, "alice");
     assert_eq!((&told["how"], &told["level"]), (&Value::from("token"), &Value::from("full")));
     run(&first, &["token", "list"]).prints(NO_TOKENS);
@@ -139,6 +146,35 @@ fn on_another_machine_nothing_but_the_token_has_to_be_known() {
     let outcome = run(&bob, &["authenticate", &elsewhere]);
     let told = format!("You may use the service at {address} (full) from now on.\n");
     assert_eq!((outcome.code, outcome.stderr.ends_with(&told)), (0, true), "{outcome:?}");
+}
+
+#[test]
+fn an_address_at_which_nobody_answers_costs_no_time_and_the_token_is_sent_once() {
+    let (service, first) = service();
+    // The system takes connections for it, and nobody ever says anything.
+    let hole = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = hole.local_addr().expect("an address").port();
+    let imposter = Recorder::start("localhost:0");
+    let addresses = [
+        format!("127.1:{port}"),
+        imposter.endpoint.to_string(),
+        from_elsewhere(&service),
+        from_elsewhere(&service),
+    ];
+    let options: Vec<&str> = addresses.iter().flat_map(|address| ["--address", address]).collect();
+    let made = token(&first, &options);
+    let alice = stranger(&service, "alice");
+    // So that the certificate is there.
+    drop(run(&alice, &["list"]));
+    let started = Instant::now();
+    let outcome = run(&alice, &["authenticate", &made]);
+    let told = format!("You may use the service at {} (full) from now on.\n", addresses[2]);
+    assert!(outcome.code == 0 && outcome.stderr.contains(&told), "{outcome:?}");
+    // Each attempt alone has ten seconds.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert_eq!(imposter.record(), Record { arrived: 1, ..Record::default() });
+    assert_eq!(service.trusted(), 2);
+    assert!(tokens(&first).is_empty());
 }
 
 #[test]

@@ -74,6 +74,15 @@ pub enum ChangeError {
     NoRandomness(#[source] io::Error),
 }
 
+/// What adding a client has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// The client is trusted from now on.
+    New,
+    /// It was trusted before. Its name, if it has one, is what it was.
+    Known(Option<String>),
+}
+
 impl From<EnrolError> for ChangeError {
     fn from(error: EnrolError) -> Self {
         match error {
@@ -135,7 +144,7 @@ impl Authority {
         self.store.clients()
     }
 
-    /// Trusts a client, also one that was revoked. *Blocking*.
+    /// Trusts a client, also one that was revoked. One that is trusted keeps its name. *Blocking*.
     ///
     /// # Errors
     /// It is trusted at another level, could not be stored, or the gate not be opened.
@@ -146,14 +155,23 @@ impl Authority {
         level: Level,
         name: Option<&ClientName>,
         now: SystemTime,
-    ) -> Result<(), ChangeError> {
+    ) -> Result<Added, ChangeError> {
+        let client = certificate.fingerprint();
+        // Only what is told depends on it: whoever is added or revoked meanwhile was so a moment later.
+        let was_trusted = self.store.contains(&client);
         let (condition, channel) = (Condition::WantedBy(by.actor), Some(&by.channel));
         let enrolment = Enrolment { condition, certificate, level, channel, name, at: now };
         if self.enrol(enrolment, by.actor)? {
-            return Ok(());
+            return Ok(if was_trusted { Added::Known(self.name_of(&client)) } else { Added::New });
         }
-        let at_other_level = || self.store.level(&certificate.fingerprint()).map(ChangeError::AtOtherLevel);
+        let at_other_level = || self.store.level(&client).map(ChangeError::AtOtherLevel);
         Err(self.no_longer(by).or_else(at_other_level).unwrap_or(ChangeError::NoLongerTrusted))
+    }
+
+    /// What a client is called, as far as that can be read.
+    fn name_of(&self, client: &Fingerprint) -> Option<String> {
+        let clients = self.store.clients().unwrap_or_default();
+        clients.into_iter().find(|known| known.fingerprint == *client)?.name
     }
 
     /// Has a trusted client do more, or less. *Blocking*.

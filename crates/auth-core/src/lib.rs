@@ -22,7 +22,7 @@ mod takeover;
 mod token;
 mod tokens;
 
-pub use administration::{Administrator, ChangeError};
+pub use administration::{Added, Administrator, ChangeError};
 pub use audit::{Actor, Audit, Entry, Event};
 pub use authority::{
     Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, Guess, NoGate,

@@ -20,7 +20,7 @@ use crate::help;
 use crate::remotes::RemoteName;
 pub(crate) use clients::{
     AddClientArgs, ClientsArgs, ClientsCommand, DeauthenticateArgs, Level, OwnCertificateArgs,
-    RenameClientArgs, RevokeClientArgs, SetLevelArgs,
+    RenameClientArgs, RevokeClientArgs, SetLevelArgs, client_name,
 };
 pub(crate) use instances::{
     DeleteArgs, ExecArgs, FindArgs, InstancesArg, LaunchArgs, NetworksArgs, RecoverArgs, ShellArgs,
@@ -504,15 +504,21 @@ pub(crate) enum Parsed {
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, Error> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_written = |command: &clap::Command| arguments.iter().any(|word| is_called(command, word));
-    if let Ok(parsed) = parse_by(definition(is_written), &arguments) {
-        return Ok(parsed);
+    match parse_by(definition(is_written), &arguments) {
+        Ok(Parsed::Run(cli)) if cli.command.is_none() && !cli.options.version => {
+            let nothing_is_said = arguments.len() <= 1;
+            if nothing_is_said { Ok(Parsed::Run(cli)) } else { Err(no_command(&arguments)) }
+        }
+        Ok(parsed) => Ok(parsed),
+        // What is wrong with a word may be that it is nearly another command's name.
+        Err(_) => {
+            let mut all = definition(|_| true);
+            parse_by(all.clone(), &arguments).map_err(|fault| {
+                all.build();
+                usage_error(&fault, &all, &arguments)
+            })
+        }
     }
-    // What is wrong with a word may be that it is nearly another command's name.
-    let all = definition(|_| true);
-    parse_by(all.clone(), &arguments).map_err(|fault| {
-        let command = arguments.iter().skip(1).find_map(|word| all.find_subcommand(word));
-        usage_error(&fault, command.map(clap::Command::get_name))
-    })
 }
 
 /// What can be written, with those of the commands that are `wanted`. Clap copies the options to each command that
@@ -545,23 +551,69 @@ fn parse_by(definition: clap::Command, arguments: &[OsString]) -> Result<Parsed,
     }
 }
 
+/// What is wrong with a command line that has options, and no command.
+fn no_command(arguments: &[OsString]) -> Error {
+    let all = definition(|_| true);
+    let message = match taken_for_value(&all, arguments) {
+        Some(mistake) => format!("No command given: {mistake}"),
+        None => "No command given".to_owned(),
+    };
+    Error::usage(message, Some("See `multipass help`, which lists the commands.".to_owned()))
+}
+
+/// That an option of `multipass` has for its value what may have been meant as the command, if one has.
+fn taken_for_value(all: &clap::Command, arguments: &[OsString]) -> Option<String> {
+    arguments.windows(2).find_map(|words| {
+        let [option, value] = words else { return None };
+        let is_taken = takes_a_value(option, all) && all.find_subcommand(value).is_some();
+        let (option, value) = (option.to_string_lossy(), value.to_string_lossy());
+        is_taken.then(|| {
+            format!("'{value}' was taken for the value of {option}, as in `{option} {value} <command>`")
+        })
+    })
+}
+
+/// Whether `word` is an option of `command` whose value is the next word.
+fn takes_a_value(word: &OsStr, command: &clap::Command) -> bool {
+    let Some(name) = word.to_str().and_then(|word| word.strip_prefix("--")) else { return false };
+    command.get_arguments().any(|arg| arg.get_long() == Some(name) && arg.get_action().takes_values())
+}
+
+/// The names of the command in `all`, which is built, that `arguments` are for, and of the one below it: as many as are
+/// there. What is an option's value is neither.
+fn named_in(all: &clap::Command, arguments: &[OsString]) -> String {
+    let (mut command, mut names) = (all, String::new());
+    let mut words = arguments.iter().skip(1);
+    while let Some(word) = words.next() {
+        if takes_a_value(word, command) {
+            words.next();
+        } else if let Some(below) = command.find_subcommand(word) {
+            names = format!("{names} {}", below.get_name());
+            command = below;
+        }
+    }
+    names
+}
+
 /// Clap's message without its own pointers to usage and help, and where to read more.
-fn usage_error(fault: &clap::Error, command: Option<&str>) -> Error {
+fn usage_error(fault: &clap::Error, all: &clap::Command, arguments: &[OsString]) -> Error {
     let text = fault.render().to_string();
     let pointer = |paragraph: &&str| {
         paragraph.is_empty()
             || paragraph.starts_with("Usage:")
             || paragraph.starts_with("For more information")
     };
-    let message: Vec<&str> = text
+    let mut message: Vec<&str> = text
         .strip_prefix("error: ")
         .unwrap_or(&text)
         .split("\n\n")
         .map(str::trim_end)
         .filter(|paragraph| !pointer(paragraph))
         .collect();
-    let more = command.map_or_else(|| "multipass help".to_owned(), |name| format!("multipass help {name}"));
-    Error::usage(message.join("\n"), Some(format!("See `{more}`.")))
+    let mistake = taken_for_value(all, arguments).filter(|_| fault.kind() == ErrorKind::InvalidSubcommand);
+    message.extend(mistake.as_deref());
+    let more = format!("See `multipass help{}`.", named_in(all, arguments));
+    Error::usage(message.join("\n"), Some(more))
 }
 
 #[cfg(test)]
@@ -613,30 +665,48 @@ mod tests {
             ("wait-ready --timeout -1", "-1", "multipass help wait-ready`"),
             ("version extra", "unexpected argument 'extra'", "multipass help version`"),
             ("clients ad", "a similar subcommand exists: 'add'", "multipass help clients`"),
-            ("clients add", "--self|--cert <file>|--user <name>", "multipass help clients`"),
-            ("clients add --self --user a", "cannot be used with", "multipass help clients`"),
-            ("clients revoke", "<client>", "multipass help clients`"),
-            ("clients show", "<client>", "multipass help clients`"),
-            ("clients rename a", "<name>", "multipass help clients`"),
-            ("clients set-level a", "<level>", "multipass help clients`"),
-            ("clients set-level a admin", "full, read-only", "multipass help clients`"),
+            ("clients add", "--self|--cert <file>|--user <name>", "multipass help clients add`"),
+            ("clients add --self --user a", "cannot be used with", "multipass help clients add`"),
+            ("clients add --self --name a/b", "letters, digits, '.', '_' and '-'", "help clients add`"),
+            ("clients revoke", "<client>", "multipass help clients revoke`"),
+            ("clients show", "<client>", "multipass help clients show`"),
+            ("clients rename a", "<name>", "multipass help clients rename`"),
+            ("clients rename a b/c", "letters, digits, '.', '_' and '-'", "help clients rename`"),
+            ("clients set-level a", "<level>", "multipass help clients set-level`"),
+            ("clients set-level a admin", "full, read-only", "multipass help clients set-level`"),
+            ("clients --format csv show", "<client>", "multipass help clients show`"),
             ("token creat", "a similar subcommand exists: 'create'", "multipass help token`"),
-            ("token create --ttl 1y", "30 days at most", "multipass help token`"),
-            ("token create --address 0.0.0.0:1", "none to connect to", "multipass help token`"),
-            ("token create alice", "unexpected argument 'alice'", "multipass help token`"),
-            ("token revoke", "<id>", "multipass help token`"),
+            ("token create --ttl 1y", "30 days at most", "multipass help token create`"),
+            ("token create --address 0.0.0.0:1", "none to connect to", "multipass help token create`"),
+            ("token create --name a/b", "letters, digits, '.', '_' and '-'", "help token create`"),
+            ("token create --name=", "", "help token create`"),
+            ("token create alice", "unexpected argument 'alice'", "multipass help token create`"),
+            ("token revoke", "<id>", "multipass help token revoke`"),
             ("deauthenticate now", "unexpected argument 'now'", "multipass help deauthenticate`"),
             ("list --fingerprint ab12", "64 hexadecimal digits", "multipass help list`"),
             ("--root-cert x list --fingerprint y", "", "multipass help list`"),
             ("remote ad", "a similar subcommand exists: 'add'", "multipass help remote`"),
-            ("remote add work", "<address>", "multipass help remote`"),
-            ("remote add work nowhere", "the port is missing", "multipass help remote`"),
-            ("remote add a --token t --fingerprint 1", "64 hexadecimal", "multipass help remote`"),
-            ("remote add a --token t --root-cert f", "cannot be used with", "multipass help remote`"),
-            ("remote add a:1 b:1", "looks like an address", "multipass help remote`"),
-            ("remote remove", "<name>", "multipass help remote`"),
-            ("remote default a b", "unexpected argument 'b'", "multipass help remote`"),
+            ("remote add work", "<address>", "multipass help remote add`"),
+            ("remote add work nowhere", "the port is missing", "multipass help remote add`"),
+            ("remote add a --token t --fingerprint 1", "64 hexadecimal", "multipass help remote add`"),
+            ("remote add a --token t --root-cert f", "cannot be used with", "multipass help remote add`"),
+            ("remote add a:1 b:1", "looks like an address", "multipass help remote add`"),
+            ("remote remove", "<name>", "multipass help remote remove`"),
+            ("remote default a b", "unexpected argument 'b'", "multipass help remote default`"),
             ("--remote a:1 list", "looks like an address", "multipass help list`"),
+            ("--remote token list extra", "unexpected argument 'extra'", "multipass help list`"),
+            // Options, and no command; or what was meant as one is an option's value.
+            ("--remote work", "No command given", "multipass help`"),
+            (
+                "--remote list",
+                "No command given: 'list' was taken for the value of --remote",
+                "multipass help`",
+            ),
+            ("--remote ls", "'ls' was taken for the value of --remote", "multipass help`"),
+            ("--root-cert list", "'list' was taken for the value of --root-cert", "multipass help`"),
+            ("--remote=list", "No command given", "multipass help`"),
+            ("--remote stop dev", "'stop' was taken for the value of --remote", "multipass help`"),
+            ("-v", "No command given", "multipass help`"),
             ("list --remote 1a", "begins with a letter", "multipass help list`"),
             ("launch --cpus many", "invalid value 'many'", "multipass help launch`"),
             // Zero, and an empty text, would mean the default on the wire.
@@ -670,6 +740,15 @@ mod tests {
             let next = error.next_step().unwrap_or_default();
             assert!(next.contains(more), "{line}: {next}");
         }
+    }
+
+    #[test]
+    fn what_needs_no_command() {
+        for line in ["", "--version", "--remote list --version"] {
+            assert!(matches!(parsed(line), Ok(Parsed::Run(_))), "{line}");
+        }
+        // A remote may be called as a command is.
+        assert!(matches!(parsed("--remote list list"), Ok(Parsed::Run(_))));
     }
 
     #[test]

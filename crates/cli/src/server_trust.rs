@@ -174,6 +174,13 @@ impl ServerTrust {
         Self::by_fingerprint(endpoint, fingerprint, Source::Token)
     }
 
+    /// Whether a command that names nothing but `endpoint`, where a service with that root has proven itself and was
+    /// remembered, trusts it: on this machine that is the system's alone.
+    pub(crate) fn is_known_by_address(endpoint: &Endpoint, root: RootFingerprint) -> bool {
+        let of_system = || load_root_certificate(&transport::system_root_certificate(), endpoint);
+        !endpoint.is_on_this_machine() || of_system().is_ok_and(|system| system.fingerprint() == root)
+    }
+
     /// What the user says or knows of the service at `endpoint`, to whom a token says that it has that root.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driver_qemu::{Choice, QemuDriver};
 use durable::private;
-use instances::{Driver, DriverError, InstanceName, Instances, Limits, Registry, Vault};
+use instances::{Driver, DriverError, InstanceId, InstanceName, Instances, Limits, Registry, Vault};
 
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
@@ -17,7 +17,8 @@ const LARGEST_IMAGE: u64 = 64 << 30;
 /// has left running.
 pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInstances> {
     let (root, cache) = (data.join("instances"), cache.to_owned());
-    let looked = tokio::task::spawn_blocking(move || look(&root, &cache)).await;
+    let looking = root.clone();
+    let looked = tokio::task::spawn_blocking(move || look(&looking, &cache)).await;
     let (driver, registry, vault) = looked.map_err(|error| broken(&error))??;
     let known: Vec<_> = registry.all().into_iter().map(|(_, record)| record.id).collect();
     let told = |name: &InstanceName, why: &str| tracing::warn!("instance \"{name}\": {why}");
@@ -27,14 +28,27 @@ pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInsta
     for damaged in instances.damaged() {
         tracing::error!("not an instance, and left as it is: {}: {}", damaged.path.display(), damaged.reason);
     }
-    let orphans = tokio::task::spawn_blocking(move || driver.orphans(&known)).await.unwrap_or_default();
-    for (process, id) in orphans {
-        tracing::warn!(
-            "process {process} runs a machine, {id}, of which no instance is known; if it is of no use, 'kill \
-             {process}' ends it"
-        );
+    let looking = root.clone();
+    let orphans = tokio::task::spawn_blocking(move || driver.orphans(&looking, &known)).await;
+    let orphans = orphans.unwrap_or_default();
+    if !orphans.is_empty() {
+        tracing::warn!("{}", left_over(&root, &orphans));
     }
     Ok(instances)
+}
+
+/// Of machines that run, and whose instances are not in the registry any more.
+fn left_over(root: &Path, orphans: &[(i32, InstanceId)]) -> String {
+    let of = |one: &(i32, InstanceId)| format!("{} (process {})", one.1, one.0);
+    let machines: Vec<String> = orphans.iter().map(of).collect();
+    let processes: Vec<String> = orphans.iter().map(|(process, _)| process.to_string()).collect();
+    format!(
+        "machines run whose instances are gone from {}: {}. Where these were removed or restored while the machines \
+         ran, the machines' disks are lost with them, and 'kill {}' ends them",
+        root.display(),
+        machines.join(", "),
+        processes.join(" ")
+    )
 }
 
 type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>);
@@ -55,4 +69,24 @@ fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
 
 fn broken(error: &dyn std::error::Error) -> NoInstances {
     NoInstances::Broken(with_causes(error).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_without_instances_are_told_of_at_once() {
+        let id = |text: &str| text.parse::<InstanceId>().unwrap();
+        let orphans = [
+            (12, id("01020304-0506-4000-8000-00000a0b0c0d")),
+            (345, id("01020304-0506-4000-8000-00000a0b0c0e")),
+        ];
+        let told = left_over(Path::new("/data/instances"), &orphans);
+        for part in
+            ["gone from /data/instances: ", "0c0d (process 12), ", "0c0e (process 345).", "'kill 12 345'"]
+        {
+            assert!(told.contains(part), "{told}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! Only names that we have made or checked are in it, and no secrets.
 
 use std::os::fd::RawFd;
+use std::path::{Path, PathBuf};
 
 use instances::{ImageFormat, InstanceId, Machine};
 use serde_json::json;
@@ -20,6 +21,9 @@ pub(crate) const MACHINE_TYPE: &str = "q35";
 
 /// What follows the machine's id, by which its process is known.
 pub(crate) const FIRST_OPTION: &str = "-nodefaults";
+
+/// Before the machine's directory, in the argument that has it, which QEMU makes no use of.
+const OPAQUE: &str = ",opaque=";
 
 /// The descriptors that QEMU inherits.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +76,8 @@ pub(crate) fn arguments(
 
     let Descriptors { disk, image, seed, qmp, serial } = descriptors;
     for (set, descriptor) in [(1, disk), (2, image), (3, seed)] {
-        add(&["-add-fd", &format!("fd={descriptor},set={set}")]);
+        let whose = if set == 1 { whose(&machine.directory) } else { String::new() };
+        add(&["-add-fd", &format!("fd={descriptor},set={set}{whose}")]);
     }
     let format = match machine.image.format {
         ImageFormat::Qcow2 => "qcow2",
@@ -99,6 +104,20 @@ pub(crate) fn arguments(
         add(&["-loadvm", tag]);
     }
     arguments
+}
+
+/// What the command line says of whose machine it is: there may be other daemons, and who may see that it runs may still
+/// not see which files it has open.
+fn whose(directory: &Path) -> String {
+    // A comma would end it, unless it is doubled.
+    directory.to_str().map(|path| format!("{OPAQUE}{}", path.replace(',', ",,"))).unwrap_or_default()
+}
+
+/// The directory of the machine that has `argument` on its command line, if that tells it.
+pub(crate) fn directory_in(argument: &[u8]) -> Option<PathBuf> {
+    let argument = std::str::from_utf8(argument).ok()?;
+    let (descriptor, path) = argument.split_once(OPAQUE)?;
+    descriptor.starts_with("fd=").then(|| path.replace(",,", ",").into())
 }
 
 fn file(set: u8) -> serde_json::Value {
@@ -151,7 +170,7 @@ mod tests {
             ("-cpu", vec!["max"]),
             ("-smp", vec!["2"]),
             ("-m", vec!["134217728B"]),
-            ("-add-fd", vec!["fd=11,set=1", "fd=12,set=2", "fd=13,set=3"]),
+            ("-add-fd", vec!["fd=11,set=1,opaque=/machines/brave-fox", "fd=12,set=2", "fd=13,set=3"]),
             (
                 "-sandbox",
                 match cfg!(target_os = "linux") {
@@ -173,9 +192,21 @@ mod tests {
         let network = values(&arguments, "-device");
         assert!(network.contains(&"virtio-net-pci,netdev=net,mac=52:54:00:0b:0c:0d,romfile="), "{network:?}");
         // Files are reached by descriptors alone.
-        assert!(
-            !arguments.iter().any(|argument| argument.contains("/machines") || argument.contains("/vault"))
-        );
+        let mut paths = arguments.iter().filter(|argument| !argument.starts_with("fd=11,set=1,opaque="));
+        assert!(!paths.any(|argument| argument.contains("/machines") || argument.contains("/vault")));
+    }
+
+    #[test]
+    fn whose_machine_it_is_can_be_read_again() {
+        for directory in ["/machines/brave-fox", "/a,b,,c/d=e,opaque=/x", "/\u{e4} b"] {
+            let machine = Machine { directory: directory.into(), ..machine(ImageFormat::Raw) };
+            let arguments = arguments(&machine, Accelerator::Tcg, Begin::Boot, DESCRIPTORS);
+            let found: Vec<_> = arguments.iter().filter_map(|it| directory_in(it.as_bytes())).collect();
+            assert_eq!(found, [PathBuf::from(directory)]);
+        }
+        for other in [&b"fd=11,set=1"[..], b"x,opaque=/machines", b"fd=1,opaque=/\xff", b""] {
+            assert_eq!(directory_in(other), None);
+        }
     }
 
     #[test]

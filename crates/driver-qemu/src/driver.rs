@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,11 +65,11 @@ impl QemuDriver {
         self.shared.accelerator
     }
 
-    /// Machines that run and that nobody knows of: with their processes, for the administrator to end. There are
-    /// some if the registry was lost. *Blocking*.
+    /// Machines that run, were made below `root`, and are none of those that are known: with their processes, for the
+    /// administrator to end. There are some if the registry was lost. *Blocking*.
     #[must_use]
-    pub fn orphans(&self, known: &[InstanceId]) -> Vec<(i32, InstanceId)> {
-        let mut machines = platform::machines();
+    pub fn orphans(&self, root: &Path, known: &[InstanceId]) -> Vec<(i32, InstanceId)> {
+        let mut machines = platform::machines(root);
         machines.retain(|(_, id)| !known.contains(id));
         machines
     }

@@ -17,6 +17,7 @@ mod linux {
     use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
 
     use nix::unistd::geteuid;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -24,7 +25,7 @@ mod linux {
 
     use super::InstanceId;
     use crate::account::Account;
-    use crate::arguments::FIRST_OPTION;
+    use crate::arguments::{FIRST_OPTION, directory_in};
 
     /// The id is near the beginning; a stranger's process may have any number of arguments.
     const ARGUMENTS: u64 = 16 * 1024;
@@ -74,13 +75,16 @@ mod linux {
         stat.rsplit_once(") ")?.1.split(' ').nth(6)?.parse().ok()
     }
 
-    /// The machines whose QEMU runs as the user that it would run as here, with their processes.
-    pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
+    /// The machines made below `root` whose QEMU runs as the user that it would run as here, with their processes.
+    pub(crate) fn machines(root: &Path) -> Vec<(i32, InstanceId)> {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let of_machine = |entry: fs::DirEntry| {
             let process = entry.file_name().to_str()?.parse().ok()?;
-            let id = machine(&arguments(process))?;
-            is_of_user(process, id).then_some((process, id))
+            let arguments = arguments(process);
+            let id = machine(&arguments)?;
+            let directory = arguments.split(|&byte| byte == 0).find_map(directory_in)?;
+            // Another daemon's are none of ours.
+            (directory.starts_with(root) && is_of_user(process, id)).then_some((process, id))
         };
         processes.filter_map(of_machine).collect()
     }
@@ -109,13 +113,15 @@ mod linux {
 /// have become another's.
 #[cfg(any(test, not(target_os = "linux")))]
 mod elsewhere {
+    use std::path::Path;
+
     use nix::sys::signal::Signal;
     use nix::unistd::geteuid;
     use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
     use super::InstanceId;
     use crate::account::Account;
-    use crate::arguments::FIRST_OPTION;
+    use crate::arguments::{FIRST_OPTION, directory_in};
 
     /// Whether the process runs and is the machine's QEMU.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
@@ -126,10 +132,13 @@ mod elsewhere {
         system.process(process).and_then(machine) == Some(id)
     }
 
-    /// The machines whose QEMU runs as the user that it would run as here, with their processes.
-    pub(crate) fn machines() -> Vec<(i32, InstanceId)> {
+    /// The machines made below `root` whose QEMU runs as the user that it would run as here, with their processes.
+    pub(crate) fn machines(root: &Path) -> Vec<(i32, InstanceId)> {
         let Some(system) = look_at(ProcessesToUpdate::All) else { return Vec::new() };
         let of_machine = |(number, process): (&Pid, &Process)| {
+            let mut arguments = process.cmd().iter().map(|argument| argument.as_encoded_bytes());
+            // Another daemon's are none of ours.
+            arguments.find_map(directory_in).filter(|directory| directory.starts_with(root))?;
             Some((i32::try_from(number.as_u32()).ok()?, machine(process)?))
         };
         system.processes().iter().filter_map(of_machine).collect()
@@ -169,6 +178,7 @@ mod tests {
     use std::io::Read;
     use std::os::fd::AsRawFd;
     use std::os::unix::process::ExitStatusExt;
+    use std::path::PathBuf;
     use std::process::{Child, Command, Stdio};
     use std::time::Duration;
 
@@ -242,12 +252,15 @@ mod tests {
     fn all_machines_are_found() {
         for machines in [machines, elsewhere::machines] {
             let id = InstanceId::random();
-            let (mut child, process) = begun(as_machine(shell("read line", id), id));
-            let own = || machines().into_iter().filter(|(_, of)| *of == id).collect::<Vec<_>>();
-            assert_eq!(own(), [(process, id)]);
+            let root = PathBuf::from(format!("/machines of {id}"));
+            let mut command = shell("read line", id);
+            command.arg(format!("fd=1,set=1,opaque={}", root.join("web").display()));
+            let (mut child, process) = begun(as_machine(command, id));
+            assert_eq!(machines(&root), [(process, id)]);
+            assert_eq!(machines(&root.join("others")), []);
             child.kill().unwrap();
             child.wait().unwrap();
-            assert_eq!(own(), []);
+            assert_eq!(machines(&root), []);
         }
     }
 

@@ -49,7 +49,7 @@ fn strangers_get_the_clients_version_and_help_alone(service: Service) {
     let stranger = service.user("stranger");
     run(&stranger, &["version"]).prints(&format!("multipass   {VERSION}\n"));
     assert_eq!(run(&stranger, &["help"]).code, 0);
-    for arguments in [&["list"][..], &["info"], &["get", "local.passphrase"], &["set", "local.driver=qemu"]] {
+    for arguments in [&["list"][..], &["info"], &["get", "local.driver"], &["set", "local.driver=qemu"]] {
         let beginning = format!("{} failed: ", arguments[0]);
         run(&stranger, arguments).fails(2, &beginning, NOT_AUTHENTICATED);
     }

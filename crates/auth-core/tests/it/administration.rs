@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use auth_core::{
-    Actor, Administrator, Admission, Audit, Authority, Caller, Change, ChangeError, Channel, ClientName,
-    Condition, Denied, Entry, Event, Fingerprint, Level, MemoryStore, NoGate, Outcome, PassphraseHash,
-    Recovery, StoreError, TrustStore, TrustedClient,
+    Actor, Added, Administrator, Admission, Audit, Authority, Caller, Change, ChangeError, Channel,
+    ClientName, Condition, Denied, Entry, Event, Fingerprint, Level, MemoryStore, NoGate, Outcome,
+    PassphraseHash, Recovery, StoreError, TrustStore, TrustedClient,
 };
 use durable::FileError;
 
@@ -65,8 +65,12 @@ fn an_administrator_adds_clients() {
             let nobody = Caller { channel: local(0, 0, &[]), certificate: None };
             let by = administrator(&bench, &nobody);
             let name: ClientName = "bob".parse().unwrap();
-            bench.authority.add(&by, &bob, Level::Full, Some(&name), now()).unwrap();
-            bench.authority.add(&by, &bob, Level::Full, None, now()).unwrap();
+            let other: ClientName = "robert".parse().unwrap();
+            assert_eq!(bench.authority.add(&by, &bob, Level::Full, Some(&name), now()).unwrap(), Added::New);
+            let again = bench.authority.add(&by, &bob, Level::Full, Some(&other), now()).unwrap();
+            // The store in memory keeps no names.
+            let called = matches!(kind, Kind::File).then(|| "bob".to_owned());
+            assert_eq!(again, Added::Known(called), "{kind:?} {past:?}");
             assert!(bench.authority.recognise(&stranger(&bob)).is_ok(), "{kind:?} {past:?}");
             let once = ["client_added", "stored", "opened"];
             assert_eq!(bench.events(), [once, once].concat(), "{kind:?} {past:?}");
@@ -195,7 +199,7 @@ fn what_cannot_be_recorded_is_not_done() {
         let not_done = |result: Result<(), ChangeError>| {
             assert!(matches!(&result, Err(ChangeError::Store(StoreError::NotRecorded(_)))), "{result:?}");
         };
-        not_done(bench.authority.add(&by, &bob, Level::Full, None, now()));
+        not_done(bench.authority.add(&by, &bob, Level::Full, None, now()).map(drop));
         not_done(bench.authority.set_passphrase(&by, None, now()));
         assert_eq!(bench.events(), [""; 0], "{kind:?}");
         assert!(bench.store.is_empty() && bench.store.is_armed() && bench.store.passphrase().is_some());
@@ -304,8 +308,10 @@ fn who_is_revoked_in_the_middle_of_a_call_changes_nothing_more() {
         let refused = |result: Result<(), ChangeError>| {
             assert!(matches!(result, Err(ChangeError::NoLongerTrusted)), "{kind:?}: {result:?}");
         };
-        refused(bench.authority.add(&under_way, &alice, Level::Full, None, now()));
-        refused(bench.authority.add(&under_way, &certificate("accomplice"), Level::Full, None, now()));
+        refused(bench.authority.add(&under_way, &alice, Level::Full, None, now()).map(drop));
+        refused(
+            bench.authority.add(&under_way, &certificate("accomplice"), Level::Full, None, now()).map(drop),
+        );
         refused(bench.authority.revoke(&under_way, bob.fingerprint(), now()));
         refused(bench.authority.revoke(&under_way, alice.fingerprint(), now()));
         refused(bench.authority.set_passphrase(&under_way, None, now()));

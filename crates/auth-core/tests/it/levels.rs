@@ -82,7 +82,7 @@ fn a_level_is_changed_by_administrators_alone_and_adding_changes_none() {
         };
         let name: ClientName = "alice".parse().unwrap();
         refused(bench.authority.set_level(&by, a, Level::Full, now()));
-        refused(bench.authority.add(&by, &certificate("accomplice"), Level::ReadOnly, None, now()));
+        refused(bench.authority.add(&by, &certificate("accomplice"), Level::ReadOnly, None, now()).map(drop));
         refused(bench.authority.revoke(&by, b, now()));
         refused(bench.authority.rename(&by, a, &name, now()));
         refused(bench.authority.set_passphrase(&by, None, now()));

@@ -130,7 +130,11 @@ pub(crate) struct RenameClientArgs {
     #[arg(value_name = "client", help = CLIENT)]
     pub(crate) client: String,
     /// What to call it.
-    #[arg(value_name = "name", help = "The new name: up to 64 letters, digits, '.', '_' and '-'")]
+    #[arg(
+        value_name = "name",
+        value_parser = client_name,
+        help = "The new name: up to 64 letters, digits, '.', '_' and '-'"
+    )]
     pub(crate) name: String,
 }
 
@@ -192,6 +196,7 @@ pub(crate) struct AddClientArgs {
     #[arg(
         long,
         value_name = "name",
+        value_parser = client_name,
         help = "What to call the client: up to 64 letters, digits, '.', '_' and '-'. With --user, the user's \
                 name is the default."
     )]
@@ -229,4 +234,32 @@ pub(crate) struct OwnCertificateArgs {
     /// Whether to print nothing where there is none.
     #[arg(long)]
     pub(crate) existing: bool,
+}
+
+/// The longest name of a client, in characters: the service's own bound.
+const LONGEST_NAME: usize = 64;
+
+/// What the service takes for a client's name.
+pub(crate) fn client_name(text: &str) -> Result<String, String> {
+    let fits = (1..=LONGEST_NAME).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err(format!("a client's name has 1 to {LONGEST_NAME} letters, digits, '.', '_' and '-'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_name_is_a_short_plain_word() {
+        for text in ["a", "alice", "Alice.B_c-9", &"x".repeat(64)] {
+            assert_eq!(client_name(text), Ok(text.to_owned()));
+        }
+        for text in ["", " ", "a b", "a=b", "a\n", "\u{e4}", "a/b", "DOM\\alice", &"x".repeat(65)] {
+            assert!(client_name(text).is_err_and(|told| told.contains("1 to 64 letters")), "{text:?}");
+        }
+    }
 }

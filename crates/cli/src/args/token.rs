@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use transport::{Endpoint, HostPort};
 
+use super::clients::client_name;
 use super::{Format, FormatArg};
 use crate::token::LONGEST_ADDRESS;
 
@@ -85,6 +86,7 @@ pub(crate) struct CreateTokenArgs {
     #[arg(
         long,
         value_name = "name",
+        value_parser = client_name,
         help = "What to call the client that uses it: up to 64 letters, digits, '.', '_' and '-'."
     )]
     pub(crate) name: Option<String>,
@@ -106,7 +108,7 @@ pub(crate) struct CreateTokenArgs {
         value_name = "address",
         value_parser = address,
         help = "Where the service is found from elsewhere, as host:port or quic:host:port. Repeat it for more, the \
-                best first, up to 8; they are tried in that order."
+                best first, up to 8; of those that answer, the first to prove itself is used."
     )]
     pub(crate) address: Vec<Endpoint>,
     /// The form of the output.

@@ -32,7 +32,8 @@ pub(super) fn primary_name(raw: bool) -> Result<String, Error> {
 /// # Errors
 /// The service does not know the key, or the call failed.
 pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Error> {
-    let mut service = Service::connect(context).await?;
+    let may_go_on_as_root = args.key.as_deref() == Some(PASSPHRASE) && is_root_at(context)?;
+    let mut service = connect(context, may_go_on_as_root).await?;
     let verbosity_level = service.verbosity_level();
     let Some(key) = args.key else {
         service.note_call("keys");
@@ -45,14 +46,33 @@ pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Erro
     service.note_call("get");
     let mut value = String::new();
     let answer = service.rpc.get(once(rpc::GetRequest { key: key.clone(), verbosity_level })).await;
-    service
-        .answer(answer, |reply: rpc::GetReply| {
-            if !reply.value.is_empty() {
-                value = reply.value;
-            }
-        })
-        .await?;
-    Ok(shown(&key, &value, args.raw))
+    let take = |reply: rpc::GetReply| {
+        if !reply.value.is_empty() {
+            value = reply.value;
+        }
+    };
+    match service.answer(answer, take).await {
+        Err(Error::Refused(status)) if may_go_on_as_root && status.code() == Code::Unauthenticated => {
+            Ok(format!("{}\n", clients::passphrase_is_set(&mut service).await?))
+        }
+        answered => answered.map(|()| shown(&key, &value, args.raw)),
+    }
+}
+
+/// Whether this is root on the service's machine, who may set the passphrase, and see whether there is one, without
+/// being its client.
+fn is_root_at(context: &Context) -> Result<bool, Error> {
+    Ok(platform::is_root() && is_known_by_its_user(&context.endpoint()?))
+}
+
+/// Connects as the current user; or as root without an identity, if that is enough and there is none of root's own.
+async fn connect(context: &Context, may_go_on_as_root: bool) -> Result<Service, Error> {
+    match Service::connect(context).await {
+        Err(Error::Identity(IdentityFault::NotOwn(_))) if may_go_on_as_root => {
+            Service::connect_as_administrator(context).await
+        }
+        connected => connected,
+    }
 }
 
 /// A setting's value as `get` prints it.
@@ -98,14 +118,8 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         let next = "Choose one that does not begin as a token does.".to_owned();
         return Err(Error::usage("a passphrase that looks like a token would be taken for one", Some(next)));
     }
-    let may_go_on_as_root =
-        key == PASSPHRASE && platform::is_root() && is_known_by_its_user(&context.endpoint()?);
-    let mut service = match Service::connect(context).await {
-        Err(Error::Identity(IdentityFault::NotOwn(_))) if may_go_on_as_root => {
-            Service::connect_as_administrator(context).await?
-        }
-        connected => connected?,
-    };
+    let may_go_on_as_root = key == PASSPHRASE && is_root_at(context)?;
+    let mut service = connect(context, may_go_on_as_root).await?;
     service.note_call("set");
     let request = rpc::SetRequest {
         key: key.clone(),

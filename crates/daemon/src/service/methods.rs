@@ -142,6 +142,7 @@ const TRUST: Methods = &[
     ("Rename", admitted!(Administrator trust::rename)),
     ("Deauthenticate", admitted!(Oneself trust::deauthenticate)),
     ("SetPassphrase", admitted!(Administrator trust::set_passphrase)),
+    ("PassphraseIsSet", admitted!(Administrator trust::passphrase_is_set)),
     ("CreateToken", admitted!(Administrator tokens::create)),
     ("ListTokens", admitted!(Administrator tokens::list)),
     ("RevokeToken", admitted!(Administrator tokens::revoke)),

@@ -3,13 +3,13 @@
 use std::time::SystemTime;
 
 use auth_core::{
-    Administrator, Authenticated, Authority, ChangeError, ClientCertificate, ClientName, Fingerprint, Level,
-    TrustedClient,
+    Added, Administrator, Authenticated, Authority, ChangeError, ClientCertificate, ClientName, Fingerprint,
+    Level, TrustedClient,
 };
 use rpc::trust::{
     AddReply, AddRequest, Client, DeauthenticateReply, DeauthenticateRequest, ListReply, ListRequest,
-    RenameReply, RenameRequest, RevokeReply, RevokeRequest, SetLevelReply, SetLevelRequest,
-    SetPassphraseReply, SetPassphraseRequest,
+    PassphraseIsSetReply, PassphraseIsSetRequest, RenameReply, RenameRequest, RevokeReply, RevokeRequest,
+    SetLevelReply, SetLevelRequest, SetPassphraseReply, SetPassphraseRequest,
 };
 use secrecy::SecretString;
 use tonic::Status;
@@ -58,14 +58,18 @@ pub(super) async fn add(
     let level = level_of(&request.level)?;
     let (by, client) = (by.clone(), certificate.fingerprint());
     let add = move |authority: &Authority| {
-        authority
+        let added = authority
             .add(&by, &certificate, level, name.as_ref(), SystemTime::now())
             .map_err(|error| status::not_changed("The client was not added", &error))?;
-        tracing::info!("{} added the client {client} at the level {level}", by.actor());
-        Ok::<_, Status>(())
+        let again = if added == Added::New { "" } else { ", which was trusted already" };
+        tracing::info!("{} added the client {client} at the level {level}{again}", by.actor());
+        Ok::<_, Status>(added)
     };
-    service.blocking(add).await??;
-    Ok(AddReply { fingerprint: client.to_string() })
+    let (was_trusted, name) = match service.blocking(add).await?? {
+        Added::New => (false, String::new()),
+        Added::Known(name) => (true, name.unwrap_or_default()),
+    };
+    Ok(AddReply { fingerprint: client.to_string(), was_trusted, name })
 }
 
 /// Ends the trust in a client.
@@ -169,4 +173,13 @@ pub(super) async fn set_passphrase(
     let value = SecretString::from(std::mem::take(&mut *request.take_passphrase()));
     passphrase::change(service, by.clone(), value).await?;
     Ok(SetPassphraseReply {})
+}
+
+/// Tells whether a passphrase is set: to root, whom `get` does not admit, and who may set one all the same.
+pub(super) async fn passphrase_is_set(
+    service: &Service,
+    _by: &Administrator,
+    _: PassphraseIsSetRequest,
+) -> Result<PassphraseIsSetReply, Status> {
+    Ok(PassphraseIsSetReply { is_set: service.authority.passphrase_is_set() })
 }

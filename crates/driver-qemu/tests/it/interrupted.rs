@@ -69,8 +69,12 @@ async fn a_machine_is_found_in_its_true_state_whatever_was_interrupted() {
     lab.driver.start(&guest.machine).await.unwrap();
     lab.restart_daemon();
     let process = i32::try_from(guest.process().unwrap()).unwrap();
-    assert!(lab.driver.orphans(&[]).contains(&(process, guest.machine.id)));
-    assert!(!lab.driver.orphans(&[guest.machine.id]).iter().any(|&(_, id)| id == guest.machine.id));
+    let (here, id) = (&guest.machine.directory, guest.machine.id);
+    let above = here.parent().unwrap();
+    assert_eq!(lab.driver.orphans(above, &[]), [(process, id)]);
+    assert_eq!(lab.driver.orphans(above, &[id]), []);
+    // Another daemon's are not told of.
+    assert_eq!(lab.driver.orphans(&here.join("elsewhere"), &[]), []);
     let error = lab.driver.start(&guest.machine).await.unwrap_err();
     let cause = std::error::Error::source(&error).unwrap().to_string();
     assert!(cause.contains("runs it already"), "{cause}");

@@ -4,20 +4,19 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use rpc::trust::AddRequest;
+use rpc::trust::{AddReply, AddRequest};
 
 use super::{other_user, title, understood};
-use crate::args::{AddClientArgs, Level};
+use crate::args::{AddClientArgs, Level, client_name};
 use crate::context::Context;
 use crate::error::Error;
+use crate::format::clients::short;
 use crate::identity::IdentityStore;
 use crate::service::Service;
-use crate::{platform, prompt};
+use crate::{platform, prompt, text};
 
 /// Larger texts hold no certificate, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
-/// The longest name of a client, in characters.
-const LONGEST_NAME: usize = 64;
 const CERTIFICATE: &str = "CERTIFICATE";
 
 /// Runs the command.
@@ -27,7 +26,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<String, Error> {
     let (certificate, mut name) = match (&args.cert, &args.user) {
         (Some(file), _) => (of_file(file).await?, String::new()),
-        (None, Some(user)) => (other_user::certificate(user).await?, name_for(user)),
+        (None, Some(user)) => (other_user::certificate(user).await?, client_name(user).unwrap_or_default()),
         (None, None) => (own_certificate()?, String::new()),
     };
     if let Some(given) = &args.name {
@@ -38,9 +37,26 @@ pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<Strin
     let level = if args.read_only { Level::ReadOnly } else { Level::Full };
     let request = AddRequest { certificate, name: name.clone(), level: level.name().to_owned() };
     let answer = service.trust.add(request).await;
-    let fingerprint = understood(&service.endpoint, answer)?.fingerprint;
-    let limit = if args.read_only { ", and may only read" } else { "" };
-    Ok(format!("The client {} is trusted{limit}.\n", title(&name, &fingerprint)))
+    let reply = understood(&service.endpoint, answer)?;
+    Ok(told(&reply, &name, level))
+}
+
+/// What has come of adding a client that was to have the name `wanted`, or none.
+fn told(reply: &AddReply, wanted: &str, level: Level) -> String {
+    let AddReply { fingerprint, was_trusted, name } = reply;
+    let limit = if level == Level::ReadOnly { ", and may only read" } else { "" };
+    if !was_trusted {
+        return format!("The client {} is trusted{limit}.\n", title(wanted, fingerprint));
+    }
+    let known = format!("The client {} was trusted already{limit}.", title(name, fingerprint));
+    if wanted.is_empty() || wanted == name {
+        return format!("{known}\n");
+    }
+    let named = if name.is_empty() { "has no name" } else { "keeps its name" };
+    format!(
+        "{known} It {named}; `multipass clients rename {} {wanted}` gives it this one.\n",
+        text::quoted(short(fingerprint))
+    )
 }
 
 /// This user's certificate in PEM, made if there is none.
@@ -139,18 +155,41 @@ fn written(der: Vec<u8>) -> String {
     pem::encode_config(&pem::Pem::new(CERTIFICATE, der), config)
 }
 
-/// What a user's client is called: as the user, if the service takes that for a name.
-fn name_for(user: &str) -> String {
-    let fits = (1..=LONGEST_NAME).contains(&user.len())
-        && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    if fits { user.to_owned() } else { String::new() }
-}
-
 #[cfg(test)]
 mod tests {
     use transport::testkit::certificates::TestIdentity;
 
     use super::*;
+
+    #[test]
+    fn a_client_that_was_trusted_already_is_told_of_with_its_name() {
+        let fingerprint = "ba7816bf8f01".repeat(5);
+        for (was_trusted, name, wanted, level, expected) in [
+            (false, "", "alice", Level::Full, "The client alice (ba7816bf8f01) is trusted.\n"),
+            (false, "", "", Level::ReadOnly, "The client ba7816bf8f01 is trusted, and may only read.\n"),
+            (true, "alice", "alice", Level::Full, "The client alice (ba7816bf8f01) was trusted already.\n"),
+            (true, "", "", Level::Full, "The client ba7816bf8f01 was trusted already.\n"),
+            (
+                true,
+                "alice",
+                "bob",
+                Level::ReadOnly,
+                "The client alice (ba7816bf8f01) was trusted already, and may only read. It keeps its name; `multipass \
+                 clients rename ba7816bf8f01 bob` gives it this one.\n",
+            ),
+            (
+                true,
+                "",
+                "bob",
+                Level::Full,
+                "The client ba7816bf8f01 was trusted already. It has no name; `multipass clients rename ba7816bf8f01 \
+                 bob` gives it this one.\n",
+            ),
+        ] {
+            let (fingerprint, name) = (fingerprint.clone(), name.to_owned());
+            assert_eq!(told(&AddReply { fingerprint, was_trusted, name }, wanted, level), expected);
+        }
+    }
 
     #[test]
     fn only_the_certificate_leaves_the_file() {
@@ -198,15 +237,5 @@ mod tests {
             let error = result.expect("no waiting").expect_err("no file");
             assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());
         }
-    }
-
-    #[test]
-    fn names_of_users_that_are_none_of_clients() {
-        for (user, expected) in
-            [("alice", "alice"), ("a.b_c-9", "a.b_c-9"), ("DOM\\\\alice", ""), ("", ""), ("\u{e4}", "")]
-        {
-            assert_eq!(name_for(user), expected);
-        }
-        assert_eq!(name_for(&"x".repeat(65)), "");
     }
 }

@@ -6,7 +6,7 @@ mod choice;
 mod other_user;
 mod revoke;
 
-use rpc::trust::{Client, ListRequest, SetPassphraseRequest};
+use rpc::trust::{Client, ListRequest, PassphraseIsSetRequest, SetPassphraseRequest};
 use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
@@ -23,7 +23,7 @@ use crate::service::{LONGEST_LIST, Service};
 /// It cannot be done, or the call failed.
 pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String, Error> {
     if args.list.format.is_some() && !matches!(args.action, None | Some(ClientsCommand::List(_))) {
-        let next = "See `multipass help clients`.".to_owned();
+        let next = "See `multipass help clients list`.".to_owned();
         return Err(Error::usage("--format belongs to `multipass clients list`", Some(next)));
     }
     match &args.action {
@@ -76,6 +76,13 @@ pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Passphras
     let request = SetPassphraseRequest { passphrase: passphrase.expose() };
     let answer = service.trust.set_passphrase(request).await;
     understood(&service.endpoint, answer).map(drop)
+}
+
+/// Asks our own service whether a passphrase is set, which root on its machine may.
+pub(super) async fn passphrase_is_set(service: &mut Service) -> Result<bool, Error> {
+    service.note_call("PassphraseIsSet");
+    let answer = service.trust.passphrase_is_set(PassphraseIsSetRequest {}).await;
+    understood(&service.endpoint, answer).map(|reply| reply.is_set)
 }
 
 /// The answer of our own service, or what its refusal means.

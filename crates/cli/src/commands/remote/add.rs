@@ -2,6 +2,7 @@
 
 use transport::Endpoint;
 
+use super::result_and_hint;
 use crate::args::AddRemoteArgs;
 use crate::commands::token;
 use crate::context::Context;
@@ -32,7 +33,7 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
         return by_token(context, args, &remotes, before.as_ref(), &token).await;
     }
     let Some(endpoint) = address else {
-        return Err(Error::usage("No address given", Some("See `multipass help remote`.".to_owned())));
+        return Err(Error::usage("No address given", Some("See `multipass help remote add`.".to_owned())));
     };
     let transport = transports::reaching(endpoint)?;
     let trust = ServerTrust::for_new_remote(context, endpoint, &*transport, before.as_ref()).await?;
@@ -41,7 +42,7 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
 
     let remote = Remote { name: name.clone(), endpoint: endpoint.clone(), fingerprint: trust.fingerprint() };
     remotes.add(&remote, existing(args))?;
-    Ok(done(&remote, &trust.describe()))
+    done(&remote, &trust.describe())
 }
 
 /// What becomes of a remote that has the name already.
@@ -105,14 +106,16 @@ async fn by_token(
         );
         Error::failed(format!("the service trusts this client, but the remote is not kept: {fault}"), next)
     })?;
-    Ok(done(&remote, &format!("the fingerprint {}, as in the token", token.root())))
+    done(&remote, &format!("the fingerprint {}, as in the token", token.root()))
 }
 
-/// What has been done, and what can be done now.
-fn done(remote: &Remote, known_by: &str) -> String {
+/// Tells what has been done, and then what can be done now.
+fn done(remote: &Remote, known_by: &str) -> Result<String, Error> {
     let Remote { name, endpoint, .. } = remote;
-    output::tell(&format!(
-        "Use `multipass --remote {name} <command>` for one command, or `multipass remote default {name}` for all."
-    ));
-    format!("The remote {name} is {endpoint}, known by {known_by}.\n")
+    result_and_hint(
+        &format!("The remote {name} is {endpoint}, known by {known_by}.\n"),
+        &format!(
+            "Use `multipass --remote {name} <command>` for one command, or `multipass remote default {name}` for all."
+        ),
+    )
 }

@@ -12,7 +12,7 @@ use crate::{format, output};
 /// Runs the command if it needs no service.
 pub(super) fn offline(context: &Context, args: &RemoteArgs) -> Option<Result<String, Error>> {
     if args.list.format.is_some() && !matches!(args.action, None | Some(RemoteCommand::List(_))) {
-        let next = "See `multipass help remote`.".to_owned();
+        let next = "See `multipass help remote list`.".to_owned();
         return Some(Err(Error::usage("--format belongs to `multipass remote list`", Some(next))));
     }
     Some(match &args.action {
@@ -98,8 +98,18 @@ fn set_default(context: &Context, name: &RemoteName) -> Result<String, Error> {
         Whence::AddressVariable => Some(ADDRESS_VARIABLE),
         Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => None,
     };
-    if let Some(variable) = variable {
-        output::tell(&format!("note: {variable} is set, and goes before the default remote"));
+    let result = format!("The default remote is {name}.\n");
+    match variable {
+        Some(variable) => {
+            result_and_hint(&result, &format!("note: {variable} is set, and goes before the default remote"))
+        }
+        None => Ok(result),
     }
-    Ok(format!("The default remote is {name}.\n"))
+}
+
+/// Prints a command's result, and a hint for the user after it; nothing is left to be printed.
+fn result_and_hint(result: &str, hint: &str) -> Result<String, Error> {
+    output::print(result).map_err(Error::Output)?;
+    output::tell(hint);
+    Ok(String::new())
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod create;
+mod reach;
 mod redeem;
 mod revoke;
 

@@ -3,15 +3,16 @@
 use rpc::trust::RedeemTokenRequest;
 use tonic::Code;
 use transport::Endpoint;
+use transport::tls::RootFingerprint;
 
-use super::knows_no_tokens;
-use crate::context::{ADDRESS_VARIABLE, Context, Whence};
+use super::{knows_no_tokens, reach};
+use crate::context::{ADDRESS_VARIABLE, Context, NamedRoot, Whence};
 use crate::error::Error;
 use crate::identity::IdentityStore;
 use crate::server_trust::{Acquaintance, ServerTrust};
 use crate::service::Service;
 use crate::token::Token;
-use crate::{output, text, transports};
+use crate::{output, text};
 
 /// What has become of this client.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,20 +54,21 @@ pub(crate) async fn redeem_at_any<'a, T>(
     known: impl Fn(&Endpoint) -> Result<T, Error>,
     elsewhere: &str,
 ) -> Result<(&'a Endpoint, T, Redeemed), Error> {
-    let mut failures = Vec::new();
-    for endpoint in token.addresses() {
-        let known = known(endpoint)?;
-        match redeem(context, endpoint, token).await {
-            Ok(redeemed) => return Ok((endpoint, known, redeemed)),
-            // Only of what stands between this client and the service there may be less at another address.
-            Err(error) if error.is_on_the_way() && !matches!(error, Error::Identity(_)) => {
-                context.note(|| format!("not at {endpoint}: {}", error.message()));
-                failures.push((endpoint, error));
-            }
-            Err(error) => return Err(error),
+    // Before any is reached: which one answers first is chance.
+    let known = token.addresses().iter().map(known).collect::<Result<Vec<T>, Error>>()?;
+    let identity = IdentityStore::of_user()?.load_or_create()?;
+    match reach::anywhere(context, token, &identity).await {
+        Ok((place, service)) => {
+            let found = token.addresses().iter().zip(known).nth(place);
+            let (endpoint, known) = found.ok_or(Error::Answer("there is no such address in the token"))?;
+            Ok((endpoint, known, present(service, token).await?))
         }
+        Err(errors) => match <[Error; 1]>::try_from(errors) {
+            Ok([error]) if !error.is_on_the_way() => Err(error),
+            Ok(error) => Err(unreached(token.addresses(), &error, elsewhere)),
+            Err(errors) => Err(unreached(token.addresses(), &errors, elsewhere)),
+        },
     }
-    Err(unreached(&failures, elsewhere))
 }
 
 /// Remembers the service that has let this client in, and tells the user.
@@ -79,35 +81,52 @@ fn welcome(
 ) {
     acquaintance.remember(endpoint, token.root());
     output::tell(&redeemed.told(endpoint));
-    if context.endpoint().is_ok_and(|usual| usual != *endpoint) {
-        let address = text::quoted(&endpoint.to_string());
-        output::tell(&format!("To use it, set {ADDRESS_VARIABLE}={address}."));
+    if let Some(way) = way_to_use(context, endpoint, token.root()) {
+        output::tell(&way);
     }
 }
 
-/// Redeems a token at `endpoint`, where the service that made it has to be: nobody else learns who calls, or what for.
-/// Nothing that the user knows of a service there counts, and nothing is remembered.
+/// What has to be done for commands to be for the service at `endpoint`, and to know it; nothing if they are and do.
+fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> Option<String> {
+    let is_meant = context.endpoint().is_ok_and(|meant| meant == *endpoint);
+    let is_known = ServerTrust::is_known_by_address(endpoint, root);
+    // It has let this client in, and so has that root.
+    let is_named_for_all = context.root_on_command_line().is_none()
+        && context.named_root().is_ok_and(|named| named != NamedRoot::Usual);
+    let address = text::quoted(&endpoint.to_string());
+    match (is_meant, is_known || is_named_for_all) {
+        (true, true) => None,
+        (false, _) if is_known => Some(format!("To use it, set {ADDRESS_VARIABLE}={address}.")),
+        _ => Some(format!(
+            "It is not the system's own service on this machine. To use it, give it a name:\n  multipass remote add NAME \
+             {address} --fingerprint {root}\n  multipass --remote NAME list"
+        )),
+    }
+}
+
+/// Redeems a token at `endpoint`, where the service that made it has to be.
 ///
 /// # Errors
-/// The service was not reached, or is another one, as [`Error::is_on_the_way`] tells; or it refused.
+/// As of [`reach::at`]; or it refused.
 pub(crate) async fn redeem(context: &Context, endpoint: &Endpoint, token: &Token) -> Result<Redeemed, Error> {
-    let transport = transports::reaching(endpoint)?;
     let identity = IdentityStore::of_user()?.load_or_create()?;
-    let trust = ServerTrust::by_token(endpoint, token.root());
-    context.note(|| format!("connecting to {endpoint}, which has to have the root in the token"));
-    let mut service = Service::look_at(context, endpoint, &*transport, &trust, Some(identity)).await?;
+    present(reach::at(context, endpoint, token.root(), identity).await?, token).await
+}
+
+/// Has a service that has proven itself hear the secret: the only one that does.
+async fn present(mut service: Service, token: &Token) -> Result<Redeemed, Error> {
     service.note_call("RedeemToken");
     let answer = service.trust.redeem_token(RedeemTokenRequest { secret: token.secret() }).await;
-    let reply = answer.map_err(|status| refusal(Error::of_call(status), endpoint))?.into_inner();
+    let reply = answer.map_err(|status| refusal(Error::of_call(status), &service.endpoint))?.into_inner();
     Ok(Redeemed { name: reply.name, level: reply.level })
 }
 
 /// The service was reached at none of the token's addresses.
-fn unreached(failures: &[(&Endpoint, Error)], elsewhere: &str) -> Error {
-    let reasons: Vec<String> =
-        failures.iter().map(|(endpoint, error)| format!("  {endpoint}: {}", reason(error))).collect();
-    let other = failures.iter().find(|(_, error)| matches!(error, Error::ServerTrust(_)));
-    let next = other.and_then(|(_, error)| error.next_step()).unwrap_or_else(|| {
+fn unreached(addresses: &[Endpoint], failures: &[Error], elsewhere: &str) -> Error {
+    let told = |(endpoint, error): (&Endpoint, &Error)| format!("  {endpoint}: {}", reason(error));
+    let reasons: Vec<String> = addresses.iter().zip(failures).map(told).collect();
+    let other = failures.iter().find(|error| matches!(error, Error::ServerTrust(_)));
+    let next = other.and_then(Error::next_step).unwrap_or_else(|| {
         format!(
             "The token can still be used. See that the service runs, and that no firewall keeps you from it; or \
              {elsewhere}."
@@ -190,7 +209,8 @@ mod tests {
         let none =
             || Error::NoService { endpoint: one.clone(), source: io::ErrorKind::ConnectionRefused.into() };
         let late = Error::ConnectTimeout { endpoint: two.clone(), limit: std::time::Duration::from_secs(10) };
-        let error = unreached(&[(&one, none()), (&two, late)], "go on");
+        let addresses = [one.clone(), two.clone()];
+        let error = unreached(&addresses, &[none(), late], "go on");
         for part in ["\n  a.example:1: nothing listens there", "\n  b.example:2: ", "within 10 seconds"] {
             assert!(error.message().contains(part), "{}", error.message());
         }
@@ -201,7 +221,7 @@ mod tests {
         let unpinned = transport::tls::Unpinned::UnverifiedRoot(presented);
         let another =
             ServerTrust::by_token(&two, token).explain(ConnectError::ServerUnpinned(unpinned), &two);
-        let error = unreached(&[(&one, none()), (&two, another)], "go on");
+        let error = unreached(&addresses, &[none(), another], "go on");
         for part in ["a.example:1: nothing", &"01".repeat(32), &"02".repeat(32)] {
             assert!(error.message().contains(part), "{}", error.message());
         }
