@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rcgen::{Certificate, CertificateParams, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -18,10 +19,18 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Request(String);
 
-/// What the server says to a request, and whether it then keeps the connection open until the client ends it.
+/// What the server says to a request, and what it does then.
 pub struct Say {
     bytes: Vec<u8>,
-    then_keeps_silent: bool,
+    then: Then,
+}
+
+enum Then {
+    HangUp,
+    /// Keep the connection open until the client ends it.
+    KeepSilent,
+    /// Send a byte every ten milliseconds until then.
+    Drip,
 }
 
 impl Server {
@@ -120,7 +129,7 @@ impl Request {
 impl Say {
     /// These bytes, whatever they are.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), then_keeps_silent: false }
+        Self { bytes: bytes.into(), then: Then::HangUp }
     }
 
     /// A whole answer: its first line without the version, its headers, and what follows.
@@ -133,7 +142,13 @@ impl Say {
     /// The same, with the connection left open.
     #[must_use]
     pub fn then_keeps_silent(self) -> Self {
-        Self { then_keeps_silent: true, ..self }
+        Self { then: Then::KeepSilent, ..self }
+    }
+
+    /// The same, and then a byte at a time without end.
+    #[must_use]
+    pub fn then_drips(self) -> Self {
+        Self { then: Then::Drip, ..self }
     }
 }
 
@@ -154,8 +169,13 @@ fn serve(
     let said = say(&request);
     stream.get_mut().write_all(&said.bytes)?;
     stream.get_mut().flush()?;
-    if said.then_keeps_silent {
-        io::copy(&mut stream, &mut io::sink())?;
+    match said.then {
+        Then::HangUp => Ok(()),
+        Then::KeepSilent => io::copy(&mut stream, &mut io::sink()).map(drop),
+        Then::Drip => loop {
+            std::thread::sleep(Duration::from_millis(10));
+            stream.get_mut().write_all(b"0")?;
+            stream.get_mut().flush()?;
+        },
     }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use instances::{DiskSize, Driver, DriverError, ImageFormat, MachineState, Stop};
+use tokio::time::timeout;
 
 use crate::lab::{DEADLINE, Lab};
 
@@ -74,6 +75,26 @@ async fn a_guest_that_does_not_shut_down_runs_on_until_it_is_forced() {
     assert!(matches!(waited, Err(DriverError::Ended(_))), "{waited:?}");
     assert_eq!(lab.state(&guest).await, MachineState::Off);
     lab.driver.stop(&guest.machine, Stop::Force).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn force_does_not_wait_for_a_qemu_that_keeps_its_state_without_end() {
+    let Some(lab) = Lab::open() else { return };
+    let guest = lab.prepared("guest").await;
+    lab.driver.start(&guest.machine).await.unwrap();
+    let process = guest.process().unwrap().to_string();
+    assert!(Command::new("kill").args(["-STOP", &process]).status().unwrap().success());
+    let (suspended, stopped) = tokio::join!(lab.driver.suspend(&guest.machine), async {
+        // Until it has its turn.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        // Less than QEMU is given for an answer.
+        timeout(Duration::from_secs(15), lab.driver.stop(&guest.machine, Stop::Force)).await
+    });
+    stopped.unwrap().unwrap();
+    suspended.unwrap_err();
+    assert_eq!(lab.state(&guest).await, MachineState::Off);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,7 @@ fn say(request: &Request) -> Say {
         "/stalls" => {
             return Say::bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123").then_keeps_silent();
         }
+        "/drips" => return Say::bytes("HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n").then_drips(),
         "/endless-head" => {
             return Say::bytes([&b"HTTP/1.1 200 OK\r\n"[..], &b"X: y\r\n".repeat(200_000)].concat());
         }
@@ -128,9 +129,9 @@ async fn redirects_are_counted() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_left() {
+async fn a_server_that_says_nothing_or_next_to_nothing_is_left() {
     let limits = Limits { stall: Duration::from_millis(100), ..LIMITS };
-    for path in ["/silent", "/stalls"] {
+    for path in ["/silent", "/stalls", "/drips"] {
         let error = download(path, Ask::Whole, limits).await.unwrap_err();
         assert!(matches!(error, FetchError::Stalled { .. }) && error.may_be_resumed(), "{path}: {error:?}");
     }

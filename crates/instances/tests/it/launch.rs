@@ -10,6 +10,7 @@ use instances::{
     Digest, DiskSize, InstanceError, InstanceState, Launch, MachineState, Progress, RegistryError, Source,
     VaultError,
 };
+use test_servers::{Say, Server};
 use tokio::net::TcpListener;
 
 use crate::images::{disk, files};
@@ -250,6 +251,25 @@ async fn whoever_stops_it_before_it_is_up_keeps_it() {
     let error = made.unwrap_err().to_string();
     assert!(error.ends_with("it was stopped"), "{error}");
     assert_eq!(world.state("web").await, InstanceState::Stopped);
+}
+
+#[tokio::test]
+async fn a_server_that_is_slow_holds_up_no_image_that_is_here() {
+    let world = World::new().await;
+    let server = Server::start(|_| Say::bytes("").then_keeps_silent());
+    let url: fetch::Url = format!("http://127.0.0.1:{}/image", server.port()).parse().unwrap();
+    let slow = |name| Launch { source: Source::Url(url.clone()), ..launch(name) };
+    let [a, b, c] = ["a", "b", "c"].map(|name| world.instances.launch(slow(name), now(), silent()));
+    tokio::select! {
+        ended = async { tokio::join!(a, b, c) } => panic!("{ended:?}"),
+        made = async {
+            while server.requests().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            world.launch("here").await
+        } => drop(made.unwrap()),
+    }
+    assert_eq!(world.states().await.into_keys().collect::<Vec<_>>(), ["here"]);
 }
 
 #[tokio::test]
