@@ -5,6 +5,7 @@ use tonic::Status;
 
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
+use crate::shares::Full;
 
 /// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
 pub(super) fn not_admitted(denied: &Denied) -> Status {
@@ -104,6 +105,33 @@ pub(super) fn too_many_calls() -> Status {
         "Too many calls at once for a client that is not authenticated. Wait for one to be answered, or authenticate \
          first.",
     )
+}
+
+/// To all calls on a connection for which there is no place.
+pub(super) fn no_place(full: Full) -> Status {
+    Status::resource_exhausted(match full {
+        Full::Share => {
+            "This client has as many connections to the service as one may have. End some of its commands, or wait for \
+             them, and try again."
+        }
+        Full::All => {
+            "The service has as many connections as it can hold for clients of this level. Try again later. Root on \
+             its machine, and clients of the level 'full', can still reach it."
+        }
+    })
+}
+
+/// To a call whose request is more than there is room for.
+pub(super) fn too_much(full: Full) -> Status {
+    Status::resource_exhausted(match full {
+        Full::Share => {
+            "This client has as many requests in progress as the service can hold for one. Wait for some to be \
+             answered, and try again."
+        }
+        Full::All => {
+            "The service has as many requests in progress as it can hold for clients of this level. Try again later."
+        }
+    })
 }
 
 /// To a method that this daemon cannot serve.
