@@ -518,6 +518,29 @@ mod tests {
         timeout(LONG, departed).await.expect("it may do less than it was admitted for");
     }
 
+    #[test]
+    fn what_root_takes_is_roots_whatever_certificate_it_shows() {
+        let scene = Scene::new();
+        let over = |channel| {
+            let caller = Caller { channel, certificate: Some(scene.certificate.clone()) };
+            scene.service.welcome(caller).holder()
+        };
+        let local = |uid| Channel::Local { uid, gid: 0, groups: [].into() };
+        let network = || Channel::Remote([127, 0, 0, 1].into());
+        assert_eq!(
+            [over(local(0)), over(local(1000)), over(network())],
+            [None; 3],
+            "a stranger has no share"
+        );
+        scene.add(Level::ReadOnly);
+        for level in [Level::ReadOnly, Level::Full] {
+            scene.set_level(level);
+            let client = Some(Holder::Client(scene.certificate.fingerprint(), level));
+            let expected = [Some(Holder::Root), client, client];
+            assert_eq!([over(local(0)), over(local(1000)), over(network())], expected, "{level}");
+        }
+    }
+
     #[tokio::test]
     async fn a_visit_is_one_connection_of_a_client_from_its_admission_to_its_end() {
         let scene = Scene::new();
