@@ -54,6 +54,7 @@ mod remotes;
 mod revocation;
 mod secrecy;
 mod settings;
+mod shares;
 mod states;
 mod stock_directory;
 #[cfg(target_os = "linux")]

@@ -178,6 +178,14 @@ fn what_is_in_memory_stays_there() {
     let mut asks = asks.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the client runs");
     closed(asks.id(), "authenticate");
     asks.kill().and_then(|()| asks.wait()).expect("ended");
+
+    // The daemon's program guards it whatever it is to do: some of that has the root key too. This waits for a wish.
+    let (wish, _wisher) = std::os::unix::net::UnixStream::pair().expect("a socket");
+    let mut other = Account::command(Some(&user), &service.sandbox.path("multipassd"));
+    let mut other =
+        other.arg("open-file").stdin(std::os::fd::OwnedFd::from(wish)).spawn().expect("the program runs");
+    closed(other.id(), "open-file");
+    other.kill().and_then(|()| other.wait()).expect("ended");
 }
 
 #[test]

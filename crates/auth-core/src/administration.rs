@@ -139,9 +139,12 @@ impl Authority {
     /// The trusted clients. *Blocking*.
     ///
     /// # Errors
-    /// The store could not be read.
-    pub fn clients(&self, _by: &Administrator) -> Result<Vec<TrustedClient>, StoreError> {
-        self.store.clients()
+    /// Whoever asks is no administrator any more, or the store could not be read.
+    pub fn clients(&self, by: &Administrator) -> Result<Vec<TrustedClient>, ChangeError> {
+        match self.no_longer(by) {
+            Some(why) => Err(why),
+            None => Ok(self.store.clients()?),
+        }
     }
 
     /// Trusts a client, also one that was revoked. One that is trusted keeps its name. *Blocking*.

@@ -62,11 +62,16 @@ impl Authority {
     }
 
     /// The tokens that may be redeemed now, the next to end first. Never blocks.
-    #[must_use]
-    pub fn tokens(&self, _by: &Administrator, now: Moment) -> Vec<Token> {
+    ///
+    /// # Errors
+    /// Whoever asks is no administrator any more.
+    pub fn tokens(&self, by: &Administrator, now: Moment) -> Result<Vec<Token>, ChangeError> {
+        if let Some(why) = self.no_longer(by) {
+            return Err(why);
+        }
         let mut tokens = self.store.tokens(now);
         tokens.sort_by_key(|token| (token.expires, token.id));
-        tokens
+        Ok(tokens)
     }
 
     /// Ends a token that was not redeemed. *Blocking*.

@@ -32,6 +32,7 @@ pub mod run;
 mod serve;
 pub mod server_identity;
 mod service;
+mod shares;
 mod stock;
 pub mod stop_machines;
 mod strangers;

@@ -2,7 +2,9 @@
 //! could carry what clients sent.
 
 use std::error::Error;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
@@ -10,6 +12,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Logger, Verbosity};
+
+/// How often is said what peers can bring about at will.
+const SELDOM: Duration = Duration::from_secs(60);
 
 /// Starts logging. Where the system's log cannot be reached, standard error takes its place.
 pub fn start(logger: Logger, verbosity: Verbosity) {
@@ -53,6 +58,25 @@ fn files_in(directory: &std::path::Path) -> Option<BoxedLayer> {
         .build(directory);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::sync::Mutex::new(files.ok()?));
     Some(layer.with_ansi(false).with_target(false).boxed())
+}
+
+/// Something that peers can bring about at will, and that is said once a minute at most.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// It has happened. When it is to be said: how many times since it was said before, with this one.
+    pub(crate) fn happened(&mut self) -> Option<u64> {
+        self.unsaid = self.unsaid.saturating_add(1);
+        if self.said.is_some_and(|at| at.elapsed() < SELDOM) {
+            return None;
+        }
+        self.said = Some(Instant::now());
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 /// What is logged.
@@ -111,4 +135,21 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_happens_often_is_said_once_a_minute_with_its_number() {
+        let mut seldom = Seldom::default();
+        assert_eq!(seldom.happened(), Some(1));
+        assert_eq!((0..99).filter_map(|_| seldom.happened()).next(), None);
+        tokio::time::advance(SELDOM - Duration::from_millis(1)).await;
+        assert_eq!(seldom.happened(), None);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(seldom.happened(), Some(101));
+        assert_eq!(seldom.happened(), None);
+    }
 }

@@ -7,9 +7,17 @@ use clap::Parser;
 use daemon::config::{Arguments, Command, Logger, Verbosity};
 #[cfg(windows)]
 use daemon::platform::windows_service;
-use daemon::{fingerprint, installer, logging, migrate, recover, run, stop_machines};
+use daemon::{fingerprint, installer, logging, migrate, platform, recover, run, stop_machines};
 
 fn main() -> ExitCode {
+    // Before anything is read: whatever it is to do, the root key may be part of it.
+    if let Err(error) = platform::keep_memory_private() {
+        // There is no log yet. Nobody is left to tell if this fails too.
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: this process's memory, and with it keys and passphrases, may end up in a core dump: {error}"
+        );
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(message) => {

@@ -246,7 +246,7 @@ impl StopRequests {
     }
 }
 
-/// Keeps what the daemon has in its memory, keys and passphrases, out of core dumps and out of the reach of its
+/// Keeps what the program has in its memory, keys and passphrases, out of core dumps and out of the reach of its
 /// user's other programs.
 ///
 /// # Errors

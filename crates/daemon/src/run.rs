@@ -118,11 +118,6 @@ pub enum RunError {
 /// # Errors
 /// It could not start.
 pub fn run(settings: &Settings) -> Result<(), RunError> {
-    if let Err(error) = platform::keep_memory_private() {
-        tracing::warn!(
-            "this process's memory, and with it keys and passphrases, may end up in a core dump: {error}"
-        );
-    }
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)

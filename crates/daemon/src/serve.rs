@@ -1,6 +1,7 @@
 //! Accepting connections and serving each on its own: HTTP/2 over the streams of one peer.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use auth_core::Source;
@@ -12,15 +13,22 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use transport::{AcceptError, Connection, Incoming, Listener, Stream};
+use transport::{AcceptError, Connection, Incoming, Listener, Origin, Stream};
 
-use crate::logging::with_causes;
+use crate::logging::{Seldom, with_causes};
 use crate::service::{Visit, caller_of, channel_of};
+use crate::shares::{Full, Shares};
 use crate::strangers::{Slot, Strangers};
-use crate::{Service, platform};
+use crate::{Service, platform, tunnels};
 
 /// Connections of trusted clients served at once, if there are descriptors for as many.
 const MAX_CLIENTS: usize = 1024;
+/// Those of one client: as many as it may have tunnels, of which each command in an instance has one on a connection
+/// of its own, and some dozens of other commands beside them.
+const MAX_OF_CLIENT: usize = tunnels::MAX_OF_CLIENT + 32;
+/// Those that are kept for root, and again for clients of the full level: enough to look and to revoke, also for
+/// several people at once.
+const KEPT: usize = 32;
 /// Descriptors that are kept for files, listeners and connections on their way out.
 const RESERVED_DESCRIPTORS: usize = 64;
 /// With fewer descriptors than this nobody could count on being served: those kept, and a few connections.
@@ -37,12 +45,12 @@ const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a connection may stay without being admitted: time for a person to be asked for the
 /// passphrase, and for a few tries.
 const ADMISSION_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a client for which there is no place is told so: time for its first call to come.
+const LAST_REFUSAL: Duration = Duration::from_secs(1);
 /// How long the connection of a client that is no longer trusted is kept for an answer under way.
 const LAST_ANSWER: Duration = Duration::from_millis(200);
 /// The pause after accepting failed, for descriptors to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How often it is said that accepting fails.
-const FAILURE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long calls in progress may go on when the daemon stops.
 pub(crate) const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 /// Calls that one connection may have in progress. Clients make a few; each can hold a reply in memory.
@@ -64,7 +72,9 @@ const PING_DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Clone)]
 struct Room {
     strangers: Strangers,
-    clients: Arc<Semaphore>,
+    clients: Shares,
+    /// How often clients found no place, by the cause.
+    refused: Arc<Mutex<BTreeMap<Full, Seldom>>>,
     /// All connections, until they are closed.
     all: Arc<Semaphore>,
 }
@@ -78,8 +88,21 @@ impl Room {
         let all = strangers + clients + MAX_LEAVING;
         Self {
             strangers: Strangers::new(strangers),
-            clients: Arc::new(Semaphore::new(clients)),
+            // Fewer where there is little room: nobody has more than a quarter of it.
+            clients: Shares::new(clients, MAX_OF_CLIENT.min(clients / 4), KEPT.min(clients / 8)),
+            refused: Arc::default(),
             all: Arc::new(Semaphore::new(all)),
+        }
+    }
+
+    /// Says that a client found no place, if that was not said just before.
+    fn tell(&self, origin: &Origin, full: Full) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(times) = refused.entry(full).or_default().happened() {
+            tracing::warn!(
+                "refused a connection of a trusted client from {origin}: {full} ({times} refused for that since it \
+                 was said last)"
+            );
         }
     }
 }
@@ -109,7 +132,7 @@ pub async fn serve(listeners: Vec<Box<dyn Listener>>, service: Arc<Service>, sto
 }
 
 async fn accept(mut listener: Box<dyn Listener>, room: Room, service: Arc<Service>, stop: CancellationToken) {
-    let mut failed: Option<Instant> = None;
+    let mut failing = Seldom::default();
     loop {
         // Who has to go goes soon, so there is room soon.
         let place = tokio::select! {
@@ -140,8 +163,7 @@ async fn accept(mut listener: Box<dyn Listener>, room: Room, service: Arc<Servic
             }
             Err(error @ AcceptError::Transient(_)) => {
                 // Peers can bring it about, and let it succeed in between.
-                if failed.is_none_or(|at| at.elapsed() >= FAILURE_INTERVAL) {
-                    failed = Some(Instant::now());
+                if failing.happened().is_some() {
                     tracing::warn!("{}", with_causes(&error));
                 }
                 sleep(ACCEPT_PAUSE).await;
@@ -184,8 +206,9 @@ async fn serve_peer(
     // As long as the peer is not admitted it keeps its slot, and with it may have to go.
     tokio::select! {
         biased;
-        () = serving.as_mut() => return,
+        // First: who is admitted for its certificate is served nothing before it has a place.
         () = visit.admitted() => {}
+        () = serving.as_mut() => return,
         () = slot.sent_away() => {
             tracing::debug!("{origin}: dropped to make room for another peer");
             return closer.close();
@@ -195,11 +218,21 @@ async fn serve_peer(
             return closer.close();
         }
     }
-    drop(slot);
-    let Ok(_place) = room.clients.try_acquire() else {
-        tracing::warn!("cut a trusted client's connection from {origin}: as many as fit are being served");
-        return closer.close();
+    let Some(holder) = visit.holder() else { return closer.close() };
+    let _place = match room.clients.take(holder, 1) {
+        Ok(place) => place,
+        Err(full) => {
+            room.tell(&origin, full);
+            visit.turn_away(full);
+            // It keeps its slot, and takes nobody's room but a stranger's while it is told.
+            tokio::select! {
+                () = slot.sent_away() => {}
+                _ = timeout(LAST_REFUSAL, serving) => {}
+            }
+            return closer.close();
+        }
     };
+    drop(slot);
     tokio::select! {
         () = serving.as_mut() => {}
         () = service.departed(&visit) => {
@@ -263,5 +296,45 @@ async fn serve_stream(stream: Stream, service: Arc<Service>, visit: Arc<Visit>, 
     };
     if let Err(error) = served {
         tracing::debug!("a connection from {} ended: {}", visit.caller().channel, with_causes(&error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::{ClientCertificate, Level};
+    use transport::testkit::certificates::TestIdentity;
+
+    use super::*;
+    use crate::shares::{Held, Holder};
+
+    #[test]
+    fn a_client_has_a_share_of_the_places_and_the_last_are_kept() {
+        let holder = |level| {
+            let der = TestIdentity::client().certificate().to_vec();
+            Holder::Client(ClientCertificate::from_der(der).unwrap().fingerprint(), level)
+        };
+        for (descriptors, share, for_readers, for_full) in
+            [(FEWEST_DESCRIPTORS, 2, 6, 1), (160, 12, 36, 6), (1024, 96, 416, 32), (1 << 20, 96, 960, 32)]
+        {
+            let room = Room::within(descriptors);
+            let mut held: Vec<Held> = Vec::new();
+            let mut fill = |level, expected: usize| {
+                let before = held.len();
+                loop {
+                    let one = holder(level);
+                    let own: Vec<Held> =
+                        std::iter::from_fn(|| room.clients.take(one, 1).ok()).take(10_000).collect();
+                    assert!(own.len() <= share, "{descriptors}: {}", own.len());
+                    if own.is_empty() {
+                        break;
+                    }
+                    held.extend(own);
+                }
+                assert_eq!(held.len() - before, expected, "{descriptors}: {level}");
+            };
+            fill(Level::ReadOnly, for_readers);
+            fill(Level::Full, for_full);
+            assert!(room.clients.take(Holder::Root, 1).is_ok(), "{descriptors}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 /// Those of one client: each command in an instance has one.
-const MAX_OF_CLIENT: usize = 64;
+pub(crate) const MAX_OF_CLIENT: usize = 64;
 /// Those into one instance, of whatever clients.
 const MAX_INTO_INSTANCE: usize = 64;
 

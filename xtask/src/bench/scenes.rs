@@ -24,8 +24,8 @@ use crate::workspace::Workspace;
 
 /// How many clients "many" are.
 const MANY: &str = "100000";
-/// Connections that are idle while memory is measured.
-const IDLE: f64 = 200.0;
+/// Connections that are idle while memory is measured: of one client, which may have few more.
+const IDLE: f64 = 80.0;
 const KIB: f64 = 1024.0;
 const MIB: f64 = 1024.0 * KIB;
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use auth_core::{Administrator, Authenticated, Level};
 use http::Request;
-use hyper::body::Incoming;
 
+use super::body::Body;
 use super::reply::{Bounds, BoxFuture, Response, reply, stream};
 use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust};
 
-/// Of a trusted client. The size is gRPC's usual limit.
-const REQUEST: Bounds = Bounds { largest: 4 * 1024 * 1024, deadline: Duration::from_secs(30) };
+/// Of a trusted client. The largest names a thousand instances, or carries a certificate.
+const REQUEST: Bounds = Bounds { largest: 64 * 1024, deadline: Duration::from_secs(30) };
+/// With a file in it: a `cloud-config`, which may have a quarter of that. Who sends a longer one is told so.
+const REQUEST_WITH_FILE: Bounds = Bounds { largest: 1024 * 1024, deadline: Duration::from_secs(30) };
 /// Of a tunnel: no larger than what an HTTP/2 stream lets through at once.
 const PART_OF_TUNNEL: Bounds = Bounds { largest: 64 * 1024, deadline: Duration::from_secs(30) };
 /// Of anyone.
@@ -22,13 +24,13 @@ const OPEN_REQUEST: Bounds = Bounds { largest: 4 * 1024, deadline: Duration::fro
 #[derive(Clone, Copy)]
 pub(super) enum Route {
     /// Anyone; the handler judges.
-    Open(fn(Arc<Service>, Arc<Visit>, Request<Incoming>) -> BoxFuture<Response>),
+    Open(fn(Arc<Service>, Arc<Visit>, Request<Body>) -> BoxFuture<Response>),
     /// Trusted clients of this level or a higher one.
-    Client(Level, fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
+    Client(Level, fn(Arc<Service>, Authenticated, Request<Body>) -> BoxFuture<Response>),
     /// A trusted client of whatever level, about itself. Nobody is the first client by it.
-    Oneself(fn(Arc<Service>, Authenticated, Request<Incoming>) -> BoxFuture<Response>),
+    Oneself(fn(Arc<Service>, Authenticated, Request<Body>) -> BoxFuture<Response>),
     /// Whoever may say who is trusted: clients of the full level, and root on this machine.
-    Administrator(fn(Arc<Service>, Administrator, Request<Incoming>) -> BoxFuture<Response>),
+    Administrator(fn(Arc<Service>, Administrator, Request<Body>) -> BoxFuture<Response>),
     /// Trusted clients of this level or a higher one, who are told that this daemon cannot do it.
     NotYet(Level),
 }
@@ -57,7 +59,7 @@ macro_rules! route {
 }
 
 /// Has a client still to be what it was when the call began: the message may have come much later. What
-/// administrators change is judged again by the store.
+/// administrators ask and change is judged again by the authority and its store.
 macro_rules! still {
     (Oneself, $service:ident, $by:ident) => {};
     (Administrator, $service:ident, $by:ident) => {};
@@ -83,8 +85,11 @@ macro_rules! admitted {
 /// As [`admitted`], for a handler that may reply several times.
 macro_rules! streamed {
     ($kind:ident $handler:path) => {
+        streamed!($kind $handler, REQUEST)
+    };
+    ($kind:ident $handler:path, $bounds:expr) => {
         route!($kind, |service, by, request| {
-            Box::pin(stream(request, REQUEST, move |message, _, replies| {
+            Box::pin(stream(request, $bounds, move |message, _, replies| {
                 Box::pin(async move {
                     still!($kind, service, by);
                     $handler(&service, &by, message, replies).await
@@ -113,8 +118,8 @@ const RPC: Methods = &[
     ("info", admitted!(ReadOnly instances::info)),
     ("find", admitted!(ReadOnly instances::find)),
     ("networks", admitted!(ReadOnly instances::networks)),
-    ("create", streamed!(Full instances::launch)),
-    ("launch", streamed!(Full instances::launch)),
+    ("create", streamed!(Full instances::launch, REQUEST_WITH_FILE)),
+    ("launch", streamed!(Full instances::launch, REQUEST_WITH_FILE)),
     ("start", streamed!(Full instances::start)),
     ("restart", streamed!(Full instances::restart)),
     ("stop", admitted!(Full instances::stop)),
@@ -149,7 +154,9 @@ const TRUST: Methods = &[
     ("RedeemToken", open!(tokens::redeem)),
 ];
 
-fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Incoming>) -> BoxFuture<Response> {
+fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Body>) -> BoxFuture<Response> {
+    // It has no end, and places of its own.
+    let request = request.map(Body::without_share);
     Box::pin(stream(request, PART_OF_TUNNEL, |first, rest, replies| {
         Box::pin(instances::tunnel(service, by, first, rest, replies))
     }))

@@ -3,6 +3,7 @@
 
 mod about;
 mod authenticate;
+mod body;
 mod instances;
 mod methods;
 mod passphrase;
@@ -33,8 +34,10 @@ use crate::machines::Machines;
 #[cfg(unix)]
 use crate::open_file::Opener;
 use crate::presence::{Presence, Present};
+use crate::shares::{Full, Holder, Shares};
 use crate::tunnels::Tunnels;
 use crate::{platform, serve};
+use body::Body;
 use methods::Route;
 use reply::Response;
 
@@ -62,6 +65,8 @@ pub struct Service {
     /// Places for guests that are asked about themselves.
     guests: Arc<Semaphore>,
     tunnels: Tunnels,
+    /// Bytes of requests in progress.
+    requests: Shares,
     #[cfg(unix)]
     opener: Opener,
     /// Changes when others are trusted than before.
@@ -91,6 +96,7 @@ impl Service {
             machines,
             guests: Arc::new(Semaphore::new(instances::GUESTS_AT_ONCE)),
             tunnels: Tunnels::new(serve::tunnels_within(platform::raise_descriptor_limit())),
+            requests: body::shares(),
             #[cfg(unix)]
             opener: Opener::own(),
             departures,
@@ -180,6 +186,9 @@ impl Service {
             return Status::unimplemented("The service has no such method.").into_http();
         };
         tracing::debug!("{name} from {}", visit.caller.channel);
+        if let Some(full) = visit.turned_away.get() {
+            return status::no_place(*full).into_http();
+        }
         let _place = match visit.is_admitted() {
             true => None,
             false => match Arc::clone(&visit.calls).try_acquire_owned() {
@@ -187,8 +196,14 @@ impl Service {
                 Err(_) => return status::too_many_calls().into_http(),
             },
         };
+        let counted = |request| Body::of(request, visit.holder(), &self.requests);
         let admitted = match route {
-            Route::Open(handler) => return handler(self, visit, request).await,
+            Route::Open(handler) => {
+                return match counted(request) {
+                    Ok(request) => handler(Arc::clone(&self), visit, request).await,
+                    Err(status) => status.into_http(),
+                };
+            }
             Route::Administrator(handler) => match self.authority.administrator(&visit.caller) {
                 Ok(by) => {
                     if by.actor() == Actor::Administrator {
@@ -196,7 +211,10 @@ impl Service {
                     } else if let Ok(client) = self.authority.recognise(&visit.caller) {
                         visit.admit_client(&client);
                     }
-                    return handler(self, by, request).await;
+                    return match counted(request) {
+                        Ok(request) => handler(Arc::clone(&self), by, request).await,
+                        Err(status) => status.into_http(),
+                    };
                 }
                 Err(denied) => Err(refuse(&self.refusals, name, &visit.caller, &denied)),
             },
@@ -216,6 +234,10 @@ impl Service {
         {
             return refuse(&self.refusals, name, &visit.caller, &denied).into_http();
         }
+        let request = match counted(request) {
+            Ok(request) => request,
+            Err(status) => return status.into_http(),
+        };
         match route {
             Route::Client(_, handler) | Route::Oneself(handler) => handler(self, by, request).await,
             Route::Open(_) | Route::Administrator(_) | Route::NotYet(_) => status::not_yet(name).into_http(),
@@ -284,6 +306,8 @@ pub(crate) struct Visit {
     present: OnceLock<Present>,
     /// Room for calls that begin before it is admitted.
     calls: Arc<Semaphore>,
+    /// If there was no place for it when it was admitted.
+    turned_away: OnceLock<Full>,
 }
 
 impl Visit {
@@ -295,6 +319,7 @@ impl Visit {
             presence,
             present: OnceLock::new(),
             calls: Arc::new(Semaphore::new(MAX_CALLS_OF_STRANGERS)),
+            turned_away: OnceLock::new(),
         }
     }
 
@@ -318,6 +343,25 @@ impl Visit {
     /// The peer may stay.
     fn admit(&self) {
         self.admitted.cancel();
+    }
+
+    /// There is no place for it: its calls are told so from now on.
+    pub(crate) fn turn_away(&self, full: Full) {
+        let _ = self.turned_away.set(full);
+    }
+
+    /// Whose share its connection and calls are taken from; a stranger has none.
+    pub(crate) fn holder(&self) -> Option<Holder> {
+        if !self.is_admitted() {
+            return None;
+        }
+        match (&self.caller.channel, &self.caller.certificate) {
+            (Channel::Local { uid: 0, .. }, _) => Some(Holder::Root),
+            (_, Some(certificate)) => {
+                Some(Holder::Client(certificate.fingerprint(), (*self.level.borrow())?))
+            }
+            (_, None) => None,
+        }
     }
 
     pub(crate) fn is_admitted(&self) -> bool {
@@ -478,6 +522,29 @@ pub(crate) mod tests {
         assert!(timeout(LONG, departed.as_mut()).await.is_err(), "nobody knows yet");
         visit.admit_client(&client_then);
         timeout(LONG, departed).await.expect("it may do less than it was admitted for");
+    }
+
+    #[test]
+    fn what_root_takes_is_roots_whatever_certificate_it_shows() {
+        let scene = Scene::new();
+        let over = |channel| {
+            let caller = Caller { channel, certificate: Some(scene.certificate.clone()) };
+            scene.service.welcome(caller).holder()
+        };
+        let local = |uid| Channel::Local { uid, gid: 0, groups: [].into() };
+        let network = || Channel::Remote([127, 0, 0, 1].into());
+        assert_eq!(
+            [over(local(0)), over(local(1000)), over(network())],
+            [None; 3],
+            "a stranger has no share"
+        );
+        scene.add(Level::ReadOnly);
+        for level in [Level::ReadOnly, Level::Full] {
+            scene.set_level(level);
+            let client = Some(Holder::Client(scene.certificate.fingerprint(), level));
+            let expected = [Some(Holder::Root), client, client];
+            assert_eq!([over(local(0)), over(local(1000)), over(network())], expected, "{level}");
+        }
     }
 
     #[tokio::test]

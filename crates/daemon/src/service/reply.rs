@@ -4,11 +4,11 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
-use hyper::body::Incoming;
 use prost::Message;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -17,6 +17,9 @@ use tonic::codec::Streaming;
 use tonic::server::{Grpc, StreamingService};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
+
+use super::body::Body;
+use crate::shares::Held;
 
 pub(super) type Response = http::Response<tonic::body::Body>;
 
@@ -34,38 +37,38 @@ const MAX_REPLIES: usize = 16;
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Decodes the request, runs the handler and frames its reply.
-pub(super) async fn reply<Req, Rep, F>(request: Request<Incoming>, bounds: Bounds, handler: F) -> Response
+pub(super) async fn reply<Req, Rep, F>(request: Request<Body>, bounds: Bounds, handler: F) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
     F: FnOnce(Req) -> BoxFuture<Result<Rep, Status>> + Send + 'static,
 {
+    // Until there is a reply: the message may take as much as its bytes have.
+    let _held = request.body().held();
     Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
-        .streaming(OneReply { handler: Some(handler), deadline: bounds.deadline }, request)
+        .streaming(OneReply { handler: Some(handler), bounds }, request)
         .await
 }
 
 /// Decodes the first message, and runs the handler, which may read the rest, for as long as its replies are
 /// wanted: it is dropped with the stream when the client resets the call or its connection ends.
-pub(super) async fn stream<Req, Rep, F>(request: Request<Incoming>, bounds: Bounds, handler: F) -> Response
+pub(super) async fn stream<Req, Rep, F>(request: Request<Body>, bounds: Bounds, handler: F) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
     F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
+    let held = request.body().held();
     Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
-        .streaming(
-            SeveralReplies { handler: Some(handler), deadline: bounds.deadline, replies: PhantomData },
-            request,
-        )
+        .streaming(SeveralReplies { handler: Some(handler), bounds, held, replies: PhantomData }, request)
         .await
 }
 
 struct OneReply<F> {
     handler: Option<F>,
-    deadline: Duration,
+    bounds: Bounds,
 }
 
 impl<Req, Rep, F> StreamingService<Req> for OneReply<F>
@@ -80,10 +83,10 @@ where
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
         let handler = self.handler.take();
-        let deadline = self.deadline;
+        let bounds = self.bounds;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
-            let reply = handler(received(&mut request.into_inner(), deadline).await?).await?;
+            let reply = handler(received(&mut request.into_inner(), bounds).await?).await?;
             Ok(tonic::Response::new(tokio_stream::once(Ok(reply))))
         })
     }
@@ -91,7 +94,8 @@ where
 
 struct SeveralReplies<F, Rep> {
     handler: Option<F>,
-    deadline: Duration,
+    bounds: Bounds,
+    held: Option<Arc<Held>>,
     replies: PhantomData<fn() -> Rep>,
 }
 
@@ -107,23 +111,32 @@ where
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
         let handler = self.handler.take();
-        let deadline = self.deadline;
+        let (bounds, held) = (self.bounds, self.held.take());
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
             let (replies, sent) = mpsc::channel(MAX_REPLIES);
             let mut messages = request.into_inner();
-            let first = received(&mut messages, deadline).await?;
+            let first = received(&mut messages, bounds).await?;
             let handler = Some(handler(first, messages, Replies(replies)));
-            Ok(tonic::Response::new(Running { handler, sent, failed: None }))
+            Ok(tonic::Response::new(Running { handler, sent, failed: None, _held: held }))
         })
     }
 }
 
 /// The first message of a request, or the one that there is.
-async fn received<Req>(messages: &mut Streaming<Req>, deadline: Duration) -> Result<Req, Status> {
-    let Ok(message) = timeout(deadline, messages.message()).await else {
+async fn received<Req>(messages: &mut Streaming<Req>, bounds: Bounds) -> Result<Req, Status> {
+    let Ok(message) = timeout(bounds.deadline, messages.message()).await else {
         return Err(Status::new(Code::DeadlineExceeded, "The request did not arrive in time."));
     };
+    let message = message.map_err(|status| match status.code() {
+        // Its length is the first that comes of it.
+        Code::OutOfRange => Status::invalid_argument(format!(
+            "The request has more than {} bytes, the most that this call takes. Name fewer instances in it, or leave \
+             out what is long.",
+            bounds.largest
+        )),
+        _ => status,
+    });
     message?.ok_or_else(|| Status::invalid_argument("The call carries no request."))
 }
 
@@ -149,6 +162,8 @@ struct Running<Rep> {
     handler: Option<BoxFuture<Result<(), Status>>>,
     sent: mpsc::Receiver<Rep>,
     failed: Option<Status>,
+    /// What the request has taken: the handler may keep all of it.
+    _held: Option<Arc<Held>>,
 }
 
 impl<Rep> Stream for Running<Rep> {

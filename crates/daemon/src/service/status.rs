@@ -5,6 +5,17 @@ use tonic::Status;
 
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
+use crate::shares::Full;
+
+/// As many characters of what a caller has sent as are repeated to it.
+const LONGEST_SHOWN: usize = 64;
+
+/// What a caller has sent, fit for a terminal, and not too much of it: headers carry it back.
+pub(super) fn shown(text: &str) -> String {
+    let start: String = text.chars().take(LONGEST_SHOWN).collect();
+    let more = if start.len() < text.len() { "…" } else { "" };
+    format!("{}{more}", start.escape_debug())
+}
 
 /// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
 pub(super) fn not_admitted(denied: &Denied) -> Status {
@@ -106,6 +117,33 @@ pub(super) fn too_many_calls() -> Status {
     )
 }
 
+/// To all calls on a connection for which there is no place.
+pub(super) fn no_place(full: Full) -> Status {
+    Status::resource_exhausted(match full {
+        Full::Share => {
+            "This client has as many connections to the service as one may have. End some of its commands, or wait for \
+             them, and try again."
+        }
+        Full::All => {
+            "The service has as many connections as it can hold for clients of this level. Try again later. Root on \
+             its machine, and clients of the level 'full', can still reach it."
+        }
+    })
+}
+
+/// To a call whose request is more than there is room for.
+pub(super) fn too_much(full: Full) -> Status {
+    Status::resource_exhausted(match full {
+        Full::Share => {
+            "This client has as many requests in progress as the service can hold for one. Wait for some to be \
+             answered, and try again."
+        }
+        Full::All => {
+            "The service has as many requests in progress as it can hold for clients of this level. Try again later."
+        }
+    })
+}
+
 /// To a method that this daemon cannot serve.
 pub(super) fn not_yet(method: &str) -> Status {
     Status::unimplemented(format!("'{method}' is not available: this daemon cannot do it yet."))
@@ -129,4 +167,22 @@ pub(super) fn no_instances(why: &NoInstances) -> Status {
 /// To a call that met a fault of the daemon's own.
 pub(super) fn internal() -> Status {
     Status::internal("The service met an unexpected fault. The service's log says more.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_is_repeated_and_nothing_that_moves_a_terminals_cursor() {
+        for (text, expected) in [
+            ("", String::new()),
+            ("a\u{1b}[2J", "a\\u{1b}[2J".to_owned()),
+            (&"ß".repeat(64), "ß".repeat(64)),
+            (&"ß".repeat(65), format!("{}…", "ß".repeat(64))),
+            (&"a".repeat(1 << 20), format!("{}…", "a".repeat(64))),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+    }
 }

@@ -58,7 +58,10 @@ pub(super) async fn list(
     by: &Administrator,
     _: ListTokensRequest,
 ) -> Result<ListTokensReply, Status> {
-    let tokens = service.authority.tokens(by, Moment::now());
+    let tokens = service
+        .authority
+        .tokens(by, Moment::now())
+        .map_err(|error| status::not_changed("The tokens cannot be listed", &error))?;
     Ok(ListTokensReply { tokens: tokens.into_iter().map(message).collect() })
 }
 

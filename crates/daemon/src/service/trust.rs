@@ -15,16 +15,15 @@ use secrecy::SecretString;
 use tonic::Status;
 
 use super::{Service, passphrase, status};
-use crate::logging::with_causes;
 use crate::presence::{self, Presence};
 
 /// Lists the trusted clients.
 pub(super) async fn list(service: &Service, by: &Administrator, _: ListRequest) -> Result<ListReply, Status> {
     let by = by.clone();
-    let clients = service.blocking(move |authority| authority.clients(&by)).await?.map_err(|error| {
-        tracing::error!("listing the clients: {}", with_causes(&error));
-        Status::internal(format!("The clients cannot be listed: {}.", with_causes(&error)))
-    })?;
+    let clients = service
+        .blocking(move |authority| authority.clients(&by))
+        .await?
+        .map_err(|error| status::not_changed("The clients cannot be listed", &error))?;
     let message = |client| message(client, &service.presence);
     Ok(ListReply { clients: clients.into_iter().map(message).collect() })
 }

@@ -7,8 +7,9 @@ use instances::InstanceState;
 use rpc::{DeleteReply, DeleteRequest, PurgeReply, PurgeRequest, RecoverReply, RecoverRequest};
 use tonic::Status;
 
-use super::{Service, chosen, each, is_not_deleted, outcome, power};
+use super::{Service, chosen, each, few_enough, is_not_deleted, outcome, power};
 use crate::service::reply::Replies;
+use crate::service::status::shown;
 
 pub(in crate::service) async fn delete(
     service: &Service,
@@ -16,12 +17,13 @@ pub(in crate::service) async fn delete(
     request: DeleteRequest,
     replies: Replies<DeleteReply>,
 ) -> Result<(), Status> {
-    let instances = service.instances().await?;
     let pairs = request.instance_snapshot_pairs;
+    few_enough(pairs.len())?;
+    let instances = service.instances().await?;
     if let Some(pair) = pairs.iter().find(|pair| pair.snapshot_name.is_some()) {
         return Err(Status::not_found(format!(
             "instance \"{}\" has no snapshots",
-            pair.instance_name.chars().take(64).collect::<String>().escape_debug()
+            shown(&pair.instance_name)
         )));
     }
     let names: Vec<String> = pairs.into_iter().map(|pair| pair.instance_name).collect();
@@ -51,8 +53,8 @@ pub(in crate::service) async fn recover(
     _by: &Authenticated,
     request: RecoverRequest,
 ) -> Result<RecoverReply, Status> {
+    let names = power::names(request.instance_names)?;
     let instances = service.instances().await?;
-    let names = power::names(request.instance_names);
     let chosen = chosen(&instances, &names, |one| one.state == InstanceState::Deleted).await?;
     let failed = each(chosen, |name| {
         let instances = instances.clone();

@@ -5,11 +5,14 @@ use instances::{DriverError, InstanceError, RegistryError, VaultError};
 use tonic::{Code, Status};
 
 use crate::logging::with_causes;
+use crate::service::status::shown;
+
+/// Failures that are told one by one. Headers carry them, which clients take few of.
+pub(super) const MOST_TOLD: usize = 16;
 
 /// In the contract's words.
 pub(super) fn unknown(name: &str) -> Status {
-    let shown: String = name.chars().take(64).collect();
-    Status::not_found(format!("instance \"{}\" does not exist", shown.escape_debug()))
+    Status::not_found(format!("instance \"{}\" does not exist", shown(name)))
 }
 
 /// Why a command has failed. What is wrong on this machine is also logged.
@@ -82,9 +85,32 @@ fn code(error: &InstanceError) -> Code {
     }
 }
 
-/// One status of several: the code of the first, and what each says on a line of its own.
-pub(super) fn all(failures: Vec<Status>) -> Result<(), Status> {
+/// One status of several: the code of the first, and what each says on a line of its own. Of many the first are told.
+pub(super) fn all(failures: &[Status]) -> Result<(), Status> {
     let Some(first) = failures.first() else { return Ok(()) };
-    let messages: Vec<&str> = failures.iter().map(Status::message).collect();
-    Err(Status::new(first.code(), messages.join("\n")))
+    let messages: Vec<&str> = failures.iter().take(MOST_TOLD).map(Status::message).collect();
+    let mut message = messages.join("\n");
+    if let Some(more @ 1..) = failures.len().checked_sub(MOST_TOLD) {
+        message.push_str(&format!("\nand {more} more"));
+    }
+    Err(Status::new(first.code(), message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_failures_the_first_are_told_and_how_many_more_there_are() {
+        assert!(all(&[]).is_ok());
+        for (count, lines, last) in
+            [(1, 1, "f0"), (16, 16, "f15"), (17, 17, "and 1 more"), (100_000, 17, "and 99984 more")]
+        {
+            let failures: Vec<Status> =
+                (0..count).map(|number| Status::not_found(format!("f{number}"))).collect();
+            let one = all(&failures).unwrap_err();
+            let told: Vec<&str> = one.message().lines().collect();
+            assert_eq!((one.code(), told.len(), told.last()), (Code::NotFound, lines, Some(&last)));
+        }
+    }
 }

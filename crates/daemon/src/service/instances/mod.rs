@@ -32,10 +32,24 @@ pub(super) use tunnel::tunnel;
 use super::{Service, status};
 use failure::unknown;
 
+/// Instances that one request may name.
+const MAX_NAMES: usize = 1000;
+
 impl Service {
     /// The instances, once they are found.
     pub(super) async fn instances(&self) -> Result<Instances, Status> {
         self.machines.get().await.map_err(|why| status::no_instances(&why))
+    }
+}
+
+/// Whether one request names that many instances. Asked before anything is waited for: names take much more room here
+/// than on their way.
+fn few_enough(names: usize) -> Result<(), Status> {
+    match names {
+        0..=MAX_NAMES => Ok(()),
+        _ => Err(Status::invalid_argument(format!(
+            "The request names {names} instances, and may name {MAX_NAMES}. Name some of them at a time."
+        ))),
     }
 }
 
@@ -55,7 +69,7 @@ async fn chosen(
     let is_there = |name: &&&str| all.iter().any(|one| one.name.as_str() == **name);
     let missing: Vec<Status> =
         wanted.iter().filter(|name| !is_there(name)).map(|name| unknown(name)).collect();
-    failure::all(missing)?;
+    failure::all(&missing)?;
     all.retain(|one| wanted.contains(one.name.as_str()));
     Ok(all)
 }
@@ -87,5 +101,5 @@ where
 
 /// Nothing, or one status of all that failed.
 fn outcome(failed: &[(InstanceName, InstanceError)]) -> Result<(), Status> {
-    failure::all(failed.iter().map(|(_, error)| failure::status(error)).collect())
+    failure::all(&failed.iter().map(|(_, error)| failure::status(error)).collect::<Vec<_>>())
 }

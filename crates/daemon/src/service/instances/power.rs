@@ -12,7 +12,7 @@ use rpc::{
 };
 use tonic::{Code, Status};
 
-use super::{Service, chosen, each, is_not_deleted, outcome};
+use super::{Service, chosen, each, failure, few_enough, is_not_deleted, outcome};
 use crate::service::reply::Replies;
 
 pub(in crate::service) async fn start(
@@ -21,8 +21,8 @@ pub(in crate::service) async fn start(
     request: StartRequest,
     replies: Replies<StartReply>,
 ) -> Result<(), Status> {
+    let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let names = names(request.instance_names);
     let chosen = chosen(&instances, &names, is_not_deleted).await.map_err(|status| {
         let missing = names.iter().map(|name| (name.clone(), ErrorCode::DoesNotExist));
         not_started(&status, missing.filter(|(name, _)| status.message().contains(&format!("\"{name}\""))))
@@ -42,7 +42,7 @@ pub(in crate::service) async fn start(
 
 /// As the contract has it: why each has not started, in the status' details.
 fn not_started(status: &Status, errors: impl Iterator<Item = (String, ErrorCode)>) -> Status {
-    let instance_errors = errors.map(|(name, code)| (name, code.into())).collect();
+    let instance_errors = errors.take(failure::MOST_TOLD).map(|(name, code)| (name, code.into())).collect();
     let details = StartError { instance_errors }.encode_to_vec();
     Status::with_details(Code::Aborted, status.message(), details.into())
 }
@@ -61,8 +61,9 @@ pub(in crate::service) async fn restart(
     request: RestartRequest,
     replies: Replies<RestartReply>,
 ) -> Result<(), Status> {
+    let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let chosen = chosen(&instances, &names, is_not_deleted).await?;
     let said = said("Restarting", chosen.iter().map(|one| &one.name));
     replies.offer(RestartReply { reply_message: said, ..Default::default() });
     let timeout = seconds(request.timeout);
@@ -78,6 +79,7 @@ pub(in crate::service) async fn stop(
     _by: &Authenticated,
     request: StopRequest,
 ) -> Result<StopReply, Status> {
+    let names = names(request.instance_names)?;
     let instances = service.instances().await?;
     let after = match u64::try_from(request.time_minutes) {
         Ok(minutes) => Duration::from_secs(minutes.saturating_mul(60)),
@@ -88,7 +90,7 @@ pub(in crate::service) async fn stop(
             "What is stopped by force is stopped at once: leave out the time.",
         ));
     }
-    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let chosen = chosen(&instances, &names, is_not_deleted).await?;
     let (cancel, force) = (request.cancel_shutdown, request.force_stop);
     let failed = each(chosen, |name| {
         let instances = instances.clone();
@@ -109,8 +111,9 @@ pub(in crate::service) async fn suspend(
     _by: &Authenticated,
     request: SuspendRequest,
 ) -> Result<SuspendReply, Status> {
+    let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names(request.instance_names), is_not_deleted).await?;
+    let chosen = chosen(&instances, &names, is_not_deleted).await?;
     let failed = each(chosen, |name| {
         let instances = instances.clone();
         async move { instances.suspend(&name).await }
@@ -118,8 +121,10 @@ pub(in crate::service) async fn suspend(
     outcome(&failed.await).map(|()| SuspendReply::default())
 }
 
-pub(super) fn names(given: Option<InstanceNames>) -> Vec<String> {
-    given.map(|names| names.instance_name).unwrap_or_default()
+pub(super) fn names(given: Option<InstanceNames>) -> Result<Vec<String>, Status> {
+    let names = given.map(|names| names.instance_name).unwrap_or_default();
+    few_enough(names.len())?;
+    Ok(names)
 }
 
 /// So long a guest is waited for, if its caller says so.

@@ -4,7 +4,7 @@ use auth_core::{Authenticated, Channel};
 use rpc::{SshInfo, SshInfoReply, SshInfoRequest};
 use tonic::Status;
 
-use super::{Service, chosen, failure, is_not_deleted, status};
+use super::{Service, chosen, failure, few_enough, is_not_deleted, status};
 
 /// Tells where guests answer, and the keys that open them.
 pub(in crate::service) async fn ssh_info(
@@ -12,6 +12,7 @@ pub(in crate::service) async fn ssh_info(
     by: &Authenticated,
     request: SshInfoRequest,
 ) -> Result<SshInfoReply, Status> {
+    few_enough(request.instance_name.len())?;
     let instances = service.instances().await?;
     // Guests answer on this machine's loopback alone, so that elsewhere the key is of no use but to a thief.
     if let Channel::Remote(address) = by.channel()

@@ -15,7 +15,7 @@ use rpc::{
 use tonic::Status;
 
 use super::guest::{self, Facts, Usage};
-use super::{Service, chosen, images};
+use super::{Service, chosen, few_enough, images};
 use crate::machines::NoInstances;
 use crate::service::status;
 
@@ -56,6 +56,7 @@ pub(in crate::service) async fn info(
     request: InfoRequest,
 ) -> Result<InfoReply, Status> {
     let pairs = request.instance_snapshot_pairs;
+    few_enough(pairs.len())?;
     let mut reply = InfoReply { snapshots: request.snapshots, ..Default::default() };
     let instances = match service.machines.get().await {
         Ok(instances) => instances,
@@ -74,8 +75,8 @@ pub(in crate::service) async fn info(
         if let Some(snapshot) = pair.snapshot_name {
             return Err(Status::not_found(format!(
                 "instance \"{}\" has no snapshot \"{}\"",
-                pair.instance_name.escape_debug(),
-                snapshot.chars().take(64).collect::<String>().escape_debug()
+                status::shown(&pair.instance_name),
+                status::shown(&snapshot)
             )));
         }
     }

@@ -3,6 +3,7 @@
 
 mod launch;
 mod life;
+mod limits;
 mod refusals;
 mod settings;
 mod tunnel;

@@ -1,0 +1,175 @@
+//! What a trusted client may send and is sent back: bytes, names, and what is repeated to it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use auth_core::MemoryStore;
+use hyper::body::{Body, Bytes, Frame};
+use rpc::{FindRequest, GetRequest, InfoRequest, LaunchRequest, SshInfoRequest, StartRequest, StopRequest};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status};
+use tower_service::Service as _;
+
+use super::world::{World, all, named, pairs};
+use crate::support::{ORIGIN, TestService, one, request};
+
+/// For what is to happen.
+const SOON: Duration = Duration::from_secs(20);
+/// The documented bounds: bytes of a request, bytes of one client's requests, names in a request, failures told.
+const LARGEST: usize = 64 * 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+const MOST_NAMES: usize = 1000;
+const MOST_TOLD: usize = 16;
+
+/// A search with so many bytes in its message.
+fn search(bytes: usize) -> FindRequest {
+    // One byte says what it is and, from 16 KiB on, three how long.
+    FindRequest { search_string: "a".repeat(bytes - 4), ..Default::default() }
+}
+
+#[tokio::test]
+async fn a_request_is_small_unless_it_carries_a_file() {
+    let mut world = World::new().await;
+    assert_eq!(prost::Message::encoded_len(&search(LARGEST)), LARGEST);
+    all(world.client.find(request(search(LARGEST)))).await.unwrap();
+    let status = all(world.client.find(request(search(LARGEST + 1)))).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("more than 65536 bytes"), "{status:?}");
+
+    let with_file =
+        |bytes: usize| LaunchRequest { cloud_init_user_data: "#".repeat(bytes), ..world.wish("web") };
+    let (fits, too_long, far_too_long) =
+        (with_file(256 * 1024), with_file(256 * 1024 + 1), with_file(1024 * 1024));
+    world.launch(fits).await.unwrap();
+    for (wish, why) in [
+        (too_long, "the cloud-init file has more than 262144 bytes"),
+        (far_too_long, "more than 1048576 bytes"),
+    ] {
+        let status = world.launch(wish).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument);
+        assert!(status.message().contains(why), "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_names_so_many_instances_at_most_and_of_many_failures_some_are_told() {
+    let world = World::new().await;
+    let names: Vec<String> = (0..=MOST_NAMES).map(|number| format!("n{number:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let calls = async |names: &[&str]| {
+        let mut client = world.client.clone();
+        let (list, pairs) = (named(names), pairs(names));
+        let instance_name: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let info = InfoRequest { instance_snapshot_pairs: pairs.clone(), ..Default::default() };
+        let delete = rpc::DeleteRequest { instance_snapshot_pairs: pairs, ..Default::default() };
+        let start = StartRequest { instance_names: list.clone(), ..Default::default() };
+        let restart = rpc::RestartRequest { instance_names: list.clone(), ..Default::default() };
+        let stop = StopRequest { instance_names: list.clone(), ..Default::default() };
+        let suspend = rpc::SuspendRequest { instance_names: list.clone(), ..Default::default() };
+        let recover = rpc::RecoverRequest { instance_names: list, ..Default::default() };
+        let ssh_info = SshInfoRequest { instance_name, ..Default::default() };
+        [
+            all(client.info(request(info))).await.map(drop),
+            all(client.delet(request(delete))).await.map(drop),
+            all(client.start(request(start))).await.map(drop),
+            all(client.restart(request(restart))).await.map(drop),
+            all(client.stop(request(stop))).await.map(drop),
+            all(client.suspend(request(suspend))).await.map(drop),
+            all(client.recover(request(recover))).await.map(drop),
+            all(client.ssh_info(request(ssh_info))).await.map(drop),
+        ]
+        .map(Result::unwrap_err)
+    };
+    for status in calls(&names).await {
+        assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
+        assert!(status.message().contains("names 1001 instances, and may name 1000"), "{status:?}");
+    }
+    for status in calls(&names[..MOST_NAMES]).await {
+        let lines: Vec<&str> = status.message().lines().collect();
+        assert_eq!((lines.len(), lines.last()), (MOST_TOLD + 1, Some(&"and 984 more")), "{status:?}");
+        assert_eq!(lines[0], "instance \"n0000\" does not exist");
+    }
+}
+
+#[tokio::test]
+async fn little_is_repeated_of_what_a_client_sends() {
+    let world = World::with(&["web"]).await;
+    let mut client = world.client.clone();
+    let long = "x".repeat(60_000);
+    let shown = format!("{}…", "x".repeat(64));
+    let remote = FindRequest { remote_name: long.clone(), ..Default::default() };
+    let key = GetRequest { key: long.clone(), ..Default::default() };
+    let mut pair = pairs(&["web"]).remove(0);
+    pair.snapshot_name = Some(long.clone());
+    let snapshot = InfoRequest { instance_snapshot_pairs: vec![pair], ..Default::default() };
+    let missing = InfoRequest { instance_snapshot_pairs: pairs(&[&long]), ..Default::default() };
+    let outcomes: [Result<(), Status>; 4] = [
+        all(client.find(request(remote))).await.map(drop),
+        all(client.get(request(key))).await.map(drop),
+        all(client.info(request(snapshot))).await.map(drop),
+        all(client.info(request(missing))).await.map(drop),
+    ];
+    for outcome in outcomes {
+        let status = outcome.unwrap_err();
+        assert!(status.message().contains(&shown) && status.message().len() < 300, "{status:?}");
+    }
+}
+
+/// A body of which the last byte never comes.
+struct Unfinished(Option<Bytes>);
+
+impl Body for Unfinished {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+}
+
+fn unfinished() -> http::Request<tonic::body::Body> {
+    let mut message = vec![0];
+    message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
+    message.resize(5 + LARGEST - 1, 0);
+    http::Request::post(format!("{ORIGIN}/multipass.Rpc/list"))
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(tonic::body::Body::new(Unfinished(Some(message.into()))))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_bytes_of_requests_in_progress_and_gets_them_back() {
+    let service = TestService::start(MemoryStore::new()).await;
+    let connection = service.connection().await;
+    let mut client =
+        rpc::rpc_client::RpcClient::with_origin(connection.clone(), http::Uri::from_static(ORIGIN));
+    one(client.list(request(Default::default()))).await.unwrap();
+    let fit = MOST_BYTES / (LARGEST + 4 * 1024);
+    let mut calls = JoinSet::new();
+    for _ in 0..fit + 4 {
+        let mut connection = connection.clone();
+        calls.spawn(async move { connection.call(unfinished()).await });
+    }
+    let refused = timeout(SOON, calls.join_next()).await.expect("a refusal").unwrap().unwrap().unwrap();
+    let code = refused.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
+    assert_eq!(code, Some(i32::from(Code::ResourceExhausted).to_string()), "{refused:?}");
+    drop(calls);
+    // There are no instances, which is said to who has sent a whole request.
+    let mut large = async || all(client.find(request(search(LARGEST)))).await.map(drop).unwrap_err().code();
+    let free_again = async {
+        while large().await == Code::ResourceExhausted {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, free_again).await.expect("what ended has given back its bytes");
+    // Far more than fits at once.
+    for _ in 0..2 * fit {
+        assert_eq!(large().await, Code::FailedPrecondition);
+    }
+}
