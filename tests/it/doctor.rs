@@ -1,4 +1,4 @@
-//! `multipass doctor`: of each broken set-up it names the cause and what mends it, and it changes nothing itself.
+//! `multipass doctor`: of each broken set-up it names the cause and what fixes it, and it changes nothing itself.
 
 mod identity;
 mod service;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::recorder::{Record, Recorder};
 use crate::support::{Expected, NO_INSTANCES, Service, VERSION, administrators, below, member, run};
 
-/// How soon a mended service is one.
+/// How soon a fixed service is one.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// All checks, in their order.
 const CHECKS: [&str; 14] = [
@@ -66,7 +66,7 @@ impl Diagnosis {
         self.checks().iter().find(|it| it["check"] == check).unwrap_or_else(|| panic!("no {check}"))
     }
 
-    /// This check has found the first problem, with such a cause; returns the command that mends it.
+    /// This check has found the first problem, with such a cause; returns the command that fixes it.
     #[track_caller]
     fn blames(&self, check: &str, cause: &str) -> String {
         let first = self.checks().iter().find(|it| it["status"] == "problem");
@@ -105,7 +105,7 @@ fn shell(user: &Client, service: &Service, command: &str) -> Command {
 
 /// Runs a command as the user's shell does, or as root if it says so.
 #[track_caller]
-fn mend(user: &Client, service: &Service, command: &str) {
+fn fix(user: &Client, service: &Service, command: &str) {
     let outcome = Outcome::of(&mut shell(user, service, &without_sudo(command)), "").expect("a shell");
     assert_eq!(outcome.code, 0, "{command}: {outcome:?}");
 }

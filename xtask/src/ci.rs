@@ -104,7 +104,7 @@ fn perform(step: Step, workspace: &Workspace, long_tests: bool) -> anyhow::Resul
             workspace,
             ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"],
         ),
-        // Together with the tests, or cargo would unify their features anew and build much of it twice.
+        // Together with the tests, or cargo would unify their features again and build much of it twice.
         Step::Build => cargo(workspace, ["build", "--workspace", "--all-features", "--bins", "--tests"]),
         Step::Docs => {
             let mut doc = cargo(workspace, ["doc", "--workspace", "--all-features", "--no-deps"]);

@@ -55,7 +55,7 @@ enum Task {
     Dist(dist::Options),
     /// Build the small virtual machine image that the tests start; its path is the last line.
     ///
-    /// It is made of the distribution's packages (Debian, Ubuntu), and made anew when these or the recipe have
+    /// It is made of the distribution's packages (Debian, Ubuntu), and made again when these or the recipe have
     /// changed.
     GuestImage(guest_image::Options),
     /// Count the instructions of the hot paths, and compare with bench/instructions.toml.

@@ -61,7 +61,7 @@ pub(crate) fn install(packages: &[String]) -> anyhow::Result<()> {
     })
 }
 
-/// Fetches the lists of packages anew.
+/// Fetches the lists of packages again.
 ///
 /// # Errors
 /// Where this is not for us to do, and where apt-get fails.

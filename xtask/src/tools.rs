@@ -125,7 +125,7 @@ fn qemu() -> anyhow::Result<()> {
     })
 }
 
-/// Makes `target/python` hold exactly what `tests/python/requirements.txt` says; it is made anew only when
+/// Makes `target/python` hold exactly what `tests/python/requirements.txt` says; it is made again only when
 /// that file has changed.
 fn python_environment(workspace: &Workspace) -> anyhow::Result<()> {
     let requirements = workspace.root().join("tests/python/requirements.txt");

@@ -70,7 +70,7 @@ pub enum Event {
     TokenRedeemed,
     /// A client that may only read is enrolled by a token, which is spent.
     ReadOnlyTokenRedeemed,
-    /// The first client is awaited anew.
+    /// The first client is awaited again.
     FirstClientAwaited,
     /// A client that a stock service trusts is trusted here.
     ClientMigrated,

@@ -19,7 +19,7 @@ pub struct Recovery<'a> {
 }
 
 impl Recovery<'_> {
-    /// Awaits the first client anew, if no client is trusted; says whether that was so. *Blocking*.
+    /// Awaits the first client again, if no client is trusted; says whether that was so. *Blocking*.
     ///
     /// # Errors
     /// The store or the audit log could not be used.

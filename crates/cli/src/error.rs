@@ -447,7 +447,7 @@ mod tests {
                 "the service does not know this command",
                 Some("multipass version"),
             ),
-            (refused(Code::Internal, ""), "the service refused without a reason: Internal error", None),
+            (refused(Code::Internal, ""), "the service gave no reason for refusing: Internal error", None),
         ] {
             assert_eq!(error.message(), message);
             let step = error.next_step();

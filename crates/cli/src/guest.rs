@@ -66,7 +66,8 @@ impl Guest {
                 found = reply.ssh_info.into_iter().find(|(name, _)| name == instance).or(found.take());
             })
             .await?;
-        let (_, info) = found.ok_or(Error::Answer("the service did not tell where the instance answers"))?;
+        let (_, info) =
+            found.ok_or(Error::Answer("the service did not report where the instance answers"))?;
         let session = in_time(instance, log_in_at(instance, info)).await??;
         Ok(Self { session, tunnel: None, instance: instance.to_owned() })
     }
@@ -112,7 +113,7 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
     let port = u16::try_from(port).map_err(|_| Error::Answer("the service reported an invalid port"))?;
     let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| {
         Error::failed(
-            format!("instance \"{instance}\" is not reached at {host}, port {port}: {error}"),
+            format!("instance \"{instance}\" cannot be reached at {host}, port {port}: {error}"),
             format!("`multipass restart {instance}` may help."),
         )
     })?;

@@ -2,7 +2,7 @@
 //! its address and the fingerprint of its root.
 //!
 //! A line that is not understood is an error, and so is a file that others can change: a server that is known must
-//! not become an unknown one, about which the user is asked anew, because of a slip.
+//! not become an unknown one, about which the user is asked again, because of a slip.
 
 use std::net::IpAddr;
 use std::path::PathBuf;

@@ -562,9 +562,9 @@ mod tests {
             (&format!("b {ONE} http://b.example:1"), 2, "no address"),
             ("b - b.example:1", 2, "another machine"),
             (&format!("\nwork {ONE} a.example:1"), 3, "the same name"),
-            ("default: b", 2, "that there is not"),
+            ("default: b", 2, "that does not exist"),
             ("default:", 2, "names no remote"),
-            ("default: work\ndefault: work", 3, "once more"),
+            ("default: work\ndefault: work", 3, "a second time"),
             ("\u{feff}default: work", 2, "no name"),
         ] {
             let fixture = file(Some(&format!("{good}{damage}\n")));

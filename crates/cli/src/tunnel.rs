@@ -44,7 +44,7 @@ impl Tunnel {
         let mut replies = calls.tunnel(ReceiverStream::new(sent)).await.map_err(Error::of_call)?.into_inner();
         let first = replies.message().await.map_err(Error::of_call)?.and_then(|reply| reply.part);
         let Some(FromGuest::Access(access)) = first else {
-            return Err(Error::Answer("the service did not tell how to log in to the instance"));
+            return Err(Error::Answer("the service did not report how to log in to the instance"));
         };
         let (near, far) = duplex(UNREAD);
         let carrying = tokio::spawn(async move {

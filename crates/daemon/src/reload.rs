@@ -28,7 +28,7 @@ pub(crate) async fn follow(
     mut departures: watch::Receiver<()>,
     mut hangups: Hangups,
 ) {
-    // What is wrong with the files, as it was last told: each look finds it again, until it is mended.
+    // What is wrong with the files, as it was last told: each look finds it again, until it is fixed.
     let mut told = None;
     loop {
         tokio::select! {
@@ -191,7 +191,7 @@ mod tests {
             fs::write(&passphrase, "no hash").unwrap();
             sleep(minute).await;
             assert_eq!(followed.log.count(FAULT), 2 * round + 2);
-            // Once it was mended, the same is news: be it as it was before, or otherwise.
+            // Once it was fixed, the same is news: be it as it was before, or otherwise.
             match round {
                 0 => fs::remove_file(&passphrase).unwrap(),
                 _ => fs::write(&passphrase, "").unwrap(),

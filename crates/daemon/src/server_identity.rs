@@ -145,7 +145,7 @@ pub async fn keep_fresh(
         let made = tokio::task::spawn_blocking(move || load_or_create(&data, &published, now)).await;
         match made {
             Ok(Ok(identity)) => tls.renew(identity),
-            // The old one is still presented; there is time left for somebody to mend this.
+            // The old one is still presented; there is time left for somebody to fix this.
             Ok(Err(error)) => tracing::error!("the server certificate: {}", with_causes(&error)),
             Err(error) => tracing::error!("the server certificate: {error}"),
         }

@@ -164,7 +164,7 @@ impl Job {
         match by_itself {
             _ if !said.is_empty() => failed(what)(with_what_helps(said)),
             Some(status) => failed(what)(format!(
-                "QEMU has ended at once ({status}); if the host is short of memory, give the instance less"
+                "QEMU exited immediately ({status}); if the host is short of memory, give the instance less"
             )),
             None => failed(what)(error),
         }

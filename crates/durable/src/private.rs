@@ -17,7 +17,7 @@ pub fn directory(path: &Path) -> io::Result<()> {
     system::own_directory(path)
 }
 
-/// Whether [`directory`] would find nothing to make, mend or refuse in the directory itself. A look at its metadata;
+/// Whether [`directory`] would find nothing to make, fix or refuse in the directory itself. A look at its metadata;
 /// quick, though *blocking*.
 #[must_use]
 pub fn is_own_directory(path: &Path) -> bool {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use quinn::AsyncTimer;
 use tokio::time::{Sleep, sleep_until};
 
-/// quinn sets its timer anew with each datagram: by some milliseconds when one is sent, by seconds once it is
+/// quinn sets its timer again with each datagram: by some milliseconds when one is sent, by seconds once it is
 /// acknowledged. Each time it is sooner than before, tokio wakes the thread that waits, lest it wait too long. This one
 /// stays as it is when it is put off, and looks at what it was put off to when it ends.
 #[derive(Debug)]

@@ -184,7 +184,7 @@ pub struct Another {
 }
 
 impl Another {
-    /// What an administrator does who trusts what is at `path`, so that this one may no longer change it. It mends
+    /// What an administrator does who trusts what is at `path`, so that this one may no longer change it. It fixes
     /// nothing that was done before.
     #[must_use]
     pub fn remedy(&self, path: &Path) -> String {

@@ -29,7 +29,7 @@ pub trait Work {
     /// What does not hold.
     fn survives(&self, given: &Tree, told: Self::Told, log: &Log) -> Result<usize, String>;
 
-    /// Does it over a disk with this fault, and again when that is mended, and checks what is there after each.
+    /// Does it over a disk with this fault, and again when that is fixed, and checks what is there after each.
     ///
     /// # Errors
     /// What does not hold.

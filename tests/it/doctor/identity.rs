@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use super::{Diagnosis, mend, stranger};
+use super::{Diagnosis, fix, stranger};
 use crate::support::{Service, administrators, mode, run};
 
 #[test]
@@ -17,13 +17,13 @@ fn a_key_that_belongs_to_another_certificate() {
         .blames("client certificate", "the private key does not belong to the certificate");
     let directory = user.identity();
     assert_eq!(command, format!("mv {0} {0}.old", directory.display()));
-    mend(&user, &service, &command);
+    fix(&user, &service, &command);
     // Then there is none, which has to be trusted first.
     let diagnosis = Diagnosis::of(&user);
     assert_eq!(diagnosis.status("client certificate"), "ok");
     let command = diagnosis.blames("trust", "does not trust");
     if e2e::is_root() {
-        mend(&user, &service, &command);
+        fix(&user, &service, &command);
         Diagnosis::of(&user).is_content();
     }
 }
@@ -55,7 +55,7 @@ fn a_key_that_others_can_read() {
     assert_eq!(mode(&user.key()), 0o744, "the doctor changes nothing");
     let command = found["command"].as_str().unwrap();
     assert_eq!(command, format!("chmod 600 {}", user.key().display()));
-    mend(&user, &service, command);
+    fix(&user, &service, command);
     assert_eq!(Diagnosis::of(&user).status("client key"), "ok");
 }
 
@@ -86,7 +86,7 @@ fn files_that_are_roots() {
     let directory = user.identity();
     assert!(command.starts_with("sudo chown -R "), "{command}");
     assert!(command.ends_with(&format!(" {}", directory.display())), "{command}");
-    mend(&user, &service, &command.replace("NAME", "65534"));
+    fix(&user, &service, &command.replace("NAME", "65534"));
     assert_eq!(Diagnosis::of(&user).status("client certificate"), "ok");
 }
 

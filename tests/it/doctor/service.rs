@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use e2e::{Client, Daemon, DaemonOptions, Via};
 
-use super::{Diagnosis, mend, shell, soon_content, stranger, without_sudo, write};
+use super::{Diagnosis, fix, shell, soon_content, stranger, without_sudo, write};
 use crate::accounts::NamedAccount;
 use crate::support::{Expected, NO_INSTANCES, Service, administrators, run, run_with_input};
 
@@ -28,7 +28,7 @@ fn a_root_certificate_that_is_missing_damaged_or_anothers() {
         }
         let command = Diagnosis::of(&user).blames(check, cause);
         assert_eq!(command, format!("kill -HUP {}", service.daemon.pid()));
-        mend(&user, &service, &command);
+        fix(&user, &service, &command);
         soon_content(&user);
     }
 }
@@ -43,7 +43,7 @@ fn a_root_certificate_that_cannot_be_read() {
     fs::set_permissions(root, Permissions::from_mode(0o600)).expect("set");
     let command = Diagnosis::of(&user).blames("root certificate", "Permission denied");
     assert_eq!(command, format!("sudo chmod a+r {}", root.display()));
-    mend(&user, &service, &command);
+    fix(&user, &service, &command);
     assert_eq!(Diagnosis::of(&user).status("server"), "ok");
 }
 
@@ -116,6 +116,6 @@ fn a_service_on_another_machine_that_is_unknown_or_has_changed() {
     let command = Diagnosis::of(&user).blames("server", "presents another root than before");
     assert_eq!(command, "sudo multipassd fingerprint");
     let printed = service.fingerprint();
-    mend(&user, &service, &format!("multipass --fingerprint {printed} list"));
+    fix(&user, &service, &format!("multipass --fingerprint {printed} list"));
     Diagnosis::of(&user).is_content();
 }

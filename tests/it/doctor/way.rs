@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use e2e::{Account, DaemonOptions, Outcome};
 use nix::sys::signal::Signal;
 
-use super::{Diagnosis, Started, mend, shell, soon_content, stranger, without_sudo, write};
+use super::{Diagnosis, Started, fix, shell, soon_content, stranger, without_sudo, write};
 use crate::accounts::NamedAccount;
 use crate::support::{Service, administrators, run};
 
@@ -53,7 +53,7 @@ fn a_file_in_the_sockets_place() {
     service.daemon.wait().expect("an end");
     write(&service.daemon.socket, "mine");
     let command = Diagnosis::of(&user).blames("socket", "is not a socket");
-    mend(&user, &service, &command);
+    fix(&user, &service, &command);
     let command = Diagnosis::of(&user).blames("socket", "there is no socket");
     let _started = Started::by(&user, &service, &command);
     soon_content(&user);
@@ -80,7 +80,7 @@ fn a_service_that_was_stopped() {
     service.daemon.signal(Signal::SIGSTOP).expect("a daemon");
     let command = Diagnosis::of(&user).blames("connection", "which is stopped");
     assert_eq!(command, format!("kill -CONT {}", service.daemon.pid()));
-    mend(&user, &service, &command);
+    fix(&user, &service, &command);
     soon_content(&user);
 }
 
@@ -94,7 +94,7 @@ fn a_directory_that_lets_nobody_through() {
     fs::set_permissions(directory, Permissions::from_mode(0o700)).expect("set");
     let command = Diagnosis::of(&user).blames("socket", "does not let you through");
     assert_eq!(command, format!("sudo chmod a+x {}", directory.display()));
-    mend(&user, &service, &command);
+    fix(&user, &service, &command);
     assert_eq!(Diagnosis::of(&user).status("socket"), "ok");
 }
 

@@ -1,4 +1,4 @@
-//! The daemon killed in each state of an instance, and the host started anew: the next daemon finds the instance in its
+//! The daemon killed in each state of an instance, and the host started again: the next daemon finds the instance in its
 //! true state, with its disk, and nothing half made.
 
 use std::time::{Duration, Instant};
@@ -149,7 +149,7 @@ async fn an_instance_is_found_in_its_true_state_whenever_the_daemon_is_killed() 
     breaks_off(stopping).await;
     becomes(&mut peer, "Stopped", &["Running", "Starting"]).await;
 
-    // The host is started anew while it runs: by then its process' number is another's, who is spared.
+    // The host is started again while it runs: by then its process' number is another's, who is spared.
     let wait = StartRequest { instance_names: web(), timeout: 1, ..Default::default() };
     // That the guest is not up in time is no matter: its machine runs.
     let _ = all(peer.rpc.start(one(wait))).await;

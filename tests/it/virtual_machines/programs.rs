@@ -73,7 +73,7 @@ fn a_program_that_fails_is_quoted_and_nothing_is_left() {
         (
             QEMU,
             "kill -9 $$",
-            &["cannot start the virtual machine", "QEMU has ended at once (signal: 9", "short of memory"],
+            &["cannot start the virtual machine", "QEMU exited immediately (signal: 9", "short of memory"],
         ),
         (
             QEMU_IMG,

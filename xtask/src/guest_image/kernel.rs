@@ -41,7 +41,7 @@ pub(super) struct Boot {
 /// The packages that the newest kernel is in: Ubuntu has its modules in one of their own.
 ///
 /// # Errors
-/// There is none, even after the lists of packages were fetched anew.
+/// There is none, even after the lists of packages were fetched again.
 pub(super) fn find() -> anyhow::Result<Vec<String>> {
     if let Some(found) = NEWEST.into_iter().find_map(newest) {
         return Ok(found);

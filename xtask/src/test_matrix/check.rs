@@ -62,7 +62,7 @@ impl Check {
 
     /// Whether it is part of the quick run, of this row. What the daemon is without a driver does not depend on its
     /// transports, and is linted with one: by itself it has other libraries than beside the client, and each is
-    /// checked anew.
+    /// checked again.
     pub(super) fn is_quick(self, features: FeatureSet) -> bool {
         match self {
             Self::Linked | Self::Clippy => true,

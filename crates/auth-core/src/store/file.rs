@@ -98,7 +98,7 @@ impl FileStore {
         let mut all = clients.fingerprints.iter().chain(&read_only.fingerprints);
         let nobody_yet = !was_damaged
             && all.all(|client| revoked.contains_key(client))
-            // Who was revoked was somebody, unless the first client is awaited anew.
+            // Who was revoked was somebody, unless the first client is awaited again.
             && (revoked.is_empty() || files.first_is_awaited()?)
             && !files.somebody_was_enrolled()?;
         // Before anything is moved: damage that was set aside, without the marker, would leave an empty

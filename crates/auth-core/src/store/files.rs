@@ -302,7 +302,7 @@ impl Files {
         Ok(())
     }
 
-    /// Whether the markers say that nobody was ever enrolled, or that the first client is awaited anew.
+    /// Whether the markers say that nobody was ever enrolled, or that the first client is awaited again.
     pub(super) fn first_is_awaited(&self) -> Result<bool, StoreError> {
         Ok(exists(&self.first_awaited)? && !self.somebody_was_enrolled()?)
     }

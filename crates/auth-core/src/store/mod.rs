@@ -139,7 +139,7 @@ pub enum Change<'a> {
         /// The moment.
         at: Moment,
     },
-    /// The first client is awaited anew. On the condition that no client is trusted.
+    /// The first client is awaited again. On the condition that no client is trusted.
     AwaitFirst,
     /// What a stock service has left is taken over.
     TakeOver(TakeOver<'a>),

@@ -168,7 +168,7 @@ fn part(reason: &'static str, place: Range<usize>, line: &[u8]) -> DamagedPart {
     DamagedPart { place, reason, bytes: line.to_vec() }
 }
 
-/// A token's line. Its times are exact: what rounding took away would be given to it anew each time.
+/// A token's line. Its times are exact: what rounding took away would be given to it again each time.
 fn line(hash: TokenHash, kept: &Kept) -> String {
     let Kept { token, seen, .. } = kept;
     let Token { id: _, name, level, created, expires, by } = token;

@@ -248,7 +248,7 @@ fn a_passphrase_that_is_changed_while_it_is_hashed_is_the_wrong_one() {
     let same_words = PassphraseHash::of(&passphrase("open sesame")).unwrap();
     let other = PassphraseHash::of(&passphrase("shut sesame")).unwrap();
     for kind in KINDS {
-        // Even the same words, set anew: it is not the one that was checked.
+        // Even the same words, set again: it is not the one that was checked.
         for to in [Some(&other), Some(&same_words), None] {
             let data = matches!(kind, Kind::File).then(Data::new);
             let inner: Box<dyn TrustStore> = match &data {

@@ -65,7 +65,7 @@ fn what_the_store_writes_itself_need_not_be_read_again() {
         store.revoke(client).unwrap();
     }
     store.make(&Change::AwaitFirst).unwrap();
-    quiet("the first client awaited anew");
+    quiet("the first client awaited again");
     store.set_passphrase(None).unwrap();
     quiet("no passphrase");
     store.reload().unwrap();

@@ -431,19 +431,19 @@ fn the_clock_set_forward_once_ends_the_tokens_of_before_and_nothing_else() {
     // Made there, and nothing of before is left.
     let there = daemon.create(future);
     assert_eq!(daemon.tokens(made), 1, "the one of the future");
-    // The clock is mended: that one lives as long as it was to, and new ones do.
-    let mended = after(future, MINUTE, now() + 2 * MINUTE);
-    let token = daemon.create(mended);
-    assert_eq!(daemon.tokens(mended), 2);
-    assert_eq!(daemon.tokens(after(future, HOUR - SECOND, mended.clock + HOUR - 2 * MINUTE)), 2);
-    assert_eq!(daemon.tokens(after(future, HOUR, mended.clock + HOUR - 2 * MINUTE)), 1);
+    // The clock is fixed: that one lives as long as it was to, and new ones do.
+    let fixed = after(future, MINUTE, now() + 2 * MINUTE);
+    let token = daemon.create(fixed);
+    assert_eq!(daemon.tokens(fixed), 2);
+    assert_eq!(daemon.tokens(after(future, HOUR - SECOND, fixed.clock + HOUR - 2 * MINUTE)), 2);
+    assert_eq!(daemon.tokens(after(future, HOUR, fixed.clock + HOUR - 2 * MINUTE)), 1);
     // Also over a restart.
-    let daemon = daemon.restart(mended.clock);
+    let daemon = daemon.restart(fixed.clock);
     let restarted = moment();
-    assert_eq!(daemon.tokens(after(restarted, 57 * MINUTE, mended.clock + 57 * MINUTE)), 2);
-    assert_eq!(daemon.tokens(after(restarted, 59 * MINUTE, mended.clock + 59 * MINUTE)), 1);
+    assert_eq!(daemon.tokens(after(restarted, 57 * MINUTE, fixed.clock + 57 * MINUTE)), 2);
+    assert_eq!(daemon.tokens(after(restarted, 59 * MINUTE, fixed.clock + 59 * MINUTE)), 1);
     for (token, client) in [(there, "bob"), (token, "carol")] {
-        redeem(&daemon.authority, &certificate(client), &token, mended).unwrap();
+        redeem(&daemon.authority, &certificate(client), &token, fixed).unwrap();
     }
 }
 

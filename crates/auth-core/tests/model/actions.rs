@@ -40,7 +40,7 @@ pub(crate) enum Action {
     Grant(Asker, Option<Death>),
     /// Somebody removes all clients from the store, by hand.
     Wipe,
-    /// Root has the first client awaited anew, beside the daemons.
+    /// Root has the first client awaited again, beside the daemons.
     AwaitFirst,
     /// An installer names the first client, beside the daemons.
     EnrolInstaller(Client),

@@ -331,7 +331,7 @@ impl Model for Protocol {
                 let ended = world.disk.token.is_none() && !world.token_was_used;
                 model.left.tokens == 0 || presented && ended && world.left.revocations == 0
             }),
-            Property::sometimes("the first client is awaited anew", |_, world: &World| {
+            Property::sometimes("the first client is awaited again", |_, world: &World| {
                 world.left.recoveries == 0 && world.disk.armed
             }),
         ]

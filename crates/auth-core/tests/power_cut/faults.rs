@@ -5,7 +5,7 @@ use faulty_disk::{Fault, walk};
 use crate::operations::{self, Operation, Run};
 use crate::store::{Seen, is_temporary, restart};
 
-/// What must hold of a call that was made twice, over a disk with this fault and over one that was mended.
+/// What must hold of a call that was made twice, over a disk with this fault and over one that was fixed.
 pub(crate) fn check(operation: &Operation, fault: Fault, run: &Run) -> Result<(), String> {
     let [first, second] = &run.results;
     if let Err(error) = first {

@@ -41,7 +41,7 @@ enum Call {
 
 /// What became of an operation that was recorded.
 pub(crate) struct Run {
-    /// Of the call, and of the same call made again over a disk that was mended, if the first was faulty.
+    /// Of the call, and of the same call made again over a disk that was fixed, if the first was faulty.
     pub(crate) results: [Result<Seen, StoreError>; 2],
     /// What the store says between the two, if there is one.
     pub(crate) between: Option<Seen>,
@@ -83,7 +83,7 @@ impl Work for Operation {
 }
 
 impl Operation {
-    /// Runs the call over a faulty disk, and again when it is mended.
+    /// Runs the call over a faulty disk, and again when it is fixed.
     fn run_twice(&self, given: &Tree, plan: Plan) -> Run {
         let data = given.in_a_directory();
         let mut store = self.opened(data.path());
@@ -412,7 +412,7 @@ pub(crate) fn all() -> Vec<Operation> {
             )
         },
         row(
-            "the first client is awaited anew",
+            "the first client is awaited again",
             emptied,
             Call::On(await_first),
             seen("", "old", false),

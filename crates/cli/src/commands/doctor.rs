@@ -1,4 +1,4 @@
-//! `doctor`: what stands between this user and the service, and how it is mended.
+//! `doctor`: what stands between this user and the service, and how it is fixed.
 
 use crate::args::DoctorArgs;
 use crate::context::Context;

@@ -1,4 +1,4 @@
-//! Commands that mend something, as this user's shell takes them.
+//! Commands that fix something, as this user's shell takes them.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! What was found: for each check a verdict, in the order of the checks.
 
-/// What is wrong, and how it is mended.
+/// What is wrong, and how it is fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ailment {
     /// What is wrong.

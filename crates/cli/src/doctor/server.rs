@@ -218,7 +218,7 @@ mod tests {
         let validity = Validity { not_before: at(1000), not_after: at(2000) };
         let context = Context::at("unix:/run/none", "/none".into());
         for (now, dates, status, part) in [
-            (999, Dates::Count, "problem", "is late"),
+            (999, Dates::Count, "problem", "is behind"),
             (1000, Dates::Count, "ok", ""),
             (2000, Dates::Count, "ok", ""),
             (2001, Dates::Count, "problem", "renews"),

@@ -42,7 +42,7 @@ impl LineFile {
         if !private::is_own_directory(&self.directory) {
             private::directory(&self.directory)?;
         }
-        // Opened anew each time, and by each of several writers in one process: so they exclude each other.
+        // Opened again each time, and by each of several writers in one process: so they exclude each other.
         let lock = private::lock_file(&self.sibling("lock"))?;
         lock.lock()?;
         let mut file = self.open()?;

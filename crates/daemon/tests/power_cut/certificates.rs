@@ -74,7 +74,7 @@ fn every_sync_is_missed_when_it_is_left_out() {
     assert_eq!(walk::unmissed_syncs(&ALL), DONE_BY_A_LATER_ONE.map(|(name, last)| (name, last.into())));
 }
 
-/// What must hold of a start over a disk with this fault, and of one that was mended.
+/// What must hold of a start over a disk with this fault, and of one that was fixed.
 pub(crate) fn check(start: &Start, given: &Tree, fault: Fault) -> Result<(), String> {
     let ([first, second], between, log) = start.run_twice(given, fault);
     if let Err(error) = first {

@@ -96,7 +96,7 @@ impl Work for Start {
 }
 
 impl Start {
-    /// Starts over a faulty disk, and again when it is mended. Gives what is there between the two, too.
+    /// Starts over a faulty disk, and again when it is fixed. Gives what is there between the two, too.
     pub(crate) fn run_twice(
         &self,
         given: &Tree,

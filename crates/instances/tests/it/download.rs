@@ -187,7 +187,7 @@ async fn what_is_refused_leaves_nothing() {
     for tag in [None, Some("\"1\"")] {
         for (bytes, expected, why) in [
             (&too_large, None, "more than"),
-            (&b"<html>".to_vec(), None, "that is no image"),
+            (&b"<html>".to_vec(), None, "that is not a disk image"),
             (&fine, wrong, "checksum is"),
         ] {
             let server = Served::start(serving(bytes, tag));

@@ -183,7 +183,7 @@ async fn what_fails_leaves_nothing() {
     }
     let wrong = Some(Digest::of(b"another"));
     for (bytes, expected, why) in [
-        (b"no image".to_vec(), None, "that is no image"),
+        (b"no image".to_vec(), None, "that is not a disk image"),
         (disk(1, 4096), wrong, "the image's SHA-256 checksum is"),
         (disk(1, (8 << 20) + 512), None, "the image has more than"),
     ] {

@@ -36,7 +36,7 @@ enum Call {
 }
 
 pub(crate) struct Run {
-    /// Of the call, and of the same call over a disk that was mended.
+    /// Of the call, and of the same call over a disk that was fixed.
     pub(crate) results: [Result<String, RegistryError>; 2],
     /// What the registry says between the two, if it is open.
     pub(crate) between: Option<String>,

@@ -64,7 +64,7 @@ async fn a_launch_that_cannot_be_is_refused_and_leaves_nothing() {
         (image(world.address("none")), invalid, "there is no such file", None),
         (image(world.address("folder")), invalid, "it is not a regular file", None),
         (image("file:///dev/null".into()), invalid, "it is not a regular file", None),
-        (image(world.address("text")), invalid, "that is no image", None),
+        (image(world.address("text")), invalid, "that is not a disk image", None),
         (image(wrong_sum), invalid, "checksum", None),
     ];
     for (wish, code, words, details) in wishes {

@@ -184,7 +184,7 @@ async fn an_instance_that_is_not_up_has_none() {
     world.driver.answers_at(nobody);
     let refused = Tunnel::open(&world.instances, "web").await.err().unwrap();
     assert_eq!(refused.code(), Code::Aborted, "{refused:?}");
-    assert!(refused.message().starts_with("instance \"web\" is not reached"), "{refused:?}");
+    assert!(refused.message().starts_with("instance \"web\" cannot be reached"), "{refused:?}");
 }
 
 #[tokio::test]
