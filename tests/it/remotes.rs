@@ -35,7 +35,7 @@ fn add(user: &Client, name: &str, address: &str, fingerprint: &str) {
     let added = run(user, &["remote", "add", name, address, "--fingerprint", fingerprint]);
     let said = format!("The remote {name} is {address}, known by the fingerprint {fingerprint}");
     assert!(added.code == 0 && added.stdout.starts_with(&said), "{added:?}");
-    assert!(added.stderr.starts_with(&format!("`multipass --remote {name} <command>`")), "{added:?}");
+    assert!(added.stderr.starts_with(&format!("Use `multipass --remote {name} <command>`")), "{added:?}");
 }
 
 fn with(user: &Client, variables: &[(&str, &str)], arguments: &[&str]) -> Outcome {

@@ -92,7 +92,7 @@ const LAUNCHES: &[Row] = &[
     ("{http}/missing", 2, &["answered with status 404", "check the address"]),
     ("{http}/broken", 2, &["answered with status 500", "try again later"]),
     ("{http}/round", 2, &["redirects too often", "check the address"]),
-    ("{http}/to-a-file", 2, &["redirects to what is no address for a download", "check the address"]),
+    ("{http}/to-a-file", 2, &["redirects to an address that cannot be downloaded from", "check the address"]),
     ("{http}/to-nowhere", 2, &["it redirects, and does not say where", "check the address"]),
     ("{http}/text", 2, &["that is not a disk image", "qcow2"]),
     ("{http}/no-http", 2, &["broke", "try again"]),

@@ -110,7 +110,7 @@ async fn what_cannot_be_used_is_an_error() {
         ("/endless-head", Ask::Whole, "the connection to 127.0.0.1"),
         ("/circle", Ask::Whole, "redirects too often"),
         ("/nowhere", Ask::Whole, "it redirects, and does not say where"),
-        ("/to-file", Ask::Whole, "redirects to what is no address"),
+        ("/to-file", Ask::Whole, "redirects to an address that cannot be downloaded from"),
     ] {
         let error = download(path, ask, LIMITS).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{path}: {error}");

@@ -113,6 +113,7 @@ fn our_own_services_have_paths_of_their_own() {
         "Rename",
         "Deauthenticate",
         "SetPassphrase",
+        "PassphraseIsSet",
         "CreateToken",
         "ListTokens",
         "RevokeToken",
