@@ -105,7 +105,7 @@ fn system_log() -> Option<BoxedLayer> {
 
 /// Where the machine's daemon logs on macOS, as the stock one does: what standard error is put into there grows
 /// without end.
-#[cfg(any(test, target_os = "macos"))]
+#[cfg(any(all(test, unix), target_os = "macos"))]
 pub(crate) const SYSTEM_LOGS: &str = "/Library/Logs/Multipass";
 
 /// Files that root alone reads. A user's own daemon has none.

@@ -75,7 +75,7 @@ impl Check {
     /// each, which compiles all; what they link and do depends on the target more than on the set, and is tried with
     /// everything.
     pub(super) fn is_of_each_set(self, target: &Target) -> bool {
-        target.is_host() || matches!(self, Self::Clippy | Self::Driverless)
+        target.is_host() || self == Self::Clippy
     }
 
     /// Whether a target goes through it at all. What cargo says is linked is the same for each.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use anyhow::bail;
 
+use super::target::Target;
+
 /// The transports, which are features of both programs.
 const TRANSPORTS: [&str; 3] = ["unix", "tcp", "quic"];
 
@@ -31,6 +33,11 @@ impl FeatureSet {
     /// Whether it has more than one transport.
     pub(super) fn is_several(self) -> bool {
         self.0.count_ones() > 1
+    }
+
+    /// Whether one of them is to be had on a target: on Windows there are no Unix sockets.
+    pub(super) fn has_a_transport(self, target: &Target) -> bool {
+        !target.is_windows() || self.names() != ["unix"]
     }
 
     /// The names of those in it.

@@ -1,5 +1,5 @@
 //! `cargo xtask test-matrix`: every set of features on every target, each built, linted and tested by itself, in a
-//! table that grows while it runs.
+//! table that grows while it runs. A set without a transport, as Unix sockets alone on Windows, is no row.
 //!
 //! A cell says *passed*, *failed* or *skipped: why*; a skip is never a pass. Failures fail the task, and in CI skips
 //! do: it is set up to run everything.
@@ -78,6 +78,18 @@ impl Options {
         Ok(all)
     }
 
+    /// The rows of these targets: each set of features, or those asked for, by which a program has a transport there.
+    fn rows(&self, targets: Vec<Target>) -> anyhow::Result<Vec<(Target, FeatureSet)>> {
+        let sets = if self.features.is_empty() { FeatureSet::all() } else { self.features.clone() };
+        let of_target = |target: Target| {
+            let sets = sets.iter().filter(|set| set.has_a_transport(&target)).copied().collect::<Vec<_>>();
+            sets.into_iter().map(move |set| (target.clone(), set))
+        };
+        let rows: Vec<_> = targets.into_iter().flat_map(of_target).collect();
+        ensure!(!rows.is_empty(), "there are no Unix sockets on Windows, and so no program with them alone");
+        Ok(rows)
+    }
+
     /// Whether a row has a check.
     fn has(&self, check: Check, target: &Target, features: FeatureSet) -> bool {
         let of_row =
@@ -110,39 +122,35 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> anyhow::Result<()
         bootstrap(workspace)?;
     }
     let tools = Tools::find(workspace)?;
-    let sets = if options.features.is_empty() { FeatureSet::all() } else { options.features.clone() };
-    let targets = options.targets(tools.host())?;
+    let wanted = options.rows(options.targets(tools.host())?)?;
     if options.list {
-        for target in &targets {
-            sets.iter().for_each(|features| println!("{}", table::title(target, *features)));
-        }
+        wanted.iter().for_each(|(target, features)| println!("{}", table::title(target, *features)));
         return Ok(());
     }
     let logs = workspace.target("test-matrix");
     println!("what each check printed is in {}", logs.display());
     println!("{}", table::heading());
     let mut rows = Vec::new();
-    for target in &targets {
-        let missing = tools.missing(target);
+    for (target, features) in wanted {
+        let missing = tools.missing(&target);
         let logs = logs.join(target.triple());
         fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
-        for &features in &sets {
-            let mut row = Row { target: target.clone(), features, cells: Vec::new() };
-            for check in Check::ALL.into_iter().filter(|check| options.has(*check, target, features)) {
-                let cell = match missing.clone().or_else(|| row.broken()) {
-                    Some(why) => Cell::skipped(why),
-                    None => {
-                        let started = Instant::now();
-                        let log = logs.join(format!("{features}-{}.log", check.name()));
-                        let place = Place { workspace, tools: &tools, target, depth: options.depth() };
-                        Cell { outcome: check.perform(&place, features, &log), took: started.elapsed() }
-                    }
-                };
-                row.cells.push((check, cell));
-            }
-            println!("{row}");
-            rows.push(row);
+        let mut row = Row { target, features, cells: Vec::new() };
+        for check in Check::ALL.into_iter().filter(|check| options.has(*check, &row.target, features)) {
+            let cell = match missing.clone().or_else(|| row.broken()) {
+                Some(why) => Cell::skipped(why),
+                None => {
+                    let started = Instant::now();
+                    let log = logs.join(format!("{features}-{}.log", check.name()));
+                    let place =
+                        Place { workspace, tools: &tools, target: &row.target, depth: options.depth() };
+                    Cell { outcome: check.perform(&place, features, &log), took: started.elapsed() }
+                }
+            };
+            row.cells.push((check, cell));
         }
+        println!("{row}");
+        rows.push(row);
     }
     if let Some(file) = &options.json {
         fs::write(file, format!("{:#}\n", table::as_json(&rows)))
@@ -202,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn on_windows_there_is_no_row_of_unix_sockets_alone() {
+        let rows = |options: &Options| options.rows(options.targets(HOST).unwrap());
+        let all = rows(&Options::everything()).unwrap();
+        assert_eq!(all.len(), 6 * 7 - 1);
+        let windows = all.iter().filter(|(target, _)| target.is_windows());
+        let sets: Vec<_> = windows.map(|(_, features)| features.to_string()).collect();
+        assert_eq!(sets, ["tcp", "unix,tcp", "quic", "unix,quic", "tcp,quic", "unix,tcp,quic"]);
+        let target = vec!["x86_64-pc-windows-gnu".to_owned()];
+        let none = Options { target, features: vec!["unix".parse().unwrap()], ..Options::default() };
+        assert!(rows(&none).unwrap_err().to_string().contains("no Unix sockets"));
+    }
+
+    #[test]
     fn other_targets_are_linted_with_each_set_and_tested_with_everything() {
         let everything: FeatureSet = "unix,tcp,quic".parse().unwrap();
         let tcp: FeatureSet = "tcp".parse().unwrap();
@@ -215,9 +236,8 @@ mod tests {
         let first = FeatureSet::all()[0];
         assert_eq!(checks(&quick, &all[0], first), [Check::Linked, Check::Clippy, Check::Driverless]);
         let asked = Options { features: vec![tcp], ..Options::default() };
-        let linted = [Check::Clippy, Check::Driverless];
         for target in &all[1..4] {
-            assert_eq!(checks(&whole, target, tcp), linted);
+            assert_eq!(checks(&whole, target, tcp), [Check::Clippy]);
             assert_eq!(checks(&asked, target, tcp), Check::ALL[1..]);
             assert_eq!(checks(&whole, target, everything), Check::ALL[1..]);
         }

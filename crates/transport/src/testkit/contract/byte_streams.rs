@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{ClientConfig, HandshakeKind};
 
 use super::ByteStreamHarness;
 use super::servers::p256_only;
-use super::service::{Ends, Service, open, passes};
+use super::service::{Ends, Service, open};
 use crate::testkit::certificates::TestServer;
 use crate::tls::SERVER_NAME;
 use crate::{ConnectError, Endpoint, HandshakeError, Stream};
@@ -143,5 +143,5 @@ pub async fn running_out_of_descriptors_is_transient<H: ByteStreamHarness>() {
     let waited = service.listener.accept().await.expect("the peer that waited");
     drop((first, waited));
     let (mut client, mut server) = service.stream().await;
-    passes(&mut client.stream, &mut server.stream).await;
+    super::service::passes(&mut client.stream, &mut server.stream).await;
 }
