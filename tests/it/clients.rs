@@ -106,8 +106,8 @@ fn a_certificate_is_added_from_a_file_and_from_a_pipe() {
         (
             0,
             format!(
-                "The client {short} was trusted already. It has no name; `multipass clients rename {short} carol` gives \
-                 it this one.\n"
+                "The client {short} was trusted already. It has no name; to change that, run `multipass clients \
+                 rename {short} carol`.\n"
             )
         )
     );

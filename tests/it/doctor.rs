@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::recorder::{Record, Recorder};
 use crate::support::{Expected, NO_INSTANCES, Service, VERSION, administrators, below, member, run};
 
-/// How soon a fixed service is one.
+/// How soon the service works once it is fixed.
 const DEADLINE: Duration = Duration::from_secs(20);
 /// All checks, in their order.
 const CHECKS: [&str; 14] = [

@@ -46,7 +46,7 @@ fn a_certificate_is_added_while_the_daemon_is_stopped() {
 }
 
 #[test]
-fn the_first_client_is_awaited_anew() {
+fn the_first_client_is_awaited_again() {
     for stopped in [false, true] {
         let mut service = Service::start();
         service.first_client();

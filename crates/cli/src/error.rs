@@ -334,7 +334,7 @@ impl Error {
             Self::ServerUntrusted { .. } => Some(format!(
                 "If you trust that service, name its root certificate with --root-cert or \
                  {ROOT_CERTIFICATE_VARIABLE}, or its fingerprint with --fingerprint. A service on this machine that \
-                 was reinstalled writes the file again when it restarts."
+                 has a new root writes the file again when it restarts."
             )),
             Self::ServerTrust(fault) => Some(fault.next_step()),
             Self::Identity(fault) => Some(fault.next_step()),
@@ -371,7 +371,7 @@ fn refusal(status: &Status) -> String {
             "the client is not authenticated with the Multipass service".to_owned()
         }
         (true, Code::Unimplemented) => "the service does not know this command".to_owned(),
-        (true, code) => format!("the service gave no reason for refusing: {}", code.description()),
+        (true, code) => format!("the service refused, and gave no reason ({})", code.description()),
     }
 }
 
@@ -447,7 +447,7 @@ mod tests {
                 "the service does not know this command",
                 Some("multipass version"),
             ),
-            (refused(Code::Internal, ""), "the service gave no reason for refusing: Internal error", None),
+            (refused(Code::Internal, ""), "the service refused, and gave no reason (Internal error)", None),
         ] {
             assert_eq!(error.message(), message);
             let step = error.next_step();

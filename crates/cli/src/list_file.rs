@@ -77,11 +77,13 @@ impl ListFault {
             Self::File(fault) => fault.next_step(),
             Self::OpenToOthers { path, .. } => {
                 format!(
-                    "Check that you added every line, then run `{}`.",
+                    "Check that every line is yours, then run `{}`.",
                     platform::closing(&path.display().to_string())
                 )
             }
-            Self::Damaged { .. } => "Fix the line, or delete it, which forgets what it is about.".to_owned(),
+            Self::Damaged { .. } => {
+                "Fix the line, or delete it: what it stands for is then forgotten.".to_owned()
+            }
         }
     }
 }

@@ -91,7 +91,7 @@ impl Progress {
         let line = self.line();
         self.beats = self.beats.wrapping_add(1);
         if let Some(screen) = &mut self.screen {
-            // Begins again, erases the line, and keeps the terminal from wrapping what is too long for it, as
+            // Returns to the beginning of the line, erases it, and keeps the terminal from wrapping what is too long for it, as
             // only the last line of that could be erased (DECAWM).
             (screen.write)(&format!("\r\x1b[K\x1b[?7l{line}\x1b[?7h"));
             screen.drawn = true;

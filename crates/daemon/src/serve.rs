@@ -26,7 +26,7 @@ const MAX_CLIENTS: usize = 1024;
 /// Those of one client: as many as it may have tunnels, of which each command in an instance has one on a connection
 /// of its own, and some dozens of other commands beside them.
 const MAX_OF_CLIENT: usize = tunnels::MAX_OF_CLIENT + 32;
-/// Those that are kept for root, and again for clients of the full level: enough to look and to revoke, also for
+/// Those that are kept for root, and as many again for clients of the full level: enough to look and to revoke, also for
 /// several people at once.
 const KEPT: usize = 32;
 /// Descriptors that are kept for files, listeners and connections on their way out.

@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 /// How long a peer on loopback has its slot for certain: time for a handshake on a busy machine. With it, a trusted
-/// client needs none any more. The longer it is, the longer is the wait behind a crowd: a quarter of the slots is
-/// taken again in this time.
+/// client needs none any more. The longer it is, the longer is the wait behind a crowd: a quarter of the slots
+/// changes hands in this time.
 const LEAST_STAY: Duration = Duration::from_millis(500);
 
 /// The slots of one daemon.

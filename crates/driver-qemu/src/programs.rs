@@ -46,15 +46,20 @@ impl Programs {
             let found = programs.find(|path| match beyond_others(path) {
                 Ok(()) => true,
                 Err(error) => {
-                    others += &format!(" ({} is not used: {error})", path.display());
+                    others += &format!(" {} is not used: {error};", path.display());
                     false
                 }
             });
             found.ok_or_else(|| {
-                DriverError::Unavailable(format!(
-                    "{name} is missing, which runs virtual machines{others}; install QEMU, {INSTALL}, and restart the \
-                     service"
-                ))
+                DriverError::Unavailable(match others.as_str() {
+                    "" => format!(
+                        "{name}, which is part of QEMU, is missing; install QEMU, {INSTALL}, and restart the service"
+                    ),
+                    _ => format!(
+                        "{name} cannot be used:{others} let nobody but root change it, or install QEMU, {INSTALL}, and \
+                         restart the service"
+                    ),
+                })
             })
         };
         Ok(Self { qemu: find("qemu-system-x86_64")?, qemu_img: find("qemu-img")? })
@@ -94,16 +99,16 @@ mod tests {
             let error = Programs::in_folders(&folders).unwrap_err().to_string();
             assert!(error.starts_with(name) && error.contains(INSTALL), "{error}");
         };
-        missing("qemu-system-x86_64 is missing");
+        missing("qemu-system-x86_64, which is part of QEMU, is missing");
         place("qemu-system-x86_64", 0o644);
-        missing("qemu-system-x86_64 is missing");
+        missing("qemu-system-x86_64, which is part of QEMU, is missing");
         place("qemu-system-x86_64", 0o755);
-        missing("qemu-img is missing");
+        missing("qemu-img, which is part of QEMU, is missing");
         place("qemu-img", 0o755);
         assert_eq!(Programs::in_folders(&folders).unwrap().qemu_img, folder.path().join("qemu-img"));
         // Who may write to it decides what runs.
         place("qemu-img", 0o757);
-        missing("qemu-img is missing");
+        missing("qemu-img cannot be used: ");
         let error = Programs::in_folders(&folders).unwrap_err().to_string();
         assert!(error.contains("qemu-img is not used: "), "{error}");
     }

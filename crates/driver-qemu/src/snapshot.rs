@@ -52,8 +52,8 @@ async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpErr
     }
 }
 
-/// Waits for a job's end, and tells with which error it ended; nothing if there is no such. A QEMU that answers, and
-/// never that the job has ended, is not waited for longer than one that does not answer.
+/// Waits for a job's end, and tells with which error it ended; nothing if there is no such. A QEMU that answers,
+/// but never says that the job has ended, is waited for no longer than one that does not answer.
 async fn ended(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
     let within = QueryJobs::WITHIN;
     timeout(within, look(qmp, job)).await.unwrap_or(Err(QmpError::TimedOut { command: job, within }))

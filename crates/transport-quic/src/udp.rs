@@ -43,7 +43,7 @@ impl Udp {
                 let count = self.state.recv((&self.io).into(), buffers, meta)?;
                 if TELLS_WHEN_EMPTY && count < most {
                     last = Some(count);
-                    // What comes from now on is told of again.
+                    // What comes from now on makes it readable again.
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Ok(count)

@@ -23,7 +23,7 @@ fn an_address_that_is_none() {
     {
         assert_eq!(diagnosis.status(check), "skipped", "{check}");
     }
-    assert_eq!(diagnosis.find("server")["message"], "skipped: fix 'address' first");
+    assert_eq!(diagnosis.find("server")["message"], "fix 'address' first");
 }
 
 #[test]

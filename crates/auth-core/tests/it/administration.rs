@@ -243,7 +243,7 @@ fn what_was_recorded_and_could_not_be_stored_is_recorded_as_that() {
 }
 
 #[test]
-fn the_owner_of_the_files_awaits_the_first_client_anew() {
+fn the_owner_of_the_files_awaits_the_first_client_again() {
     let (alice, bob) = (certificate("alice"), certificate("bob"));
     let data = Data::new();
     let daemon = data.open();

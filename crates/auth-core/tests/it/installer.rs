@@ -104,7 +104,7 @@ fn it_is_nobody_where_the_trust_file_is_damaged() {
 }
 
 #[test]
-fn it_is_again_where_the_first_client_is_awaited_anew() {
+fn it_is_again_where_the_first_client_is_awaited_again() {
     let (alice, bob) = (certificate("alice"), certificate("bob"));
     let data = Data::new();
     let store = data.open();

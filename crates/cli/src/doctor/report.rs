@@ -107,8 +107,8 @@ impl Report {
     pub(super) fn skip_all(&mut self, checks: &[&'static str]) {
         let in_the_way = |finding: &&Finding| matches!(finding.verdict, Verdict::Problem(_));
         let why = match self.0.iter().find(in_the_way) {
-            Some(first) => format!("skipped: fix '{}' first", first.check),
-            None => "skipped: what it depends on could not be checked".to_owned(),
+            Some(first) => format!("fix '{}' first", first.check),
+            None => "what it depends on could not be checked".to_owned(),
         };
         for check in checks {
             self.add(check, Verdict::skipped(why.clone()));

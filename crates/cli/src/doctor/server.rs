@@ -122,7 +122,7 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
         return Verdict::problem(
             cause,
             format!(
-                "The service was reinstalled, or something else answers and waits for your passphrase. Have the service's own \
+                "The service has a new root, or something else answers and waits for your passphrase. Have the service's own \
                  machine print its fingerprint. If that is the one presented here, accept it with `multipass \
                  {accepting}`; do not go on if it is another. On that machine:"
             ),
@@ -137,7 +137,7 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
         return verdict;
     }
     let Ailment { cause, advice, command } = remedy::publish(cause, known(Some(answer)));
-    let advice = format!("The service was reinstalled, or is another than you mean. {advice}");
+    let advice = format!("The service has a new root, or is another than you mean. {advice}");
     Verdict::problem(cause, advice, command)
 }
 

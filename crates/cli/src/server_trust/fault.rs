@@ -135,7 +135,7 @@ impl ServerTrustFault {
             ),
             Self::OtherThanToken { .. } => format!(
                 "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
-                 the service was set up again since the token was made. Ask whoever gave it to you for the service's \
+                 the service has got a new root since the token was made. Ask whoever gave it to you for the service's \
                  address, and what {TELLS}."
             ),
             Self::TokenContradicts { .. } => format!(
@@ -158,6 +158,6 @@ impl ServerTrustFault {
 pub(super) const TELLS: &str = "`sudo multipassd fingerprint` prints there";
 /// What another root than before means; the command that accepts it follows.
 const CHANGED: &str = "\
-Nothing secret was sent. The service may have been set up again; or something else answers at that address, and waits \
+Nothing secret was sent. The service may have got a new root; or something else answers at that address, and waits \
 for your passphrase. Ask an administrator of that machine what `sudo multipassd fingerprint` prints there. Only if it \
 is the one presented, accept it with";

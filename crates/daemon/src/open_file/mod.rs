@@ -189,7 +189,7 @@ fn flags() -> RecvFlags {
     RecvFlags::empty()
 }
 
-/// It has come so.
+/// It was received so.
 #[cfg(not(target_vendor = "apple"))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
 fn keep_to_ourselves(_file: &File) -> io::Result<()> {

@@ -58,7 +58,7 @@ pub(super) struct Partial {
 }
 
 impl Partial {
-    /// Begins again with bytes that `tag` stands for. Without one, they cannot be gone on with later.
+    /// Starts from nothing, with bytes that `tag` stands for. Without one, they cannot be gone on with later.
     pub(super) fn begin(vault: &Vault, key: Digest, tag: Option<&str>) -> Result<Self, VaultError> {
         let Some(tag) = tag else {
             Self::remove(vault, key);
@@ -138,7 +138,7 @@ impl Partial {
         self.file.rewind().map_err(FileError::read(&self.path))?;
         let digest = self.hasher.clone().finish();
         let image = vault.adopt(&mut self.file, &self.path, digest, expected)?;
-        // Where the same was there already. What stays is begun again or pruned.
+        // Where the same was there already. What stays is started over or pruned.
         let _ = remove(&self.path);
         if let Some(tag) = self.tag {
             // It only saves a later download.
@@ -149,7 +149,7 @@ impl Partial {
 
     /// Gives it up, with what is known of it.
     pub(super) fn remove(vault: &Vault, key: Digest) {
-        // What stays is not whole, and is begun again or pruned.
+        // What stays is not whole, and is started over or pruned.
         let _ = remove(&vault.beside(key, PARTIAL));
         let _ = remove(&vault.beside(key, KNOWN));
     }

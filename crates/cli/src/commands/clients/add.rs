@@ -54,7 +54,7 @@ fn told(reply: &AddReply, wanted: &str, level: Level) -> String {
     }
     let named = if name.is_empty() { "has no name" } else { "keeps its name" };
     format!(
-        "{known} It {named}; `multipass clients rename {} {wanted}` gives it this one.\n",
+        "{known} It {named}; to change that, run `multipass clients rename {} {wanted}`.\n",
         text::quoted(short(fingerprint))
     )
 }
@@ -174,16 +174,16 @@ mod tests {
                 "alice",
                 "bob",
                 Level::ReadOnly,
-                "The client alice (ba7816bf8f01) was trusted already, and may only read. It keeps its name; `multipass \
-                 clients rename ba7816bf8f01 bob` gives it this one.\n",
+                "The client alice (ba7816bf8f01) was trusted already, and may only read. It keeps its name; to \
+                 change that, run `multipass clients rename ba7816bf8f01 bob`.\n",
             ),
             (
                 true,
                 "",
                 "bob",
                 Level::Full,
-                "The client ba7816bf8f01 was trusted already. It has no name; `multipass clients rename ba7816bf8f01 \
-                 bob` gives it this one.\n",
+                "The client ba7816bf8f01 was trusted already. It has no name; to change that, run \
+                 `multipass clients rename ba7816bf8f01 bob`.\n",
             ),
         ] {
             let (fingerprint, name) = (fingerprint.clone(), name.to_owned());

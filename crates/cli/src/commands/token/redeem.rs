@@ -63,11 +63,10 @@ pub(crate) async fn redeem_at_any<'a, T>(
             let (endpoint, known) = found.ok_or(Error::Answer("there is no such address in the token"))?;
             Ok((endpoint, known, present(service, token).await?))
         }
-        Err(errors) => match <[Error; 1]>::try_from(errors) {
-            Ok([error]) if !error.is_on_the_way() => Err(error),
-            Ok(error) => Err(unreached(token.addresses(), &error, elsewhere)),
-            Err(errors) => Err(unreached(token.addresses(), &errors, elsewhere)),
-        },
+        Err(mut errors) => Err(match errors.pop_if(|error| !error.is_on_the_way()) {
+            Some(error) => error,
+            None => unreached(token.addresses(), &errors, elsewhere),
+        }),
     }
 }
 

@@ -51,12 +51,7 @@ pub(in crate::service) async fn networks(
     service.instances().await.map(|_| NetworksReply::default())
 }
 
-/// What people know an image by that came from there: the last part of its address. Without a query, which opens what
-/// others may not get, and which records of older daemons hold.
+/// What people know an image by that came from there: the last part of its address.
 pub(super) fn release(origin: &str) -> &str {
-    let address = match origin.starts_with("file:") {
-        true => origin,
-        false => origin.split(['?', '#']).next().unwrap_or(origin),
-    };
-    address.rsplit('/').next().unwrap_or(address)
+    origin.rsplit('/').next().unwrap_or(origin)
 }
