@@ -147,6 +147,17 @@ impl Authority {
         }
     }
 
+    /// Whether a passphrase is set, as [`Self::passphrase_is_set`] tells those who are admitted. Never blocks.
+    ///
+    /// # Errors
+    /// Whoever asks is no administrator any more.
+    pub fn has_passphrase(&self, by: &Administrator) -> Result<bool, ChangeError> {
+        match self.no_longer(by) {
+            Some(why) => Err(why),
+            None => Ok(self.passphrase_is_set()),
+        }
+    }
+
     /// Trusts a client, also one that was revoked. One that is trusted keeps its name. *Blocking*.
     ///
     /// # Errors

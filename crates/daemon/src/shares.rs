@@ -9,12 +9,21 @@ use auth_core::{Fingerprint, Level};
 use thiserror::Error;
 
 /// Whose share it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Holder {
     /// Root's, over the Unix socket, with whatever certificate: who has a copy of that takes nothing from root.
     Root,
     /// A client's, wherever it comes from.
     Client(Fingerprint, Level),
+}
+
+impl Holder {
+    const fn client(self) -> Option<Fingerprint> {
+        match self {
+            Self::Root => None,
+            Self::Client(fingerprint, _) => Some(fingerprint),
+        }
+    }
 }
 
 /// One thing that is shared. Clones are one.
@@ -30,7 +39,8 @@ pub(crate) struct Shares {
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    holders: BTreeMap<Holder, usize>,
+    /// By the client, or root's: with another level it is the same one.
+    holders: BTreeMap<Option<Fingerprint>, usize>,
 }
 
 /// What somebody has taken. Given back when it is dropped.
@@ -92,7 +102,7 @@ impl Held {
     pub(crate) fn more(&self, amount: usize) -> Result<(), Full> {
         let mut taken = self.shares.lock();
         let fits = |taken: usize, limit: usize| taken.checked_add(amount).is_some_and(|sum| sum <= limit);
-        let own = taken.holders.get(&self.holder).copied().unwrap_or(0);
+        let own = taken.holders.get(&self.holder.client()).copied().unwrap_or(0);
         if !fits(own, self.shares.share) {
             return Err(Full::Share);
         }
@@ -100,7 +110,7 @@ impl Held {
             return Err(Full::All);
         }
         taken.all += amount;
-        *taken.holders.entry(self.holder).or_default() += amount;
+        *taken.holders.entry(self.holder.client()).or_default() += amount;
         self.amount.fetch_add(amount, Ordering::Relaxed);
         Ok(())
     }
@@ -111,10 +121,10 @@ impl Drop for Held {
         let amount = *self.amount.get_mut();
         let mut taken = self.shares.lock();
         taken.all -= amount;
-        if let Some(own) = taken.holders.get_mut(&self.holder) {
+        if let Some(own) = taken.holders.get_mut(&self.holder.client()) {
             *own -= amount;
             if *own == 0 {
-                taken.holders.remove(&self.holder);
+                taken.holders.remove(&self.holder.client());
             }
         }
     }
@@ -129,6 +139,16 @@ mod tests {
     fn client(level: Level) -> Holder {
         let der = TestIdentity::client().certificate().to_vec();
         Holder::Client(auth_core::ClientCertificate::from_der(der).unwrap().fingerprint(), level)
+    }
+
+    #[test]
+    fn a_client_of_another_level_is_the_same_one() {
+        let Holder::Client(client, _) = client(Level::Full) else { panic!("no client") };
+        let shares = Shares::new(100, 4, 0);
+        let held = shares.take(Holder::Client(client, Level::ReadOnly), 4).unwrap();
+        assert_eq!(shares.take(Holder::Client(client, Level::Full), 1).unwrap_err(), Full::Share);
+        drop(held);
+        shares.take(Holder::Client(client, Level::Full), 4).unwrap();
     }
 
     #[test]

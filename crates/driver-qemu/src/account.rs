@@ -39,7 +39,7 @@ impl Account {
     }
 }
 
-/// Of the id's beginning, in which no two instances of a daemon are alike.
+/// Of the id's beginning, in which two instances of a daemon are hardly ever alike: only if both were being made at once.
 fn number(id: InstanceId) -> u32 {
     let [first, second, third, ..] = *id.as_bytes();
     FIRST | u32::from_be_bytes([0, first, second, third])

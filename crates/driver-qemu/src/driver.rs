@@ -111,11 +111,10 @@ impl Driver for QemuDriver {
     }
 
     async fn stop(&self, machine: &Machine, how: Stop) -> Result<(), DriverError> {
-        let job = self.job(machine);
-        if matches!(how, Stop::Force) {
-            job.kill_if_busy().await?;
+        match how {
+            Stop::Force => self.job(machine).finish_by_force(move |job| job.stop(how)).await,
+            Stop::Shutdown { .. } => self.job(machine).finish(move |job| job.stop(how)).await,
         }
-        job.finish(move |job| job.stop(how)).await
     }
 
     async fn restart(&self, machine: &Machine, within: Duration) -> Result<(), DriverError> {
@@ -135,7 +134,7 @@ impl Driver for QemuDriver {
     }
 
     async fn delete(&self, machine: &Machine) -> Result<(), DriverError> {
-        self.job(machine).finish(|job| async move { job.cut_power().await }).await?;
+        self.job(machine).finish_by_force(|job| async move { job.cut_power().await }).await?;
         self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&machine.id);
         Ok(())
     }

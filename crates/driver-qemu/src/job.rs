@@ -1,20 +1,29 @@
 //! What is being done with one machine.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use instances::{DriverError, Machine};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::driver::Shared;
 use crate::error::failed;
 use crate::files::Files;
 use crate::running::{Over, Running, kill};
 
+/// How long force waits for what is being done with a machine.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// What the driver holds for a machine.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     /// One thing at a time is done with a machine. A caller that has gone away may have left something undone.
     turn: tokio::sync::Mutex<()>,
+    /// Whether whoever has the turn is to begin nothing more: its machine is about to be ended by force.
+    forced: AtomicBool,
     running: Mutex<Option<Arc<Running>>>,
 }
 
@@ -27,6 +36,10 @@ impl Slot {
     /// The QEMU that runs and speaks to us.
     pub(crate) fn running(&self) -> Option<Arc<Running>> {
         self.last().filter(|running| running.over().is_none())
+    }
+
+    pub(crate) fn is_forced(&self) -> bool {
+        self.forced.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set(&self, running: Arc<Running>) {
@@ -53,27 +66,37 @@ impl Job {
     {
         let slot = Arc::clone(&self.slot);
         let work = work(self);
-        let done = tokio::spawn(async move {
+        joined(tokio::spawn(async move {
             let _turn = slot.turn.lock().await;
             work.await
-        });
-        done.await
-            .unwrap_or_else(|panicked| Err(failed("finish what was asked of the virtual machine")(panicked)))
+        }))
+        .await
     }
 
-    /// Kills its QEMU if something is being done with it, which then ends soon: a QEMU that was taken over must not be
-    /// able to draw that out, and with it the next thing's turn.
-    ///
-    /// # Errors
-    /// As [`kill`].
-    pub(crate) async fn kill_if_busy(&self) -> Result<(), DriverError> {
-        if self.slot.turn.try_lock().is_ok() {
-            return Ok(());
-        }
-        if let Some(running) = self.slot.last() {
-            running.expect_end(true);
-        }
-        kill(&self.files, self.machine.id).await
+    /// As [`Self::finish`], by force. What is being done with the machine has a moment to end; then its QEMU is killed, and
+    /// with it goes whatever is waited for: one that was taken over must not be able to draw that out.
+    pub(crate) async fn finish_by_force<T, F>(self, work: impl FnOnce(Self) -> F) -> Result<T, DriverError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DriverError>> + Send + 'static,
+    {
+        let (slot, files, id) = (Arc::clone(&self.slot), self.files.clone(), self.machine.id);
+        let work = work(self);
+        joined(tokio::spawn(async move {
+            let _turn = loop {
+                if let Ok(turn) = timeout(PATIENCE, slot.turn.lock()).await {
+                    break turn;
+                }
+                slot.forced.store(true, Ordering::SeqCst);
+                if let Some(running) = slot.last() {
+                    running.expect_end(true);
+                }
+                kill(&files, id).await?;
+            };
+            slot.forced.store(false, Ordering::SeqCst);
+            work.await
+        }))
+        .await
     }
 
     /// The QEMU that runs.
@@ -91,4 +114,9 @@ impl Job {
             None => Err(DriverError::Ended("it does not run".into())),
         }
     }
+}
+
+async fn joined<T>(done: JoinHandle<Result<T, DriverError>>) -> Result<T, DriverError> {
+    done.await
+        .unwrap_or_else(|panicked| Err(failed("finish what was asked of the virtual machine")(panicked)))
 }

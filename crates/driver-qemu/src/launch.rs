@@ -23,9 +23,9 @@ use crate::{qemu_img, sockets};
 /// file before there can be a QEMU that is not in it, and there is none if that fails.
 const BECOME_QEMU: &str = "ulimit -c 0; echo $$ && exec \"$@\" >/dev/null";
 
-/// As many processes and threads as the machine's own user may have: QEMU needs a handful beside one for each CPU. The
-/// option is called otherwise from shell to shell.
-const LIMIT_THREADS: &str = "{ ulimit -u 512 || ulimit -p 512; } 2>/dev/null && ";
+/// As many threads as the machine's own user may have, beside one for each CPU: QEMU has some for its own work, and up
+/// to 64 for disks.
+const THREADS: u32 = 512;
 
 /// What QEMU says of itself is kept so far, in bytes.
 const SAID: usize = 4096;
@@ -60,7 +60,10 @@ pub(crate) fn launch(
 
     let account = Account::of(machine.id, accelerator.group());
     // Where it is our own user, who has other programs, too, these would count.
-    let limit = if account.is_some() { LIMIT_THREADS } else { "" };
+    let limit = match account {
+        Some(_) => limit_threads(THREADS + machine.spec.cpus.get()),
+        None => String::new(),
+    };
     let mut command = Command::new("/bin/sh");
     command.args(["-c", &format!("{limit}{BECOME_QEMU}"), "sh"]);
     if cfg!(target_os = "linux") {
@@ -82,6 +85,11 @@ pub(crate) fn launch(
         .stderr(Stdio::piped());
     become_account(&mut command, account);
     tokio::process::Command::from(command).spawn()
+}
+
+/// For the shell, whose option is called otherwise from one to the other. A lower limit stays.
+fn limit_threads(threads: u32) -> String {
+    format!("{{ ulimit -u {threads} || ulimit -p {threads}; }} 2>/dev/null; ")
 }
 
 /// Has a program run as another user, without any further groups.

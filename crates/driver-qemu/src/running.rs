@@ -144,7 +144,12 @@ pub(crate) async fn kill(files: &Files, id: InstanceId) -> Result<(), DriverErro
         .await
         .map_err(|_| failed(END)(format!("process {process} does not end, though it was killed")))?;
     let files = files.clone();
-    blocking(END, move || files.clear_run()).await
+    // There may be another one by now, whose files they are.
+    blocking(END, move || match files.pid()? {
+        Some(now) if now != process => Ok(()),
+        _ => files.clear_run(),
+    })
+    .await
 }
 
 async fn supervise(

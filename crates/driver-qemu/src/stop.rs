@@ -31,6 +31,9 @@ impl Job {
     /// Has the guest shut down, and starts it again.
     pub(crate) async fn restart(self, within: Duration) -> Result<(), DriverError> {
         self.shut_down(within).await?;
+        if self.slot.is_forced() {
+            return Err(DriverError::Ended("it was ended by force".into()));
+        }
         self.start().await
     }
 

@@ -308,6 +308,7 @@ fn who_is_revoked_in_the_middle_of_a_call_changes_nothing_more() {
         let refused = |result: Result<(), ChangeError>| {
             assert!(matches!(result, Err(ChangeError::NoLongerTrusted)), "{kind:?}: {result:?}");
         };
+        refused(bench.authority.has_passphrase(&under_way).map(drop));
         refused(bench.authority.add(&under_way, &alice, Level::Full, None, now()).map(drop));
         refused(
             bench.authority.add(&under_way, &certificate("accomplice"), Level::Full, None, now()).map(drop),

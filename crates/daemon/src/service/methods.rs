@@ -11,7 +11,8 @@ use super::body::Body;
 use super::reply::{Bounds, BoxFuture, Response, reply, stream};
 use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust};
 
-/// Of a trusted client. The largest names a thousand instances, or carries a certificate.
+/// Of a trusted client. The largest names a thousand instances, whose names are not all of the longest, or
+/// carries a certificate.
 const REQUEST: Bounds = Bounds { largest: 64 * 1024, deadline: Duration::from_secs(30) };
 /// With a file in it: a `cloud-config`, which may have a quarter of that. Who sends a longer one is told so.
 const REQUEST_WITH_FILE: Bounds = Bounds { largest: 1024 * 1024, deadline: Duration::from_secs(30) };

@@ -125,8 +125,8 @@ pub(super) fn no_place(full: Full) -> Status {
              them, and try again."
         }
         Full::All => {
-            "The service has as many connections as it can hold for clients of this level. Try again later. Root on \
-             its machine, and clients of the level 'full', can still reach it."
+            "The service has as many connections as it can hold for this client's level. Try again later. Root on its \
+             machine can still reach it."
         }
     })
 }

@@ -177,8 +177,10 @@ pub(super) async fn set_passphrase(
 /// Tells whether a passphrase is set: to root, whom `get` does not admit, and who may set one all the same.
 pub(super) async fn passphrase_is_set(
     service: &Service,
-    _by: &Administrator,
+    by: &Administrator,
     _: PassphraseIsSetRequest,
 ) -> Result<PassphraseIsSetReply, Status> {
-    Ok(PassphraseIsSetReply { is_set: service.authority.passphrase_is_set() })
+    let is_set = service.authority.has_passphrase(by);
+    let is_set = is_set.map_err(|error| status::not_changed("The passphrase is not looked at", &error))?;
+    Ok(PassphraseIsSetReply { is_set })
 }

@@ -98,6 +98,27 @@ async fn force_does_not_wait_for_a_qemu_that_keeps_its_state_without_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_forced_to_be_off_while_it_restarts_does_not_start_again() {
+    let Some(lab) = Lab::open() else { return };
+    let guest = lab.prepared("guest").await;
+    lab.driver.start(&guest.machine).await.unwrap();
+    // It is not up yet, and so does not shut down.
+    let (restarted, stopped) = tokio::join!(lab.driver.restart(&guest.machine, DEADLINE), async {
+        // Until it has its turn.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        lab.driver.stop(&guest.machine, Stop::Force).await
+    });
+    stopped.unwrap();
+    let error = restarted.unwrap_err();
+    assert!(matches!(error, DriverError::Ended(_)), "{error:?}");
+    assert_eq!(lab.state(&guest).await, MachineState::Off);
+    lab.driver.start(&guest.machine).await.unwrap();
+    lab.driver.stop(&guest.machine, Stop::Force).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_machine_is_forced_to_be_off_and_a_disk_grows() {
     let Some(lab) = Lab::open() else { return };
     let mut guest = lab.prepared("guest").await;

@@ -107,7 +107,9 @@ fn step_at(path: &Path, file: &File) -> io::Result<Step> {
     let found = file.metadata()?;
     let program_data = win32::program_data()?;
     if leads_elsewhere(&found) {
-        let is_below = path != program_data && path.starts_with(program_data);
+        // However they are spelled.
+        let parent = path.parent().unwrap_or(path).canonicalize()?;
+        let is_below = program_data.canonicalize().is_ok_and(|program_data| parent.starts_with(program_data));
         return Ok(if is_below { Step::LinkInProgramData } else { Step::Link });
     }
     if found.is_file() {

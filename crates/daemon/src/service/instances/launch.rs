@@ -25,6 +25,8 @@ pub(in crate::service) async fn launch(
     request: LaunchRequest,
     replies: Replies<LaunchReply>,
 ) -> Result<(), Status> {
+    // At once: a list of them takes much memory, and is not kept while instances are waited for.
+    without_extras(&request)?;
     let instances = service.instances().await?;
     let launch = wanted(service, by, request).await?;
     let replies = Arc::new(replies);
@@ -38,6 +40,18 @@ pub(in crate::service) async fn launch(
         }
     })?;
     replies.send(reply(CreateOneof::VmInstanceName(launched.to_string()))).await;
+    Ok(())
+}
+
+/// Refuses what there is not.
+fn without_extras(request: &LaunchRequest) -> Result<(), Status> {
+    if !request.network_options.is_empty() {
+        let why = "Instances cannot be connected to other networks here: leave out --network and --bridged.";
+        return Err(refused(ErrorCodes::InvalidNetwork, why));
+    }
+    if !request.zone.is_empty() {
+        return Err(refused(ErrorCodes::ZoneUnavailable, "There are no zones here: leave out --zone."));
+    }
     Ok(())
 }
 
@@ -59,13 +73,6 @@ async fn wanted(service: &Service, by: &Authenticated, request: LaunchRequest) -
         "" => None,
         size => Some(size.parse().map_err(|e| refused(ErrorCodes::InvalidDiskSize, e))?),
     };
-    if !request.network_options.is_empty() {
-        let why = "Instances cannot be connected to other networks here: leave out --network and --bridged.";
-        return Err(refused(ErrorCodes::InvalidNetwork, why));
-    }
-    if !request.zone.is_empty() {
-        return Err(refused(ErrorCodes::ZoneUnavailable, "There are no zones here: leave out --zone."));
-    }
     let user_data = UserData::new(&request.cloud_init_user_data).map_err(|error| {
         Status::invalid_argument(format!("The cloud-init configuration cannot be used: {error}."))
     })?;
