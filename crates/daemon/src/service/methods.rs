@@ -155,8 +155,8 @@ const TRUST: Methods = &[
 ];
 
 fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Body>) -> BoxFuture<Response> {
-    // It has no end, and places of its own.
-    let request = request.map(Body::without_share);
+    // It has no end, and has one part at a time in memory.
+    let request = request.map(|body| body.taking_at_most(PART_OF_TUNNEL.largest));
     Box::pin(stream(request, PART_OF_TUNNEL, |first, rest, replies| {
         Box::pin(instances::tunnel(service, by, first, rest, replies))
     }))
