@@ -9,7 +9,7 @@ use http::Request;
 
 use super::body::Body;
 use super::reply::{Bounds, BoxFuture, Response, reply, stream};
-use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust};
+use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust, unread};
 
 /// Of a trusted client. The largest names a thousand instances, or carries a certificate.
 const REQUEST: Bounds = Bounds { largest: 64 * 1024, deadline: Duration::from_secs(30) };
@@ -68,14 +68,28 @@ macro_rules! still {
     };
 }
 
+/// Has a client's share bear the reply to a question. What is changed was changed already, and what administrators are
+/// told may name more clients than a share holds.
+macro_rules! bear {
+    (ReadOnly, $held:ident, $reply:ident) => {
+        unread::take($held.as_deref(), &$reply)?
+    };
+    ($kind:ident, $held:ident, $reply:ident) => {
+        drop($held)
+    };
+}
+
 /// A handler for who was admitted, by the level that it needs or the kind of its proof.
 macro_rules! admitted {
     ($kind:ident $handler:path) => {
         route!($kind, |service, by, request| {
+            let held = request.body().held();
             Box::pin(reply(request, REQUEST, move |message| {
                 Box::pin(async move {
                     still!($kind, service, by);
-                    $handler(&service, &by, message).await
+                    let reply = $handler(&service, &by, message).await?;
+                    bear!($kind, held, reply);
+                    Ok(reply)
                 })
             }))
         })

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
 use super::reply::Response;
+use super::status;
 use crate::shares::Held;
 
 /// Has a response keep what its request has taken.
@@ -18,6 +20,14 @@ pub(super) fn keeping(response: Response, held: Option<Arc<Held>>) -> Response {
         Some(held) => response.map(|body| Body::new(Unread { body, held })),
         None => response,
     }
+}
+
+/// Takes a reply's bytes from the same share as its request's, for as long.
+///
+/// # Errors
+/// There is not as much left.
+pub(super) fn take(held: Option<&Held>, reply: &impl Message) -> Result<(), Status> {
+    held.map_or(Ok(()), |held| held.more(reply.encoded_len())).map_err(status::too_much)
 }
 
 struct Unread {

@@ -150,6 +150,15 @@ fn post(path: &str, body: tonic::body::Body) -> http::Request<tonic::body::Body>
         .unwrap()
 }
 
+/// A call of `path` with nothing in its message but a field that no version has had, as long as may be.
+fn longest(path: &str) -> http::Request<tonic::body::Body> {
+    let mut message = vec![0];
+    message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
+    message.extend_from_slice(&[0xfa, 0x7f, 0xfb, 0xff, 0x03]);
+    message.resize(5 + LARGEST, 0);
+    post(path, tonic::body::Body::new(Full::new(Bytes::from(message))))
+}
+
 /// What a response without a body says that the call came to.
 fn code(response: &http::Response<Incoming>) -> Option<Code> {
     response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
@@ -201,14 +210,6 @@ async fn a_client_has_so_many_bytes_of_requests_in_progress_and_gets_them_back()
 async fn a_reply_that_is_not_read_is_a_request_in_progress() {
     let World { service, .. } = &World::new().await;
     let tls = service.client_tls();
-    let call = |path| {
-        // A field that no version has had, as long as may be.
-        let mut message = vec![0];
-        message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
-        message.extend_from_slice(&[0xfa, 0x7f, 0xfb, 0xff, 0x03]);
-        message.resize(5 + LARGEST, 0);
-        post(path, tonic::body::Body::new(Full::new(Bytes::from(message))))
-    };
     let wide = service.narrow_connection(tls.clone(), 1 << 16).await;
     let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
     // With no window the reply waits for it; with one of a byte all but that byte waits elsewhere.
@@ -217,7 +218,7 @@ async fn a_reply_that_is_not_read_is_a_request_in_progress() {
         let mut connection = service.narrow_connection(tls.clone(), window).await;
         let mut answered = Vec::new();
         let refused = loop {
-            let response = timeout(SOON, connection.call(call(path))).await.expect("an answer").unwrap();
+            let response = timeout(SOON, connection.call(longest(path))).await.expect("an answer").unwrap();
             match code(&response) {
                 None => answered.push(response),
                 refused => break refused,
@@ -239,4 +240,44 @@ async fn a_reply_that_is_not_read_is_a_request_in_progress() {
         }
         until_free(&mut wide).await;
     }
+}
+
+#[tokio::test]
+async fn replies_to_questions_that_are_not_read_are_taken_from_the_same_share() {
+    /// Most of what there is, in calls that are soon made.
+    const FILLING: usize = 110;
+    let world = World::new().await;
+    let tls = world.service.client_tls();
+    let wide = world.service.narrow_connection(tls.clone(), 1 << 16).await;
+    let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
+    for number in 0..20 {
+        all(wide.launch(request(world.wish(&format!("n{number:02}"))))).await.unwrap();
+    }
+    let reply = all(wide.info(request(InfoRequest::default()))).await.unwrap().remove(0);
+    let each = 4 * 1024 + prost::Message::encoded_len(&reply);
+    let (mut filling, mut asking) = (
+        world.service.narrow_connection(tls.clone(), 0).await,
+        world.service.narrow_connection(tls, 0).await,
+    );
+    let mut unread = Vec::new();
+    for _ in 0..FILLING {
+        let response = filling.call(longest("/multipass.Rpc/list")).await.unwrap();
+        assert_eq!(code(&response), None);
+        unread.push(response);
+    }
+    let left = MOST_BYTES - FILLING * (LARGEST + 4 * 1024);
+    let refused = loop {
+        let empty = tonic::body::Body::new(Full::new(Bytes::from_static(&[0; 5])));
+        let response = timeout(SOON, asking.call(post("/multipass.Rpc/info", empty))).await;
+        let response = response.expect("an answer").unwrap();
+        match code(&response) {
+            None => unread.push(response),
+            refused => break refused,
+        }
+        assert!((unread.len() - FILLING) * each <= left, "nothing holds back {each} bytes each");
+    };
+    assert_eq!(refused, Some(Code::ResourceExhausted));
+    assert!(unread.len() > FILLING);
+    drop(unread);
+    until_free(&mut wide).await;
 }
