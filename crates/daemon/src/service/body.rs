@@ -28,6 +28,8 @@ pub(super) fn shares() -> Shares {
 pub(super) struct Body {
     incoming: Incoming,
     held: Option<Arc<Held>>,
+    /// So many bytes are yet to be taken; what comes after them is not.
+    left: usize,
 }
 
 impl Body {
@@ -47,7 +49,7 @@ impl Body {
             Some(holder) => Some(shares.take(holder, CALL + headers).map_err(status::too_much)?),
             None => None,
         };
-        Ok(request.map(|incoming| Self { incoming, held: held.map(Arc::new) }))
+        Ok(request.map(|incoming| Self { incoming, held: held.map(Arc::new), left: usize::MAX }))
     }
 
     /// What its request has taken, and gives back with the last clone: whoever works with the message keeps it.
@@ -55,9 +57,9 @@ impl Body {
         self.held.clone()
     }
 
-    /// What comes from now on is taken from no share: others bound it.
-    pub(super) fn without_share(self) -> Self {
-        Self { held: None, ..self }
+    /// Only so many of its first bytes are taken: no more of them are in memory at once, however many come.
+    pub(super) fn taking_at_most(self, left: usize) -> Self {
+        Self { left, ..self }
     }
 }
 
@@ -73,9 +75,12 @@ impl HttpBody for Body {
         let frame = ready!(Pin::new(&mut this.incoming).poll_frame(cx));
         if let (Some(held), Some(Ok(frame))) = (&this.held, &frame)
             && let Some(data) = frame.data_ref()
-            && let Err(full) = held.more(data.len())
         {
-            return Poll::Ready(Some(Err(status::too_much(full).into())));
+            let taken = data.len().min(this.left);
+            if let Err(full) = held.more(taken) {
+                return Poll::Ready(Some(Err(status::too_much(full).into())));
+            }
+            this.left -= taken;
         }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }

@@ -9,7 +9,7 @@ use http::Request;
 
 use super::body::Body;
 use super::reply::{Bounds, BoxFuture, Response, reply, stream};
-use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust};
+use super::{Service, Visit, about, authenticate, instances, settings, tokens, trust, unread};
 
 /// Of a trusted client. The largest names a thousand instances, whose names are not all of the longest, or
 /// carries a certificate.
@@ -69,14 +69,28 @@ macro_rules! still {
     };
 }
 
+/// Has a client's share bear the reply to a question. What is changed was changed already, and what administrators are
+/// told may name more clients than a share holds.
+macro_rules! bear {
+    (ReadOnly, $held:ident, $reply:ident) => {
+        unread::take($held.as_deref(), &$reply)?
+    };
+    ($kind:ident, $held:ident, $reply:ident) => {
+        drop($held)
+    };
+}
+
 /// A handler for who was admitted, by the level that it needs or the kind of its proof.
 macro_rules! admitted {
     ($kind:ident $handler:path) => {
         route!($kind, |service, by, request| {
+            let held = request.body().held();
             Box::pin(reply(request, REQUEST, move |message| {
                 Box::pin(async move {
                     still!($kind, service, by);
-                    $handler(&service, &by, message).await
+                    let reply = $handler(&service, &by, message).await?;
+                    bear!($kind, held, reply);
+                    Ok(reply)
                 })
             }))
         })
@@ -156,8 +170,8 @@ const TRUST: Methods = &[
 ];
 
 fn tunnel(service: Arc<Service>, by: Authenticated, request: Request<Body>) -> BoxFuture<Response> {
-    // It has no end, and places of its own.
-    let request = request.map(Body::without_share);
+    // It has no end, and has one part at a time in memory.
+    let request = request.map(|body| body.taking_at_most(PART_OF_TUNNEL.largest));
     Box::pin(stream(request, PART_OF_TUNNEL, |first, rest, replies| {
         Box::pin(instances::tunnel(service, by, first, rest, replies))
     }))

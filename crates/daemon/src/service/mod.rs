@@ -12,6 +12,7 @@ mod settings;
 mod status;
 mod tokens;
 mod trust;
+mod unread;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};

@@ -4,7 +4,6 @@
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
 use super::body::Body;
-use crate::shares::Held;
+use super::unread::keeping;
 
 pub(super) type Response = http::Response<tonic::body::Body>;
 
@@ -43,12 +42,13 @@ where
     Rep: Message + Default + 'static,
     F: FnOnce(Req) -> BoxFuture<Result<Rep, Status>> + Send + 'static,
 {
-    // Until there is a reply: the message may take as much as its bytes have.
-    let _held = request.body().held();
-    Grpc::new(ProstCodec::<Rep, Req>::default())
+    // The message may take as much as its bytes have.
+    let held = request.body().held();
+    let response = Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
         .streaming(OneReply { handler: Some(handler), bounds }, request)
-        .await
+        .await;
+    keeping(response, held)
 }
 
 /// Decodes the first message, and runs the handler, which may read the rest, for as long as its replies are
@@ -59,11 +59,13 @@ where
     Rep: Message + Default + 'static,
     F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
+    // The handler may keep all of the message.
     let held = request.body().held();
-    Grpc::new(ProstCodec::<Rep, Req>::default())
+    let response = Grpc::new(ProstCodec::<Rep, Req>::default())
         .max_decoding_message_size(bounds.largest)
-        .streaming(SeveralReplies { handler: Some(handler), bounds, held, replies: PhantomData }, request)
-        .await
+        .streaming(SeveralReplies { handler: Some(handler), bounds, replies: PhantomData }, request)
+        .await;
+    keeping(response, held)
 }
 
 struct OneReply<F> {
@@ -95,7 +97,6 @@ where
 struct SeveralReplies<F, Rep> {
     handler: Option<F>,
     bounds: Bounds,
-    held: Option<Arc<Held>>,
     replies: PhantomData<fn() -> Rep>,
 }
 
@@ -111,14 +112,14 @@ where
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
         let handler = self.handler.take();
-        let (bounds, held) = (self.bounds, self.held.take());
+        let bounds = self.bounds;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
             let (replies, sent) = mpsc::channel(MAX_REPLIES);
             let mut messages = request.into_inner();
             let first = received(&mut messages, bounds).await?;
             let handler = Some(handler(first, messages, Replies(replies)));
-            Ok(tonic::Response::new(Running { handler, sent, failed: None, _held: held }))
+            Ok(tonic::Response::new(Running { handler, sent, failed: None }))
         })
     }
 }
@@ -162,8 +163,6 @@ struct Running<Rep> {
     handler: Option<BoxFuture<Result<(), Status>>>,
     sent: mpsc::Receiver<Rep>,
     failed: Option<Status>,
-    /// What the request has taken: the handler may keep all of it.
-    _held: Option<Arc<Held>>,
 }
 
 impl<Rep> Stream for Running<Rep> {

@@ -114,11 +114,23 @@ impl TestService {
 
     /// As [`client`](Self::client), for whatever service.
     pub(crate) async fn connection(&self) -> Connected {
+        Connected::to(&UnixTransport::default(), &self.endpoint, self.client_tls()).await
+    }
+
+    /// As [`connection`](Self::connection), by that identity, which lets through only so many bytes of a reply that
+    /// it has not read.
+    pub(crate) async fn narrow_connection(&self, tls: ClientTls, window: u32) -> Connected {
+        let mut http = http2::Builder::new(TokioExecutor::new());
+        http.initial_stream_window_size(window);
+        Connected::by(&http, &UnixTransport::default(), &self.endpoint, tls).await
+    }
+
+    /// A new client's.
+    pub(crate) fn client_tls(&self) -> ClientTls {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-        let tls = ClientTls::new(self.root.clone(), Dates::Count, Some(identity)).unwrap();
-        Connected::to(&UnixTransport::default(), &self.endpoint, tls).await
+        ClientTls::new(self.root.clone(), Dates::Count, Some(identity)).unwrap()
     }
 }
 
@@ -135,9 +147,18 @@ pub(crate) struct Connected(http2::SendRequest<tonic::body::Body>);
 impl Connected {
     /// Dials, and begins HTTP/2.
     pub(crate) async fn to(transport: &dyn Transport, endpoint: &Endpoint, tls: ClientTls) -> Self {
+        Self::by(&http2::Builder::new(TokioExecutor::new()), transport, endpoint, tls).await
+    }
+
+    async fn by(
+        http: &http2::Builder<TokioExecutor>,
+        transport: &dyn Transport,
+        endpoint: &Endpoint,
+        tls: ClientTls,
+    ) -> Self {
         let mut connection = transport.dial(endpoint, tls).await.unwrap();
         let stream = connection.open_stream().await.unwrap();
-        let (sender, driver) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let (sender, driver) = http.handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(driver);
         Self(sender)
     }

@@ -5,7 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use auth_core::MemoryStore;
-use hyper::body::{Body, Bytes, Frame};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use rpc::rpc_client::RpcClient;
 use rpc::{FindRequest, GetRequest, InfoRequest, LaunchRequest, SshInfoRequest, StartRequest, StopRequest};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -13,7 +15,7 @@ use tonic::{Code, Status};
 use tower_service::Service as _;
 
 use super::world::{World, all, named, pairs};
-use crate::support::{ORIGIN, TestService, one, request};
+use crate::support::{Connected, ORIGIN, TestService, one, request};
 
 /// For what is to happen.
 const SOON: Duration = Duration::from_secs(20);
@@ -132,44 +134,150 @@ impl Body for Unfinished {
     }
 }
 
-fn unfinished() -> http::Request<tonic::body::Body> {
+/// A call of `path` with a message of which one byte is missing.
+fn unfinished(path: &str) -> http::Request<tonic::body::Body> {
     let mut message = vec![0];
     message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
     message.resize(5 + LARGEST - 1, 0);
-    http::Request::post(format!("{ORIGIN}/multipass.Rpc/list"))
+    post(path, tonic::body::Body::new(Unfinished(Some(message.into()))))
+}
+
+fn post(path: &str, body: tonic::body::Body) -> http::Request<tonic::body::Body> {
+    http::Request::post(format!("{ORIGIN}{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .body(tonic::body::Body::new(Unfinished(Some(message.into()))))
+        .body(body)
         .unwrap()
+}
+
+/// A call of `path` with nothing in its message but a field that no version has had, as long as may be.
+fn longest(path: &str) -> http::Request<tonic::body::Body> {
+    let mut message = vec![0];
+    message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
+    message.extend_from_slice(&[0xfa, 0x7f, 0xfb, 0xff, 0x03]);
+    message.resize(5 + LARGEST, 0);
+    post(path, tonic::body::Body::new(Full::new(Bytes::from(message))))
+}
+
+/// What a response without a body says that the call came to.
+fn code(response: &http::Response<Incoming>) -> Option<Code> {
+    response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+}
+
+/// Whether there is no room for the largest request.
+async fn is_full(client: &mut RpcClient<Connected>) -> bool {
+    let found = all(client.find(request(search(LARGEST)))).await;
+    found.is_err_and(|status| status.code() == Code::ResourceExhausted)
+}
+
+async fn until_free(client: &mut RpcClient<Connected>) {
+    let free = async {
+        while is_full(client).await {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(SOON, free).await.expect("what ended has given back its bytes");
 }
 
 #[tokio::test]
 async fn a_client_has_so_many_bytes_of_requests_in_progress_and_gets_them_back() {
     let service = TestService::start(MemoryStore::new()).await;
     let connection = service.connection().await;
-    let mut client =
-        rpc::rpc_client::RpcClient::with_origin(connection.clone(), http::Uri::from_static(ORIGIN));
+    let mut client = RpcClient::with_origin(connection.clone(), http::Uri::from_static(ORIGIN));
     one(client.list(request(Default::default()))).await.unwrap();
     let fit = MOST_BYTES / (LARGEST + 4 * 1024);
-    let mut calls = JoinSet::new();
-    for _ in 0..fit + 4 {
-        let mut connection = connection.clone();
-        calls.spawn(async move { connection.call(unfinished()).await });
-    }
-    let refused = timeout(SOON, calls.join_next()).await.expect("a refusal").unwrap().unwrap().unwrap();
-    let code = refused.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
-    assert_eq!(code, Some(i32::from(Code::ResourceExhausted).to_string()), "{refused:?}");
-    drop(calls);
-    // There are no instances, which is said to who has sent a whole request.
-    let mut large = async || all(client.find(request(search(LARGEST)))).await.map(drop).unwrap_err().code();
-    let free_again = async {
-        while large().await == Code::ResourceExhausted {
-            sleep(Duration::from_millis(10)).await;
+    // A tunnel's bytes are those of its first part, as long as that is no whole one.
+    for path in ["/multipass.Rpc/list", "/multipass.instances.v1.Instances/Tunnel"] {
+        let mut calls = JoinSet::new();
+        for _ in 0..fit + 4 {
+            let mut connection = connection.clone();
+            calls.spawn(async move { connection.call(unfinished(path)).await });
         }
-    };
-    timeout(SOON, free_again).await.expect("what ended has given back its bytes");
-    // Far more than fits at once.
-    for _ in 0..2 * fit {
-        assert_eq!(large().await, Code::FailedPrecondition);
+        let refused = timeout(SOON, calls.join_next()).await.expect("a refusal").unwrap().unwrap().unwrap();
+        assert_eq!(code(&refused), Some(Code::ResourceExhausted), "{path}: {refused:?}");
+        drop(calls);
+        until_free(&mut client).await;
     }
+    // Far more than fits at once. There are no instances, which is said to who has sent a whole request.
+    for _ in 0..2 * fit {
+        let refused = all(client.find(request(search(LARGEST)))).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition);
+    }
+}
+
+/// A client answers pings and lets next to nothing through of what it is told.
+#[tokio::test]
+async fn a_reply_that_is_not_read_is_a_request_in_progress() {
+    let World { service, .. } = &World::new().await;
+    let tls = service.client_tls();
+    let wide = service.narrow_connection(tls.clone(), 1 << 16).await;
+    let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
+    // With no window the reply waits for it; with one of a byte all but that byte waits elsewhere.
+    let (one, several) = ("/multipass.Rpc/list", "/multipass.Rpc/start");
+    for (path, window) in [(one, 0), (one, 1), (several, 0), (several, 1)] {
+        let mut connection = service.narrow_connection(tls.clone(), window).await;
+        let mut answered = Vec::new();
+        let refused = loop {
+            let response = timeout(SOON, connection.call(longest(path))).await.expect("an answer").unwrap();
+            match code(&response) {
+                None => answered.push(response),
+                refused => break refused,
+            }
+            assert!(answered.len() < MOST_BYTES / LARGEST, "{path}, window {window}: nothing holds it back");
+        };
+        assert_eq!(refused, Some(Code::ResourceExhausted), "{path}, window {window}");
+        assert!(is_full(&mut wide).await, "{path}, window {window}: it has one share on all its connections");
+        if window == 0 {
+            // It gives up.
+            drop(answered);
+        } else {
+            for response in answered {
+                let read = response.into_body().collect();
+                let reply = timeout(SOON, read).await.expect("a reply").unwrap();
+                assert_eq!(reply.trailers().unwrap()["grpc-status"], "0");
+                assert!(reply.to_bytes().len() > 1);
+            }
+        }
+        until_free(&mut wide).await;
+    }
+}
+
+#[tokio::test]
+async fn replies_to_questions_that_are_not_read_are_taken_from_the_same_share() {
+    /// Most of what there is, in calls that are soon made.
+    const FILLING: usize = 110;
+    let world = World::new().await;
+    let tls = world.service.client_tls();
+    let wide = world.service.narrow_connection(tls.clone(), 1 << 16).await;
+    let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
+    for number in 0..20 {
+        all(wide.launch(request(world.wish(&format!("n{number:02}"))))).await.unwrap();
+    }
+    let reply = all(wide.info(request(InfoRequest::default()))).await.unwrap().remove(0);
+    let each = 4 * 1024 + prost::Message::encoded_len(&reply);
+    let (mut filling, mut asking) = (
+        world.service.narrow_connection(tls.clone(), 0).await,
+        world.service.narrow_connection(tls, 0).await,
+    );
+    let mut unread = Vec::new();
+    for _ in 0..FILLING {
+        let response = filling.call(longest("/multipass.Rpc/list")).await.unwrap();
+        assert_eq!(code(&response), None);
+        unread.push(response);
+    }
+    let left = MOST_BYTES - FILLING * (LARGEST + 4 * 1024);
+    let refused = loop {
+        let empty = tonic::body::Body::new(Full::new(Bytes::from_static(&[0; 5])));
+        let response = timeout(SOON, asking.call(post("/multipass.Rpc/info", empty))).await;
+        let response = response.expect("an answer").unwrap();
+        match code(&response) {
+            None => unread.push(response),
+            refused => break refused,
+        }
+        assert!((unread.len() - FILLING) * each <= left, "nothing holds back {each} bytes each");
+    };
+    assert_eq!(refused, Some(Code::ResourceExhausted));
+    assert!(unread.len() > FILLING);
+    drop(unread);
+    until_free(&mut wide).await;
 }

@@ -268,6 +268,33 @@ async fn a_client_has_so_many_and_no_more() {
     timeout(SOON, again).await.expect("a place");
 }
 
+#[tokio::test]
+async fn a_tunnel_in_use_takes_no_more_of_its_clients_bytes_than_its_first_part_may_have() {
+    const CHUNK: &[u8] = &[7; 1 << 15];
+    /// Through each tunnel: through all of them twice what one client may have in requests.
+    const CHUNKS: usize = 2 * (8 << 20) / MOST_OF_CLIENT / CHUNK.len();
+    let (mut world, listener) = world(&["web"]).await;
+    let mut tunnels = Vec::new();
+    for number in 0..MOST_OF_CLIENT {
+        let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+        let send = async {
+            for _ in 0..CHUNKS {
+                tunnel.send(CHUNK).await;
+            }
+            tunnel.end();
+        };
+        let (received, ()) = tokio::join!(rest_of(&mut guest), send);
+        assert_eq!(received.len(), CHUNKS * CHUNK.len(), "tunnel {number}");
+        tunnels.push((tunnel, guest));
+    }
+    // There is room left for other calls.
+    assert_eq!(world.states().await, ["web Running"]);
+    for (tunnel, guest) in tunnels {
+        drop(guest);
+        tunnel.outcome().await.unwrap();
+    }
+}
+
 /// Writes until nobody takes anything for a while, and returns how much was taken.
 async fn write_until_still(guest: &mut TcpStream) -> usize {
     let chunk = vec![7; 1 << 16];
