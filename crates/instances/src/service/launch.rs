@@ -93,7 +93,8 @@ impl Instances {
         let given_up = CancellationToken::new();
         let _caller = given_up.clone().drop_guard();
         let making = Making { inner: Arc::clone(&self.0), given_up, report, now };
-        self.0.to_the_end(async move { making.launch(launch).await }).await
+        // It is large, and would be so in whoever awaits it.
+        self.0.to_the_end(Box::pin(async move { making.launch(launch).await })).await
     }
 }
 
