@@ -77,7 +77,7 @@ fn clients_that_may_only_read_take_no_place_from_others_nor_from_who_can_revoke_
         for _ in 0..3 {
             assert_refused(served(&tcp, &readers[0]).await, "as one may have");
         }
-        assert_refused(served(&tcp, &last).await, "for clients of this level");
+        assert_refused(served(&tcp, &last).await, "for this client's level");
         for peer in &mut held {
             peer.ping().await.expect("who was here before stays");
         }

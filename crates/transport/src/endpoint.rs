@@ -231,6 +231,10 @@ fn host_port(address: &str, rest: &str) -> Result<HostPort, EndpointError> {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // Two slashes after the colon would be taken for the beginning of a URL.
+            Self::Unix(path) if path.as_os_str().as_encoded_bytes().starts_with(b"//") => {
+                write!(f, "unix://{}", path.display())
+            }
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Tcp(at) => write!(f, "{at}"),
             Self::Quic(at) => write!(f, "quic:{at}"),
@@ -261,6 +265,8 @@ mod tests {
             ("unix:/run/multipass_socket", unix("/run/multipass_socket")),
             ("unix:///run/multipass_socket", unix("/run/multipass_socket")),
             ("unix:/a b:c", unix("/a b:c")),
+            ("unix:////a", unix("//a")),
+            ("unix://///a", unix("///a")),
             ("localhost:50051", tcp("localhost", 50051)),
             ("tcp:localhost:50051", tcp("localhost", 50051)),
             ("tcp://10.0.0.1:1", tcp("10.0.0.1", 1)),

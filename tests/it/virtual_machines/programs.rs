@@ -98,7 +98,7 @@ fn without_qemu_the_service_says_how_to_install_it() {
         assert_eq!((listed.code, listed.stdout.as_str()), (0, NO_INSTANCES), "{listed:?}");
         assert!(listed.stderr.contains(name), "it is told beside the list: {listed:?}");
         let image = image(&host);
-        let is_missing = format!("{name} is missing");
+        let is_missing = format!("{name}, which is part of QEMU, is missing");
         let missing = &[is_missing.as_str(), "sudo apt-get install qemu-system-x86 qemu-utils"][..];
         let launched = e2e::Outcome::of(&mut launch(&user, &image), "").unwrap();
         launched.fails(2, "launch failed: ", missing);
