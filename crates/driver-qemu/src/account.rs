@@ -39,7 +39,13 @@ impl Account {
     }
 }
 
-/// Of the id's beginning, in which two instances of a daemon are hardly ever alike: only if both were being made at once.
+/// The number of the user that a machine's QEMU has here: its own, or ours where we may use no other.
+pub(crate) fn user_of(id: InstanceId) -> u32 {
+    Account::of(id, None).map_or_else(|| nix::unistd::geteuid().as_raw(), |account| account.uid)
+}
+
+/// Of the id's beginning, in which two instances of a daemon are hardly ever alike: only if both were being made at
+/// once.
 fn number(id: InstanceId) -> u32 {
     let [first, second, third, ..] = *id.as_bytes();
     FIRST | u32::from_be_bytes([0, first, second, third])

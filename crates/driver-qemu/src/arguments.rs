@@ -106,8 +106,15 @@ pub(crate) fn arguments(
     arguments
 }
 
-/// What the command line says of whose machine it is: there may be other daemons, and who may see that it runs may still
-/// not see which files it has open.
+/// The machine that a process with these arguments runs, if it is a QEMU of this driver.
+pub(crate) fn machine_in<'a>(arguments: impl IntoIterator<Item = &'a [u8]>) -> Option<InstanceId> {
+    let mut arguments = arguments.into_iter().skip_while(|argument| *argument != b"-uuid");
+    let id = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
+    (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(id)
+}
+
+/// What the command line says of whose machine it is: there may be other daemons, and who may see that it runs may
+/// still not see which files it has open.
 fn whose(directory: &Path) -> String {
     // A comma would end it, unless it is doubled.
     directory.to_str().map(|path| format!("{OPAQUE}{}", path.replace(',', ",,"))).unwrap_or_default()

@@ -19,13 +19,12 @@ mod linux {
     use std::os::unix::fs::MetadataExt;
     use std::path::Path;
 
-    use nix::unistd::geteuid;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     use super::InstanceId;
-    use crate::account::Account;
-    use crate::arguments::{FIRST_OPTION, directory_in};
+    use crate::account::user_of;
+    use crate::arguments::{directory_in, machine_in};
 
     /// The id is near the beginning; a stranger's process may have any number of arguments.
     const ARGUMENTS: u64 = 16 * 1024;
@@ -36,21 +35,17 @@ mod linux {
     /// Whether the process runs and is the machine's QEMU, or may be it while it ends.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
         let arguments = arguments(process);
-        let is_its = machine(&arguments) == Some(id) || arguments.is_empty() && ends(process);
+        let is_its = machine_in(words(&arguments)) == Some(id) || arguments.is_empty() && ends(process);
         is_its && is_of_user(process, id)
     }
 
-    /// The machine that a process with these arguments runs, if it is a QEMU of this driver.
-    fn machine(arguments: &[u8]) -> Option<InstanceId> {
-        let mut arguments = arguments.split(|&byte| byte == 0).skip_while(|argument| *argument != b"-uuid");
-        let id = std::str::from_utf8(arguments.nth(1)?).ok()?.parse().ok()?;
-        (arguments.next()? == FIRST_OPTION.as_bytes()).then_some(id)
+    fn words(arguments: &[u8]) -> impl Iterator<Item = &[u8]> {
+        arguments.split(|&byte| byte == 0)
     }
 
     /// Whether the process has the user that the machine's QEMU has here.
     fn is_of_user(process: i32, id: InstanceId) -> bool {
-        let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
-        fs::metadata(format!("/proc/{process}")).is_ok_and(|process| process.uid() == user)
+        fs::metadata(format!("/proc/{process}")).is_ok_and(|process| process.uid() == user_of(id))
     }
 
     /// Whether the process is ending and has not ended: its memory, and its arguments with it, go before the
@@ -81,8 +76,8 @@ mod linux {
         let of_machine = |entry: fs::DirEntry| {
             let process = entry.file_name().to_str()?.parse().ok()?;
             let arguments = arguments(process);
-            let id = machine(&arguments)?;
-            let directory = arguments.split(|&byte| byte == 0).find_map(directory_in)?;
+            let id = machine_in(words(&arguments))?;
+            let directory = words(&arguments).find_map(directory_in)?;
             // Another daemon's are none of ours.
             (directory.starts_with(root) && is_of_user(process, id)).then_some((process, id))
         };
@@ -116,12 +111,11 @@ mod elsewhere {
     use std::path::Path;
 
     use nix::sys::signal::Signal;
-    use nix::unistd::geteuid;
     use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
     use super::InstanceId;
-    use crate::account::Account;
-    use crate::arguments::{FIRST_OPTION, directory_in};
+    use crate::account::user_of;
+    use crate::arguments::{directory_in, machine_in};
 
     /// Whether the process runs and is the machine's QEMU.
     pub(crate) fn runs(process: i32, id: InstanceId) -> bool {
@@ -136,9 +130,8 @@ mod elsewhere {
     pub(crate) fn machines(root: &Path) -> Vec<(i32, InstanceId)> {
         let Some(system) = look_at(ProcessesToUpdate::All) else { return Vec::new() };
         let of_machine = |(number, process): (&Pid, &Process)| {
-            let mut arguments = process.cmd().iter().map(|argument| argument.as_encoded_bytes());
             // Another daemon's are none of ours.
-            arguments.find_map(directory_in).filter(|directory| directory.starts_with(root))?;
+            words(process).find_map(directory_in).filter(|directory| directory.starts_with(root))?;
             Some((i32::try_from(number.as_u32()).ok()?, machine(process)?))
         };
         system.processes().iter().filter_map(of_machine).collect()
@@ -146,10 +139,12 @@ mod elsewhere {
 
     /// The machine that the process runs, if it is a QEMU of this driver, and has the machine's user.
     fn machine(process: &Process) -> Option<InstanceId> {
-        let mut arguments = process.cmd().iter().skip_while(|argument| *argument != "-uuid");
-        let id = arguments.nth(1)?.to_str()?.parse().ok()?;
-        let user = Account::of(id, None).map_or_else(|| geteuid().as_raw(), |account| account.uid);
-        (arguments.next()? == FIRST_OPTION && **process.user_id()? == user).then_some(id)
+        let id = machine_in(words(process))?;
+        (**process.user_id()? == user_of(id)).then_some(id)
+    }
+
+    fn words(process: &Process) -> impl Iterator<Item = &[u8]> {
+        process.cmd().iter().map(|argument| argument.as_encoded_bytes())
     }
 
     fn look_at(which: ProcessesToUpdate<'_>) -> Option<System> {

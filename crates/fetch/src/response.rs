@@ -15,7 +15,8 @@ use crate::{Ask, FetchError};
 /// The longest tag that is kept.
 const LONGEST_TAG: usize = 256;
 
-/// So many bytes must come before the limit on waiting begins again: a fifth of what a telephone line brings.
+/// So many bytes must come before the limit on waiting begins again: with the usual 30 seconds, somewhat less than what a
+/// telephone line brings.
 const ENOUGH: usize = 128 * 1024;
 
 /// What a server answers.

@@ -239,22 +239,16 @@ impl Inner {
             }
             Action::Restart => {
                 turn.show(InstanceState::Restarting);
-                let interrupted = turn.interrupted();
-                tokio::select! {
-                    done = self.driver.restart(&machine, self.limits.shutdown) => done.map_err(fails)?,
-                    () = interrupted.cancelled() => return Err(InstanceError::Cancelled),
-                }
+                turn.unless_interrupted(self.driver.restart(&machine, self.limits.shutdown))
+                    .await?
+                    .map_err(fails)?;
                 turn.wait_for(self.boot(machine, InstanceState::Restarting));
             }
             Action::Shutdown => {
                 // Until it has ended, it runs: there is no other word for it.
                 turn.show(InstanceState::Running);
-                let interrupted = turn.interrupted();
                 let how = Stop::Shutdown { within: self.limits.shutdown };
-                tokio::select! {
-                    done = self.driver.stop(&machine, how) => done.map_err(fails)?,
-                    () = interrupted.cancelled() => return Err(InstanceError::Cancelled),
-                }
+                turn.unless_interrupted(self.driver.stop(&machine, how)).await?.map_err(fails)?;
             }
             Action::PowerOff => {
                 turn.show(InstanceState::Running);
@@ -262,11 +256,7 @@ impl Inner {
             }
             Action::Suspend => {
                 turn.show(InstanceState::Suspending);
-                let interrupted = turn.interrupted();
-                tokio::select! {
-                    done = self.driver.suspend(&machine) => done.map_err(fails)?,
-                    () = interrupted.cancelled() => return Err(InstanceError::Cancelled),
-                }
+                turn.unless_interrupted(self.driver.suspend(&machine)).await?.map_err(fails)?;
             }
             Action::Discard => {
                 turn.show(InstanceState::Running);

@@ -6,6 +6,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::InstanceError;
 use crate::{InstanceState, MachineState};
 
 /// What is known of one instance.
@@ -110,9 +111,19 @@ impl Turn {
         self.entry.now().shutdown = Some(shutdown);
     }
 
-    /// Ends when somebody wants what takes time to end: the guest's shutdown, or the keeping of its state.
-    pub(super) fn interrupted(&self) -> CancellationToken {
-        self.entry.now().interrupt.clone()
+    /// Does what takes time, a guest's shutdown or the keeping of its state, unless somebody wants it to end.
+    ///
+    /// # Errors
+    /// Somebody does.
+    pub(super) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, InstanceError> {
+        let interrupted = self.entry.now().interrupt.clone();
+        tokio::select! {
+            done = work => Ok(done),
+            () = interrupted.cancelled() => Err(InstanceError::Cancelled),
+        }
     }
 
     pub(super) fn entry(&self) -> &Arc<Entry> {

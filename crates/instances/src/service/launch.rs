@@ -110,11 +110,8 @@ impl Making {
     async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
         let inner = &self.inner;
         // A server may take its time, which holds up those alone who download, too.
-        let places = match &launch.source {
-            Source::File { .. } => &inner.launches,
-            Source::Url(_) => &inner.downloads,
-        };
-        let place = self.place(places).await?;
+        let is_download = matches!(launch.source, Source::Url(_));
+        let place = self.place(if is_download { &inner.downloads } else { &inner.launches }).await?;
         let id = inner.registry.new_id();
         let (name, staging) = self.stage(launch.name, id).await?;
 
@@ -123,7 +120,6 @@ impl Making {
             Source::Url(url) => url.without_query(),
         };
         // Kept until the instance is written down: from then on it is used.
-        let is_download = matches!(launch.source, Source::Url(_));
         let image = self.image(launch.source, launch.expected).await?;
         let _place = match is_download {
             true => {

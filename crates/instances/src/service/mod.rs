@@ -109,8 +109,8 @@ impl Default for Limits {
 
 impl Instances {
     /// Takes over what is there: machines that an earlier daemon started are found again, and their guests waited
-    /// for if they do not answer yet; those whose instances are in the bin are ended. `report` is told of machines that end by themselves, until
-    /// the last clone of this is dropped.
+    /// for if they do not answer yet; those whose instances are in the bin are ended. `report` is told of machines that
+    /// end by themselves, until the last clone of this is dropped.
     pub async fn open(
         registry: Arc<Registry>,
         vault: Arc<Vault>,
