@@ -34,6 +34,8 @@ pub enum Step {
     GrowDisk,
     /// [`Driver::delete`].
     Delete,
+    /// [`Driver::reattach`].
+    Reattach,
 }
 
 /// What becomes of a step.
@@ -144,6 +146,20 @@ impl MemoryDriver {
         }
     }
 
+    /// Begins a step, of which the fault is returned.
+    fn begin(&self, step: Step) -> Option<Fault> {
+        let mut inner = self.inner();
+        inner.begun.insert(step);
+        let fault = inner.faults.get(&step).copied();
+        drop(inner);
+        self.changed.notify_waiters();
+        fault
+    }
+
+    async fn lifted(&self, step: Step) {
+        self.until(|inner| !inner.faults.contains_key(&step)).await;
+    }
+
     /// Goes through a step: from one of the states, to another.
     async fn step(
         &self,
@@ -153,17 +169,11 @@ impl MemoryDriver {
         to: MachineState,
     ) -> Result<(), DriverError> {
         let fails = |what: String| DriverError::Failed { what, source: "it was told to".into() };
-        let fault = {
-            let mut inner = self.inner();
-            inner.begun.insert(step);
-            inner.faults.get(&step).copied()
-        };
-        self.changed.notify_waiters();
-        match fault {
+        match self.begin(step) {
             Some(Fault::Fails) if step == Step::Shutdown => return Err(DriverError::TimedOut),
             Some(Fault::Fails) => return Err(fails(format!("do {step:?}"))),
             Some(Fault::NoSpace) => return Err(DriverError::NoSpace(io::ErrorKind::StorageFull.into())),
-            Some(Fault::Hangs) => self.until(|inner| !inner.faults.contains_key(&step)).await,
+            Some(Fault::Hangs) => self.lifted(step).await,
             None => {}
         }
         let mut inner = self.inner();
@@ -259,6 +269,11 @@ impl Driver for MemoryDriver {
     }
 
     async fn reattach(&self, machine: &Machine) -> MachineState {
+        match self.begin(Step::Reattach) {
+            Some(Fault::Hangs) => self.lifted(Step::Reattach).await,
+            Some(_) => return MachineState::Unknown,
+            None => {}
+        }
         self.state(machine).await
     }
 

@@ -362,6 +362,21 @@ async fn after_a_restart_a_guest_that_does_not_answer_is_starting() {
     assert_eq!(world.state("web").await, InstanceState::Running);
 }
 
+/// A QEMU that a guest has taken over may be silent: it must not hold up a new daemon once for each instance.
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_machines_that_are_silent_are_waited_for_together() {
+    let world = World::with("a").await;
+    for text in ["b", "c"] {
+        world.launch(text).await.unwrap();
+    }
+    world.driver.set(Step::Reattach, Some(Fault::Hangs));
+    let before = tokio::time::Instant::now();
+    let world = world.restart().await;
+    let waited = before.elapsed();
+    assert!((10..20).contains(&waited.as_secs()), "{waited:?}");
+    assert_eq!(world.states().await.len(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_ends_by_itself_is_told_of() {
     let world = World::with("web").await;
