@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{sleep, timeout};
 
 use crate::arguments::DISK;
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(25);
 ///
 /// # Errors
 /// QEMU could not do it.
-pub(crate) async fn save(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
+pub(crate) async fn save(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>) -> Result<(), QmpError> {
     // One is there if we were killed the last time, between the last two steps of suspending or resuming.
     delete(qmp).await?;
     clear(qmp, SAVE).await?;
@@ -31,19 +31,19 @@ pub(crate) async fn save(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
 ///
 /// # Errors
 /// QEMU could not do it.
-pub(crate) async fn delete(qmp: &Qmp<UnixStream>) -> Result<(), QmpError> {
+pub(crate) async fn delete(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>) -> Result<(), QmpError> {
     clear(qmp, DELETE).await?;
     qmp.run(DeleteSnapshot { job_id: DELETE, tag: TAG, devices: [DISK] }).await?;
     conclude(qmp, DELETE).await
 }
 
 /// Has a job end that is there already: we were killed in the middle of it. What became of it, the next one shows.
-async fn clear(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpError> {
+async fn clear(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<(), QmpError> {
     ended(qmp, job).await.map(drop)
 }
 
 /// Waits for a job's end.
-async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpError> {
+async fn conclude(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<(), QmpError> {
     let refused = |why: String| QmpError::Refused { command: job, why: crate::qmp::printable(&why) };
     match ended(qmp, job).await? {
         Some(None) => Ok(()),
@@ -54,12 +54,12 @@ async fn conclude(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<(), QmpErr
 
 /// Waits for a job's end, and tells with which error it ended; nothing if there is no such. A QEMU that answers,
 /// but never says that the job has ended, is waited for no longer than one that does not answer.
-async fn ended(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+async fn ended(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
     let within = QueryJobs::WITHIN;
     timeout(within, look(qmp, job)).await.unwrap_or(Err(QmpError::TimedOut { command: job, within }))
 }
 
-async fn look(qmp: &Qmp<UnixStream>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+async fn look(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
     loop {
         let jobs = qmp.run(QueryJobs {}).await?;
         match jobs.into_iter().find(|found| found.id == job) {

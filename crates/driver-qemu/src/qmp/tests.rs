@@ -104,6 +104,16 @@ async fn a_silent_qemu_is_not_waited_for_without_end() {
     assert!(matches!(error, QmpError::TimedOut { .. }), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_qemu_that_never_ends_a_job_is_not_waited_for_without_end() {
+    let qmp = client(|name, command| {
+        assert_eq!(name, "query-jobs");
+        vec![done(command, json!([{ "id": "save", "status": "running" }, { "id": "delete", "status": "running" }]))]
+    });
+    let error = crate::snapshot::save(&qmp.await.unwrap()).await.unwrap_err();
+    assert_eq!(error.to_string(), "QEMU has not answered 'delete' within 900 seconds");
+}
+
 #[tokio::test]
 async fn the_end_says_whether_the_guest_wanted_it() {
     let shutdown = |guest: bool, reason: &str| {

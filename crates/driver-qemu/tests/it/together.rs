@@ -49,6 +49,14 @@ async fn only_the_right_keys_open(lab: &Lab, one: &Guest, two: &Guest) {
     assert!(matches!(error, SessionError::TooMuch { limit: 1024 }), "{error}");
 }
 
+/// As many threads as its user may have.
+#[cfg(target_os = "linux")]
+fn most_threads(guest: &Guest) -> u32 {
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", guest.process().unwrap())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max processes")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap_or(u32::MAX)
+}
+
 /// What a guest that has broken out of its QEMU would find.
 #[cfg(target_os = "linux")]
 fn confined(one: &Guest, two: &Guest) {
@@ -60,6 +68,7 @@ fn confined(one: &Guest, two: &Guest) {
             assert!(!status(guest, "Gid:").split_whitespace().any(|id| id == "0"));
             assert_eq!(status(guest, "Groups:"), "");
             assert_eq!(status(guest, "CapEff:"), "0000000000000000");
+            assert!(most_threads(guest) < 1024, "one that starts threads without end would stop the host");
         }
     }
     for guest in [one, two] {
