@@ -4,33 +4,16 @@
 //! decides nothing about trust; the service does, and this client only keeps its user's identity.
 
 mod args;
-mod attend;
 mod commands;
-mod context;
+mod connection;
+mod credentials;
 mod doctor;
 mod error;
+mod files;
 mod format;
 mod guest;
-mod help;
-mod identity;
-mod known_servers;
-mod list_file;
-#[cfg(feature = "man")]
-mod man;
-mod output;
-mod pipes;
 mod platform;
-mod primary_name;
-mod private_files;
-mod progress;
-mod prompt;
-mod remotes;
-mod server_trust;
-mod service;
-mod text;
-mod token;
-mod transports;
-mod tunnel;
+mod terminal;
 
 use std::env;
 use std::future::Future;
@@ -39,9 +22,9 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 
 use args::{Cli, Parsed};
-use context::{ADDRESS_VARIABLE, Context, InUse, Whence};
+use connection::{ADDRESS_VARIABLE, Context, InUse, Remote, Whence};
 use error::Error;
-use remotes::Remote;
+use terminal::output;
 
 fn main() -> ExitCode {
     if let Err(error) = platform::keep_memory_private() {

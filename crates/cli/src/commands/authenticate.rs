@@ -4,10 +4,9 @@
 
 use super::token;
 use crate::args::AuthenticateArgs;
-use crate::context::{Context, InUse};
+use crate::connection::{Context, InUse, Service, once};
 use crate::error::Error;
-use crate::prompt::{self, Passphrase, Prompt};
-use crate::service::{Service, once};
+use crate::terminal::prompt::{self, Passphrase, Prompt};
 
 /// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
 pub(super) fn question(context: &Context) -> Result<String, Error> {

@@ -8,11 +8,11 @@ use super::remedy;
 use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{IDENTITY, KEY};
+use crate::credentials::{IdentityFault, IdentityStore};
 use crate::error::Error;
+use crate::files::FileFault;
 use crate::format::clients::{fingerprint, short};
-use crate::identity::{IdentityFault, IdentityStore};
 use crate::platform;
-use crate::private_files::FileFault;
 
 /// The identity, if there is one that can be used.
 pub(super) fn look(report: &mut Report) -> Option<Identity> {

@@ -10,11 +10,10 @@ use super::remedy;
 use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{PASSPHRASE, Reached, TRUST, VERSIONS};
-use crate::context::Context;
+use crate::connection::{CONNECT_LIMIT, Context, Service, once};
 use crate::error::Error;
 use crate::format::version::CLIENT;
 use crate::platform;
-use crate::service::{CONNECT_LIMIT, Service, once};
 
 /// Asks it. Until it has said that it trusts this client, with a certificate nothing is asked that enrols anyone.
 pub(super) async fn look(

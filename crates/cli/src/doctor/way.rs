@@ -9,11 +9,10 @@ use transport::{ConnectError, Endpoint, Transport};
 use super::remedy;
 use super::report::{Report, Verdict};
 use super::{ACCESS, ADDRESS, CONNECTION, SOCKET, TRANSPORT};
-use crate::context::{ADDRESS_VARIABLE, Context, InUse, Whence};
+use crate::connection::{ADDRESS_VARIABLE, Context, InUse, Whence, in_time, service, transports};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
-use crate::service::{self, in_time};
-use crate::{text, transports};
+use crate::terminal::text;
 
 /// Where the service should be.
 pub(super) struct Way {

@@ -10,7 +10,7 @@ use super::table::Table;
 use super::values::or_unknown;
 use crate::args::Format;
 use crate::error::Error;
-use crate::text;
+use crate::terminal::text;
 
 /// The width of the names in front of what is known of one client.
 const LABEL: usize = 13;

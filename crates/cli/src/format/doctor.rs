@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::args::Format;
+use crate::args::{Format, help};
 use crate::doctor::{Finding, Report, Verdict};
 use crate::error::Error;
-use crate::{help, text};
+use crate::terminal::text;
 
 /// The columns of status and check; what follows them is filled.
 const STATUS: usize = 9;

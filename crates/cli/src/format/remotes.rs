@@ -6,8 +6,8 @@ use super::clients::short;
 use super::table::{Labels, Table};
 use super::values::or_unknown;
 use crate::args::Format;
+use crate::connection::Remote;
 use crate::error::Error;
-use crate::remotes::Remote;
 
 /// A remote, and what commands make of it.
 pub(crate) struct Row {

@@ -8,12 +8,12 @@ use rpc::trust::{AddReply, AddRequest};
 
 use super::{other_user, title, understood};
 use crate::args::{AddClientArgs, Level, client_name};
-use crate::context::Context;
+use crate::connection::{Context, Service};
+use crate::credentials::IdentityStore;
 use crate::error::Error;
 use crate::format::clients::short;
-use crate::identity::IdentityStore;
-use crate::service::Service;
-use crate::{platform, prompt, text};
+use crate::platform;
+use crate::terminal::{prompt, text};
 
 /// Larger texts hold no certificate, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;

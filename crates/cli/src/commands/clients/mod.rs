@@ -11,11 +11,10 @@ use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
 use crate::args::{ClientsArgs, ClientsCommand, Format, OwnCertificateArgs};
-use crate::context::Context;
+use crate::connection::{Context, LONGEST_LIST, Service};
 use crate::error::Error;
 use crate::format;
-use crate::prompt::{self, Passphrase};
-use crate::service::{LONGEST_LIST, Service};
+use crate::terminal::prompt::{self, Passphrase};
 
 /// Runs the command.
 ///
@@ -139,7 +138,11 @@ pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
 /// What to call a client in a sentence.
 fn title(name: &str, fingerprint: &str) -> String {
     let short = format::clients::short(fingerprint);
-    crate::text::one_line(&if name.is_empty() { short.to_owned() } else { format!("{name} ({short})") })
+    crate::terminal::text::one_line(&if name.is_empty() {
+        short.to_owned()
+    } else {
+        format!("{name} ({short})")
+    })
 }
 
 #[cfg(test)]

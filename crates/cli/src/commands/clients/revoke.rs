@@ -6,10 +6,10 @@ use super::choice::choose;
 use super::{all, confirm, is_own, set_passphrase, title, understood};
 use crate::args::RevokeClientArgs;
 use crate::commands::settings;
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
-use crate::{output, platform, prompt};
+use crate::platform;
+use crate::terminal::{output, prompt};
 
 /// Runs the command.
 ///

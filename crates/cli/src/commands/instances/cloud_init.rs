@@ -9,7 +9,8 @@ use std::path::Path;
 use fetch::{Answer, Ask, Client, Limits, Url};
 
 use crate::error::Error;
-use crate::{platform, prompt};
+use crate::platform;
+use crate::terminal::prompt;
 
 /// Longer texts are refused, in bytes: no service would take them in one message.
 const LONGEST: u64 = 1024 * 1024;

@@ -5,11 +5,9 @@ use rpc::{DeleteRequest, InstanceNames, InstanceSnapshotPair, PurgeRequest, Reco
 use super::step;
 use crate::args::{DeleteArgs, RecoverArgs};
 use crate::commands::info;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::prompt;
-use crate::service::{Service, once};
+use crate::terminal::{Progress, prompt};
 
 /// What the service asks before it deletes snapshots, which do not come back.
 const PURGE_SNAPSHOTS: &str =

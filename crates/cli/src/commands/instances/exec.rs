@@ -3,11 +3,12 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::args::ExecArgs;
-use crate::attend::{Signals, attend};
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::Guest;
-use crate::service::Service;
+use crate::guest::{
+    Guest,
+    attach::{Signals, attend},
+};
 
 /// Runs the command.
 ///

@@ -4,12 +4,14 @@ use tonic::Code;
 
 use super::{launch, start};
 use crate::args::{InstancesArg, LaunchArgs, ShellArgs, StartArgs};
-use crate::attend::{Signals, attend};
-use crate::context::Context;
+use crate::commands::settings::primary_name;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::Guest;
-use crate::service::Service;
-use crate::{output, primary_name};
+use crate::guest::{
+    Guest,
+    attach::{Signals, attend},
+};
+use crate::terminal::output;
 
 /// Runs the command.
 ///

@@ -5,14 +5,14 @@ use transport::Endpoint;
 use super::result_and_hint;
 use crate::args::AddRemoteArgs;
 use crate::commands::token;
-use crate::context::Context;
+use crate::connection::{Context, Existing, Remote, Remotes, RemotesFault, ServerTrust, Service, transports};
+use crate::credentials::Token;
 use crate::error::Error;
-use crate::prompt::{Passphrase, Prompt};
-use crate::remotes::{Existing, Remote, Remotes, RemotesFault};
-use crate::server_trust::ServerTrust;
-use crate::service::Service;
-use crate::token::Token;
-use crate::{output, prompt, text, transports};
+use crate::terminal::{
+    output,
+    prompt::{self, Passphrase, Prompt},
+    text,
+};
 
 /// Runs the command. Without a token, the service learns nothing of this client, not even its certificate.
 ///

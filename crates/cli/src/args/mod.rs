@@ -1,9 +1,12 @@
 //! The command line: what can be written, and what is wrong with what was written.
 //!
-//! Help is rendered by [`crate::help`] from these definitions.
+//! Help is rendered by [`help`] from these definitions.
 
 mod clients;
+pub(crate) mod help;
 mod instances;
+#[cfg(feature = "man")]
+pub(crate) mod man;
 mod remotes;
 mod token;
 
@@ -15,9 +18,8 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, FromArgMatches, Subcommand, ValueEnum};
 use transport::tls::RootFingerprint;
 
+use crate::connection::RemoteName;
 use crate::error::Error;
-use crate::help;
-use crate::remotes::RemoteName;
 pub(crate) use clients::{
     AddClientArgs, ClientsArgs, ClientsCommand, DeauthenticateArgs, Level, OwnCertificateArgs,
     RenameClientArgs, RevokeClientArgs, SetLevelArgs, client_name,

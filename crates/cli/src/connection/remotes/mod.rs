@@ -12,8 +12,9 @@ use thiserror::Error;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use crate::list_file::{self, Kind, ListFault, ListFile};
-use crate::{platform, transports};
+use crate::connection::transports;
+use crate::files::list::{self, Kind, ListFault, ListFile};
+use crate::platform;
 
 const KIND: Kind = Kind {
     file: "remotes",
@@ -351,7 +352,7 @@ impl Remotes {
     /// What `text` says. All of it has to be understood.
     fn understood(&self, text: &str) -> Result<Understood, ListFault> {
         let mut understood = Understood::default();
-        for (line, content) in list_file::entries(text) {
+        for (line, content) in list::entries(text) {
             let damaged = |what| self.list.damaged(line, what);
             let index = line.saturating_sub(1);
             if let Some(name) = content.strip_prefix(DEFAULT) {
@@ -405,7 +406,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::private_files;
+    use crate::files;
 
     const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
     const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
@@ -420,8 +421,8 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("share/ours");
         if let Some(text) = text {
-            private_files::create_directory(&directory).expect("made");
-            private_files::replace(&directory, KIND.file, text.as_bytes()).expect("written");
+            files::create_directory(&directory).expect("made");
+            files::replace(&directory, KIND.file, text.as_bytes()).expect("written");
         }
         Fixture { remotes: remotes_in(&directory), home }
     }
@@ -608,7 +609,7 @@ mod tests {
 
     #[test]
     fn a_list_never_grows_too_long_to_be_read() {
-        let comment = format!("#{}\n", "x".repeat(usize::try_from(list_file::MAX_SIZE).expect("a size") - 2));
+        let comment = format!("#{}\n", "x".repeat(usize::try_from(list::MAX_SIZE).expect("a size") - 2));
         let fixture = file(Some(&comment));
         let fault =
             fixture.remotes.add(&remote("work", "a.example:1", ONE), Existing::Stays).expect_err("too long");

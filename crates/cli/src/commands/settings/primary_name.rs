@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::files;
 use crate::platform::{self, HOME_VARIABLE};
-use crate::private_files;
 
 /// The setting's key.
 pub(crate) const KEY: &str = "client.primary-name";
@@ -71,8 +71,8 @@ pub(crate) fn set(name: &str) -> Result<(), Error> {
 }
 
 fn write(directory: &Path, name: &str) -> Result<(), Error> {
-    private_files::create_directory(directory)
-        .and_then(|()| private_files::replace(directory, FILE, format!("{name}\n").as_bytes()))
+    files::create_directory(directory)
+        .and_then(|()| files::replace(directory, FILE, format!("{name}\n").as_bytes()))
         .map_err(|error| unusable("write", directory.join(FILE), &error.to_string()))
 }
 

@@ -16,7 +16,7 @@ struct Call(&'static str, fn(&Path));
 
 const ALL: [Call; 4] = [
     Call("nothing", |_| {}),
-    Call("the directory", |home| private_files::create_directory(&home.join(DIRECTORY)).expect("made")),
+    Call("the directory", |home| files::create_directory(&home.join(DIRECTORY)).expect("made")),
     Call("a key alone", |home| {
         store(home).load_or_create().expect("made");
         fs::remove_file(home.join(DIRECTORY).join(CERTIFICATE_FILE)).expect("removed");

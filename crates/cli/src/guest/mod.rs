@@ -1,6 +1,9 @@
 //! SSH to an instance: through the service, which carries what is said without a part in it; or, with a stock
 //! service, which cannot do that, to where it says that the instance answers.
 
+pub(crate) mod attach;
+mod tunnel;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,9 +16,9 @@ use tokio::time::timeout;
 use tonic::Code;
 use zeroize::Zeroizing;
 
+use crate::connection::{Service, once};
 use crate::error::Error;
-use crate::service::{Service, once};
-use crate::tunnel::Tunnel;
+use crate::guest::tunnel::Tunnel;
 
 /// How long a guest may take until it has let us in. Under emulation it is slow.
 const LOGIN_LIMIT: Duration = Duration::from_secs(60);
@@ -134,7 +137,7 @@ mod tests {
     use transport::testkit::run;
 
     use super::*;
-    use crate::service::tests::Place;
+    use crate::connection::service::tests::Place;
 
     /// Answers `ssh_info` alone, as a stock service does beside what it has no tunnel for.
     #[derive(Clone)]

@@ -3,7 +3,7 @@
 //! On this machine that is the root certificate in the system's file. A service on another machine has none here: the
 //! user names its root, or it is one that the user has met before, or the user is asked. There is no way to go without.
 
-mod fault;
+mod error;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,13 +12,15 @@ use std::path::{Path, PathBuf};
 use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-pub(crate) use self::fault::ServerTrustFault;
-use self::fault::TELLS;
-use crate::context::{Context, NamedRoot};
+pub(crate) use self::error::ServerTrustFault;
+use self::error::TELLS;
+use crate::connection::{
+    Context, NamedRoot, Remote, RemoteName,
+    known_servers::{Earlier, Known, KnownServers, KnownServersFault},
+    service,
+};
 use crate::error::Error;
-use crate::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
-use crate::remotes::{Remote, RemoteName};
-use crate::{output, prompt, service};
+use crate::terminal::{output, prompt};
 
 /// Larger files hold no root certificate.
 const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;

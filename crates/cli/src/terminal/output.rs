@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::text;
+use crate::terminal::text;
 
 /// Writes a command's result to standard output.
 ///

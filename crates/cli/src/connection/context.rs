@@ -9,9 +9,9 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
 use crate::args::Cli;
+use crate::connection::{Remote, RemoteName, Remotes, transports};
 use crate::error::Error;
-use crate::remotes::{Remote, RemoteName, Remotes};
-use crate::{output, transports};
+use crate::terminal::output;
 
 /// Names the remote that commands are for.
 pub(crate) const REMOTE_VARIABLE: &str = "MULTIPASS_REMOTE";

@@ -10,10 +10,10 @@ use std::{mem, thread};
 use tokio::sync::oneshot;
 use zeroize::{Zeroize, Zeroizing};
 
+use crate::credentials::token::{self, NoToken, Token};
 use crate::error::Error;
-use crate::output;
 use crate::platform::{self, EchoOff};
-use crate::token::{self, NoToken, Token};
+use crate::terminal::output;
 
 /// The longest line taken, in bytes.
 const MAX_LINE: usize = 4096;

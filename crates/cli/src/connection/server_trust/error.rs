@@ -6,10 +6,10 @@ use thiserror::Error as ThisError;
 use transport::Endpoint;
 use transport::tls::{RootFingerprint, TlsError};
 
-use crate::context::{ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
-use crate::known_servers::KnownServersFault;
-use crate::remotes::RemoteName;
-use crate::text;
+use crate::connection::{
+    ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE, RemoteName, known_servers::KnownServersFault,
+};
+use crate::terminal::text;
 
 /// Why a service on another machine is not trusted. Nothing but a greeting was sent to it.
 #[derive(Debug, ThisError)]

@@ -17,13 +17,13 @@ use tokio::time::timeout;
 use transfer::{How, Problem, Source, Watch, Why, download, download_to, upload, upload_from};
 
 use crate::args::TransferArgs;
-use crate::attend::{BROKEN_PIPE, Signals};
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::Guest;
-use crate::pipes;
-use crate::progress::Progress;
-use crate::service::Service;
+use crate::guest::{
+    Guest,
+    attach::{BROKEN_PIPE, Signals},
+};
+use crate::terminal::{Progress, pipes};
 use plan::{Job, Plan};
 
 /// Between two looks at what a transfer is at.

@@ -11,12 +11,12 @@ use tonic::{Code, Status};
 use transport::tls::{NotARootFingerprint, RootCertificateError};
 use transport::{ConnectError, Endpoint, EndpointError};
 
-use crate::context::{ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE};
-use crate::identity::IdentityFault;
+use crate::connection::{
+    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, NotARemoteName, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE,
+    RemotesFault, ServerTrustFault, transports,
+};
+use crate::credentials::IdentityFault;
 use crate::platform::Denial;
-use crate::remotes::{NotARemoteName, RemotesFault};
-use crate::server_trust::ServerTrustFault;
-use crate::transports;
 
 /// The command line is at fault.
 const EXIT_USAGE: u8 = 1;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::error::Error;
 use crate::guest::Guest;
 use crate::platform::{self, RawTerminal};
-use crate::{output, pipes};
+use crate::terminal::{output, pipes};
 
 /// How long a command that is asked to end by a signal may take for it.
 const END_LIMIT: Duration = Duration::from_secs(1);

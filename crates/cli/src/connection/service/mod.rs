@@ -17,12 +17,11 @@ use tonic::{Status, Streaming};
 use transport::tls::{ClientTls, Identity};
 use transport::{ConnectError, Connection, Endpoint, Transport};
 
-use crate::context::{Context, NamedRoot};
+use crate::connection::{Context, NamedRoot, ServerTrust, Unknown, transports};
+use crate::credentials::IdentityStore;
 use crate::error::Error;
-use crate::identity::IdentityStore;
-use crate::progress::Progress;
-use crate::server_trust::{ServerTrust, Unknown};
-use crate::{output, platform, transports};
+use crate::platform;
+use crate::terminal::{Progress, output};
 
 /// How long reaching the service, its TLS handshake and HTTP/2's may take.
 pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);

@@ -1,6 +1,8 @@
 //! Files that are this user's alone: private from their first moment, replaced as a whole, changed by one client at
 //! a time.
 
+pub(crate) mod list;
+
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

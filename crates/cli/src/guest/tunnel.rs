@@ -13,8 +13,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::Streaming;
 
+use crate::connection::Service;
 use crate::error::Error;
-use crate::service::Service;
 
 /// What is sent at once, in bytes. The service takes no more than four of these.
 const CHUNK: usize = 16 * 1024;

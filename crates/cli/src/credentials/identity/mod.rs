@@ -16,8 +16,9 @@ use thiserror::Error;
 use transport::tls::{Identity, IdentityError};
 use zeroize::Zeroizing;
 
-use crate::private_files::{self, FileFault};
-use crate::{output, platform};
+use crate::files::{self, FileFault};
+use crate::platform;
+use crate::terminal::output;
 
 const CERTIFICATE_FILE: &str = "multipass_cert.pem";
 const KEY_FILE: &str = "multipass_cert_key.pem";
@@ -161,7 +162,7 @@ impl IdentityStore {
         if !self.own {
             return Err(IdentityFault::NotOwn(self.directory.clone()));
         }
-        private_files::create_directory(&self.directory)
+        files::create_directory(&self.directory)
             .map_err(FileFault::io("create the directory", &self.directory))?;
         let _held = self.lock()?;
         // Another client may have finished, or have been between its two files, when we looked above.
@@ -224,7 +225,7 @@ impl IdentityStore {
     /// Excludes other clients that are about to create the identity, until the file is dropped.
     fn lock(&self) -> Result<File, IdentityFault> {
         let path = self.directory.join(LOCK_FILE);
-        Ok(private_files::lock(&path)?)
+        Ok(files::lock(&path)?)
     }
 
     /// The content of one of the files, or `None` if it is not there.
@@ -247,7 +248,7 @@ impl IdentityStore {
 
     /// Puts a file in place.
     fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityFault> {
-        let replaced = private_files::replace(&self.directory, name, content);
+        let replaced = files::replace(&self.directory, name, content);
         Ok(replaced.map_err(FileFault::io("write", &self.directory.join(name)))?)
     }
 }
@@ -378,7 +379,7 @@ mod tests {
     fn identities_of_every_kind_and_age_are_used_as_they_are() {
         for kind in Kind::ALL {
             let (fixture, stock) = (fixture(), kind.generate());
-            private_files::create_directory(&fixture.store.directory).expect("created");
+            files::create_directory(&fixture.store.directory).expect("created");
             fs::write(fixture.path(CERTIFICATE_FILE), stock.certificate_pem()).expect("written");
             fs::write(fixture.path(KEY_FILE), stock.key_pem()).expect("written");
             fixture.store.load_or_create().unwrap_or_else(|fault| panic!("{kind:?}: {fault}"));
@@ -480,7 +481,7 @@ mod tests {
     #[test]
     fn a_held_lock_is_told_by_name() {
         let fixture = fixture();
-        private_files::create_directory(&fixture.store.directory).expect("created");
+        files::create_directory(&fixture.store.directory).expect("created");
         let held = fixture.store.lock().expect("locked");
         let second = platform::open_lock_file(&fixture.path(LOCK_FILE)).expect("opened");
         assert!(matches!(second.try_lock(), Err(TryLockError::WouldBlock)));

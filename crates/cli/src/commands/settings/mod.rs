@@ -1,5 +1,7 @@
 //! `get` and `set`. The service keeps all settings but one, which is the client's own.
 
+pub(super) mod primary_name;
+
 use std::collections::BTreeSet;
 
 use tonic::Code;
@@ -7,12 +9,11 @@ use tonic::Code;
 use crate::args::{GetArgs, SetArgs};
 use crate::commands::authenticate::question;
 use crate::commands::clients;
-use crate::context::Context;
+use crate::connection::{Context, Service, is_known_by_its_user, once};
+use crate::credentials::IdentityFault;
 use crate::error::Error;
-use crate::identity::IdentityFault;
-use crate::prompt::{self, Passphrase, Prompt};
-use crate::service::{Service, is_known_by_its_user, once};
-use crate::{platform, primary_name};
+use crate::platform;
+use crate::terminal::prompt::{self, Passphrase, Prompt};
 
 /// The service answers whether it is set, never what it is.
 const PASSPHRASE: &str = "local.passphrase";
@@ -23,7 +24,7 @@ const SECOND_QUESTION: &str = "Please re-enter passphrase: ";
 ///
 /// # Errors
 /// It cannot be read.
-pub(super) fn primary_name(raw: bool) -> Result<String, Error> {
+pub(super) fn get_primary_name(raw: bool) -> Result<String, Error> {
     Ok(shown(primary_name::KEY, &primary_name::get()?, raw))
 }
 

@@ -11,7 +11,7 @@ use thiserror::Error;
 use transport::tls::RootFingerprint;
 use transport::{Endpoint, HostPort};
 
-use crate::list_file::{self, Kind, ListFault, ListFile};
+use crate::files::list::{self, Kind, ListFault, ListFile};
 
 const KIND: Kind = Kind {
     file: "known_servers",
@@ -133,7 +133,7 @@ impl KnownServers {
     fn find_in(&self, text: &str, endpoint: &Endpoint) -> Result<Option<Known>, ListFault> {
         let endpoint = normalized(endpoint);
         let mut found = None;
-        for (line, content) in list_file::entries(text) {
+        for (line, content) in list::entries(text) {
             let damaged = |what| self.list.damaged(line, what);
             let Some((address, fingerprint)) = content.split_once(char::is_whitespace) else {
                 return Err(damaged("is no address and fingerprint"));
@@ -175,7 +175,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::private_files::{self, FileFault};
+    use crate::files::{self, FileFault};
 
     const FILE: &str = KIND.file;
     const HEADER: &str = KIND.header;
@@ -207,8 +207,8 @@ mod tests {
         let directory = home.path().join("share/ours");
         let known = known_in(&directory);
         if let Some(text) = text {
-            private_files::create_directory(&directory).expect("made");
-            private_files::replace(&directory, FILE, text.as_bytes()).expect("written");
+            files::create_directory(&directory).expect("made");
+            files::replace(&directory, FILE, text.as_bytes()).expect("written");
         }
         Fixture { _home: home, directory, known }
     }
@@ -318,7 +318,7 @@ mod tests {
             fixture.known.find(&at("b:2")),
             Err(KnownServersFault::List(ListFault::File(FileFault::Io { step: "read", .. })))
         ));
-        let comment = format!("#{}\n", "x".repeat(usize::try_from(list_file::MAX_SIZE).expect("a size") - 2));
+        let comment = format!("#{}\n", "x".repeat(usize::try_from(list::MAX_SIZE).expect("a size") - 2));
         fs::write(fixture.known.file(), &comment).expect("written");
         assert_eq!(fixture.find("b:2"), None);
         fs::write(fixture.known.file(), format!("{comment}\n")).expect("written");

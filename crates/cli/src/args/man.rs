@@ -6,9 +6,9 @@ use std::path::Path;
 use clap::Command;
 use clap_mangen::Man;
 
+use super::help;
 use crate::error::Error;
 use crate::format::version::CLIENT;
-use crate::help;
 
 /// Writes a page for `multipass` and for each of its commands.
 ///

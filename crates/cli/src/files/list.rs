@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::files::{self, FileFault};
 use crate::platform::{self, HOME_VARIABLE};
-use crate::private_files::{self, FileFault};
 
 /// Longer lists are none of ours, in bytes: some 10,000 entries.
 pub(crate) const MAX_SIZE: u64 = 1024 * 1024;
@@ -156,11 +156,11 @@ impl ListFile {
         &self,
         change: impl FnOnce(&mut Vec<String>) -> Result<T, E>,
     ) -> Result<T, E> {
-        private_files::create_directory(&self.directory).map_err(|error| {
+        files::create_directory(&self.directory).map_err(|error| {
             ListFault::from(FileFault::io("create the directory", &self.directory)(error))
         })?;
         let lock = self.directory.join(format!(".{}.lock", self.kind.file));
-        let _held = private_files::lock(&lock).map_err(ListFault::from)?;
+        let _held = files::lock(&lock).map_err(ListFault::from)?;
         let before = self.read()?;
         let text = if before.is_empty() { self.kind.header } else { &before };
         let mut lines = text.lines().map(str::to_owned).collect();
@@ -168,7 +168,7 @@ impl ListFile {
         let after = lines.join("\n") + "\n";
         let written = match after.len() as u64 > MAX_SIZE {
             true => Err(too_long()),
-            false => private_files::replace(&self.directory, self.kind.file, after.as_bytes()),
+            false => files::replace(&self.directory, self.kind.file, after.as_bytes()),
         };
         written.map_err(|error| ListFault::from(FileFault::io("write", &self.path())(error)))?;
         Ok(done)
