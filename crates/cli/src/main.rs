@@ -26,6 +26,9 @@ use connection::{ADDRESS_VARIABLE, Context, InUse, Remote, Whence};
 use error::Error;
 use terminal::output;
 
+/// This client's version.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 fn main() -> ExitCode {
     if let Err(error) = platform::keep_memory_private() {
         output::tell(&format!("warning: this program's memory may end up in a core dump: {error}"));
@@ -50,7 +53,7 @@ fn run(cli: Cli) -> Result<String, Box<Failure>> {
     match commands::offline(&cli) {
         Some(result) => result.map_err(|error| Failure::of(name, error)),
         None => {
-            let context = Context::new(&cli);
+            let context = Context::new(cli.options.service());
             let adds_a_remote = commands::adds_a_remote(&cli);
             block_on(online(&context, cli)).map_err(|error| {
                 let way = match context.remote_in_use() {

@@ -2,14 +2,10 @@
 //!
 //! Clap's own layout is not used: users' scripts and documentation quote the stock texts.
 
-use std::iter;
-
 use clap::{Arg, ArgAction, Command};
 
 use crate::args;
-
-/// Lines are filled up to this many columns.
-const WIDTH: usize = 80;
+use crate::terminal::text::wrap;
 
 /// `definition` with its commands' names for their help texts: which help somebody asks for. The texts are laid out
 /// when they are asked for. Commands below commands, which are not defined before, have their names by themselves.
@@ -195,39 +191,12 @@ fn aligned(entries: &[(String, String)]) -> Vec<String> {
         .collect()
 }
 
-/// `text` filled greedily, with lines after the first indented by `indent`. Line breaks in it stay.
-pub(crate) fn wrap(text: &str, indent: usize) -> String {
-    let width = WIDTH.saturating_sub(indent);
-    let mut filled = String::with_capacity(text.len() + text.len() / 8);
-    for (number, line) in text.split('\n').enumerate() {
-        if number > 0 {
-            break_line(&mut filled, indent);
-        }
-        let mut column = 0;
-        for word in line.split(' ').filter(|word| !word.is_empty()) {
-            let length = word.chars().count();
-            if column > 0 && column + 1 + length > width {
-                break_line(&mut filled, indent);
-                column = 0;
-            } else if column > 0 {
-                filled.push(' ');
-                column += 1;
-            }
-            filled.push_str(word);
-            column += length;
-        }
-    }
-    filled
-}
-
-fn break_line(text: &mut String, indent: usize) {
-    text.push('\n');
-    text.extend(iter::repeat_n(' ', indent));
-}
-
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
+    use crate::terminal::text::COLUMNS;
 
     const AUTHENTICATE: &str = "\
 Usage: multipass authenticate [options] [<passphrase>]
@@ -278,26 +247,9 @@ to allow use of the Multipass service.
     }
 
     #[test]
-    fn lines_are_filled_to_the_last_column() {
-        let word = "x".repeat(39);
-        for (text, indent, expected) in [
-            ("", 4, String::new()),
-            ("one  two", 4, "one two".to_owned()),
-            (&format!("{word} {word}y"), 0, format!("{word} {word}y")),
-            (&format!("{word} {word}yz"), 0, format!("{word}\n{word}yz")),
-            (&format!("{word} {word}"), 2, format!("{word}\n  {word}")),
-            ("one\ntwo\n", 2, "one\n  two\n  ".to_owned()),
-            // What is too long for any line has one of its own.
-            (&format!("a {} b", "y".repeat(90)), 0, format!("a\n{}\nb", "y".repeat(90))),
-        ] {
-            assert_eq!(wrap(text, indent), expected, "{text:?} {indent}");
-        }
-    }
-
-    #[test]
     fn no_line_is_too_wide_and_none_ends_in_spaces() {
         for line in all().iter().filter_map(|names| of(names)).chain([general()]).flat_map(lines) {
-            assert!(line.len() <= WIDTH && line.trim_end() == line, "{line:?}");
+            assert!(line.len() <= COLUMNS && line.trim_end() == line, "{line:?}");
         }
     }
 

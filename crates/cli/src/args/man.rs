@@ -7,8 +7,8 @@ use clap::Command;
 use clap_mangen::Man;
 
 use super::help;
+use crate::VERSION;
 use crate::error::Error;
-use crate::format::version::CLIENT;
 
 /// Writes a page for `multipass` and for each of its commands.
 ///
@@ -27,8 +27,8 @@ fn page_of(command: Command, name: &str, called: &str, directory: &Path) -> Resu
             (format!("{name}-{}", below.get_name()), format!("{called} {}", below.get_name()));
         page_of(below.clone(), &page, &called, directory)?;
     }
-    let command = command.name(help::forever(name)).bin_name(called.to_owned()).version(CLIENT);
-    let page = Man::new(command).title(name.to_uppercase()).source(format!("multipass {CLIENT}"));
+    let command = command.name(help::forever(name)).bin_name(called.to_owned()).version(VERSION);
+    let page = Man::new(command).title(name.to_uppercase()).source(format!("multipass {VERSION}"));
     let mut text = Vec::new();
     page.render(&mut text).map_err(Error::Output)?;
     fs::write(directory.join(format!("{name}.1")), text).map_err(Error::Output)

@@ -18,7 +18,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, FromArgMatches, Subcommand, ValueEnum};
 use transport::tls::RootFingerprint;
 
-use crate::connection::RemoteName;
+use crate::connection::{RemoteName, ServiceOptions};
 use crate::error::Error;
 pub(crate) use clients::{
     AddClientArgs, ClientsArgs, ClientsCommand, DeauthenticateArgs, Level, OwnCertificateArgs,
@@ -98,6 +98,18 @@ pub(crate) struct Options {
     /// Only print the client's version.
     #[arg(long, action = ArgAction::SetTrue, help = "Displays the version of this client")]
     pub(crate) version: bool,
+}
+
+impl Options {
+    /// What they say of the service.
+    pub(crate) fn service(&self) -> ServiceOptions {
+        ServiceOptions {
+            remote: self.remote.clone(),
+            root_certificate: self.root_cert.clone(),
+            fingerprint: self.fingerprint,
+            verbosity: self.verbose,
+        }
+    }
 }
 
 /// The commands. What can be written after each is defined when it is.

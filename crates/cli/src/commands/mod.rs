@@ -87,7 +87,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
-        Some(Command::Remote(args)) => remote::offline(&Context::new(cli), args),
+        Some(Command::Remote(args)) => remote::offline(&Context::new(cli.options.service()), args),
         Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
             Some(settings::get_primary_name(args.raw))

@@ -8,7 +8,6 @@ use tokio_util::task::TaskTracker;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use crate::args::Cli;
 use crate::connection::{Remote, RemoteName, Remotes, transports};
 use crate::error::Error;
 use crate::terminal::output;
@@ -26,6 +25,19 @@ pub(crate) const FINGERPRINT_VARIABLE: &str = "MULTIPASS_FINGERPRINT";
 const MAX_VERBOSITY: u8 = 4;
 /// From this verbosity on, the client tells what it does.
 const TELLING_VERBOSITY: u8 = 2;
+
+/// What the command line says of the service, and of what is told of the way to it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceOptions {
+    /// The remote.
+    pub(crate) remote: Option<RemoteName>,
+    /// The root certificate's file.
+    pub(crate) root_certificate: Option<PathBuf>,
+    /// The root's fingerprint.
+    pub(crate) fingerprint: Option<RootFingerprint>,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+}
 
 /// Settings of one invocation.
 #[derive(Clone, Debug)]
@@ -98,16 +110,16 @@ pub(crate) enum Whence {
 
 impl Context {
     /// Takes the settings from the command line, then the environment, then the platform.
-    pub(crate) fn new(cli: &Cli) -> Self {
+    pub(crate) fn new(options: ServiceOptions) -> Self {
         let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
         let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Self {
-            remote: cli.options.remote.clone(),
+            remote: options.remote,
             remote_variable: text(REMOTE_VARIABLE),
             in_use: Arc::default(),
             address: text(ADDRESS_VARIABLE),
-            root: match (&cli.options.root_cert, cli.options.fingerprint) {
-                (Some(file), _) => Some(NamedRoot::Certificate(file.clone())),
+            root: match (options.root_certificate, options.fingerprint) {
+                (Some(file), _) => Some(NamedRoot::Certificate(file)),
                 (None, Some(fingerprint)) => {
                     Some(NamedRoot::Fingerprint { fingerprint, is_remembered: true })
                 }
@@ -115,7 +127,7 @@ impl Context {
             },
             root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
             fingerprint: text(FINGERPRINT_VARIABLE),
-            verbosity: cli.options.verbose.min(MAX_VERBOSITY),
+            verbosity: options.verbosity.min(MAX_VERBOSITY),
             leaving: TaskTracker::new(),
         }
     }

@@ -1,7 +1,8 @@
 //! The connection to the service: which one a command is for, what it has to prove, and the calls over it.
 
-pub(crate) mod context;
-pub(crate) mod known_servers;
+mod context;
+pub(crate) mod dial;
+mod known_servers;
 mod remotes;
 mod server_trust;
 pub(crate) mod service;
@@ -9,8 +10,9 @@ pub(crate) mod transports;
 
 pub(crate) use context::{
     ADDRESS_VARIABLE, Context, FINGERPRINT_VARIABLE, InUse, NamedRoot, REMOTE_VARIABLE,
-    ROOT_CERTIFICATE_VARIABLE, Whence,
+    ROOT_CERTIFICATE_VARIABLE, ServiceOptions, Whence,
 };
+pub(crate) use dial::CONNECT_TIMEOUT;
 pub(crate) use remotes::{Existing, Listed, NotARemoteName, Remote, RemoteName, Remotes, RemotesFault};
 pub(crate) use server_trust::{Acquaintance, ServerTrust, ServerTrustFault, Unknown};
-pub(crate) use service::{CONNECT_LIMIT, LONGEST_LIST, Service, in_time, is_known_by_its_user, once};
+pub(crate) use service::{LONGEST_LIST, Service, is_known_by_its_user, once};

@@ -16,6 +16,7 @@ use crate::connection::{
     RemotesFault, ServerTrustFault, transports,
 };
 use crate::credentials::IdentityFault;
+use crate::credentials::token::{NoToken, PREFIX};
 use crate::platform::Denial;
 
 /// The command line is at fault.
@@ -211,6 +212,13 @@ impl From<ServerTrustFault> for Error {
 impl From<RemotesFault> for Error {
     fn from(fault: RemotesFault) -> Self {
         Self::Remotes(Box::new(fault))
+    }
+}
+
+impl From<NoToken> for Error {
+    fn from(fault: NoToken) -> Self {
+        let next = format!("Copy all of it again, from {PREFIX} to its end. Nothing was sent.");
+        Self::usage(fault.to_string(), Some(next))
     }
 }
 

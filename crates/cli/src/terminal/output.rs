@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::terminal::text;
+use super::text;
 
 /// Writes a command's result to standard output.
 ///

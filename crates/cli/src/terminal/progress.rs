@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
-use crate::terminal::{output, text};
+use super::{output, text};
 
 /// Between two drawings.
 const BEAT: Duration = Duration::from_millis(100);

@@ -1,6 +1,10 @@
-//! Makes text from elsewhere safe to show on a terminal.
+//! Text for a terminal: without what would drive it, as one word for a shell, filled into lines.
 
 use std::borrow::Cow;
+use std::iter;
+
+/// Lines are filled up to this many columns.
+pub(crate) const COLUMNS: usize = 80;
 
 /// `text` without control characters, newlines and tabs excepted, and without the characters that turn the
 /// direction of writing: a service, or whoever named an instance, must not drive the user's terminal.
@@ -28,6 +32,36 @@ pub(crate) fn quoted(text: &str) -> String {
         return format!("\"{}\"", text.replace('"', ""));
     }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// `text` filled greedily, with lines after the first indented by `indent`. Line breaks in it stay.
+pub(crate) fn wrap(text: &str, indent: usize) -> String {
+    let width = COLUMNS.saturating_sub(indent);
+    let mut filled = String::with_capacity(text.len() + text.len() / 8);
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            break_line(&mut filled, indent);
+        }
+        let mut column = 0;
+        for word in line.split(' ').filter(|word| !word.is_empty()) {
+            let length = word.chars().count();
+            if column > 0 && column + 1 + length > width {
+                break_line(&mut filled, indent);
+                column = 0;
+            } else if column > 0 {
+                filled.push(' ');
+                column += 1;
+            }
+            filled.push_str(word);
+            column += length;
+        }
+    }
+    filled
+}
+
+fn break_line(text: &mut String, indent: usize) {
+    text.push('\n');
+    text.extend(iter::repeat_n(' ', indent));
 }
 
 fn is_printable(character: char) -> bool {
@@ -62,6 +96,23 @@ mod tests {
     #[test]
     fn a_cell_stays_on_its_line() {
         assert_eq!(one_line("a\nb\tc\r\n"), "a b c");
+    }
+
+    #[test]
+    fn lines_are_filled_to_the_last_column() {
+        let word = "x".repeat(39);
+        for (text, indent, expected) in [
+            ("", 4, String::new()),
+            ("one  two", 4, "one two".to_owned()),
+            (&format!("{word} {word}y"), 0, format!("{word} {word}y")),
+            (&format!("{word} {word}yz"), 0, format!("{word}\n{word}yz")),
+            (&format!("{word} {word}"), 2, format!("{word}\n  {word}")),
+            ("one\ntwo\n", 2, "one\n  two\n  ".to_owned()),
+            // What is too long for any line has one of its own.
+            (&format!("a {} b", "y".repeat(90)), 0, format!("a\n{}\nb", "y".repeat(90))),
+        ] {
+            assert_eq!(wrap(text, indent), expected, "{text:?} {indent}");
+        }
     }
 
     #[cfg(windows)]

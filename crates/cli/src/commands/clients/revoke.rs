@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
 }
 
 async fn offer_a_new_passphrase(context: &Context, service: &mut Service, may: bool) -> Result<(), Error> {
-    if !may || !prompt::somebody_answers() {
+    if !may || !prompt::stdin_is_terminal() {
         output::tell("To replace it, run `multipass set local.passphrase`.");
         return Ok(());
     }

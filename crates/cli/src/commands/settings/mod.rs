@@ -10,10 +10,11 @@ use crate::args::{GetArgs, SetArgs};
 use crate::commands::authenticate::question;
 use crate::commands::clients;
 use crate::connection::{Context, Service, is_known_by_its_user, once};
-use crate::credentials::IdentityFault;
+use crate::credentials::{IdentityFault, passphrase, token};
 use crate::error::Error;
 use crate::platform;
-use crate::terminal::prompt::{self, Passphrase, Prompt};
+use crate::terminal::Secret;
+use crate::terminal::prompt::{self, Prompt};
 
 /// The service answers whether it is set, never what it is.
 const PASSPHRASE: &str = "local.passphrase";
@@ -97,12 +98,12 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
     }
     let (key, value) = match parse(args.setting)? {
         (key, Some(value)) if key == primary_name::KEY => {
-            primary_name::set(&value.expose())?;
+            primary_name::set(value.expose())?;
             return Ok(String::new());
         }
         (key, Some(value)) => {
             if key == PASSPHRASE && !value.is_empty() {
-                prompt::tell_that_arguments_are_seen(
+                prompt::note_visible_argument(
                     "a passphrase",
                     "run `multipass set local.passphrase` to be asked",
                 );
@@ -114,7 +115,7 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
             (key, ask(context).await?)
         }
     };
-    if key == PASSPHRASE && value.is_token() {
+    if key == PASSPHRASE && token::is_token_like(value.expose()) {
         // It could never be given: `authenticate` sends it to nobody.
         let next = "Choose one that does not begin as a token does.".to_owned();
         return Err(Error::usage("a passphrase that looks like a token would be taken for one", Some(next)));
@@ -124,7 +125,7 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
     service.note_call("set");
     let request = rpc::SetRequest {
         key: key.clone(),
-        val: value.expose(),
+        val: value.for_request(),
         verbosity_level: service.verbosity_level(),
         authorized: false,
     };
@@ -144,18 +145,20 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         }
         outcome => outcome?,
     }
-    if let Some(weakness) = value.weakness().filter(|_| key == PASSPHRASE && !value.is_empty()) {
-        prompt::tell_of_weakness(weakness);
+    if let Some(weakness) =
+        passphrase::weakness(value.expose()).filter(|_| key == PASSPHRASE && !value.is_empty())
+    {
+        prompt::warn_of_weakness(weakness);
     }
     Ok(String::new())
 }
 
 /// Takes `key=value` or `key` apart, and refuses what needs no service to be refused. The value may contain
 /// `=`, and is treated as a secret throughout.
-fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
+fn parse(setting: String) -> Result<(String, Option<Secret>), Error> {
     let setting = zeroize::Zeroizing::new(setting);
     let (key, value) = match setting.split_once('=') {
-        Some((key, value)) => (key.to_owned(), Some(Passphrase::new(value.to_owned()))),
+        Some((key, value)) => (key.to_owned(), Some(Secret::new(value.to_owned()))),
         None => (setting.to_string(), None),
     };
     let form = |key: &str| Some(format!("Write `multipass set {key}=<value>`."));
@@ -167,7 +170,7 @@ fn parse(setting: String) -> Result<(String, Option<Passphrase>), Error> {
 }
 
 /// Asks for the passphrase, which must be one.
-async fn ask(context: &Context) -> Result<Passphrase, Error> {
+async fn ask(context: &Context) -> Result<Secret, Error> {
     // Removing the passphrase must not happen by pressing Enter.
     ask_for_new_passphrase(context).await?.ok_or_else(|| {
         let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
@@ -179,12 +182,12 @@ async fn ask(context: &Context) -> Result<Passphrase, Error> {
 ///
 /// # Errors
 /// There is no answer, or the second one differs.
-pub(super) async fn ask_for_new_passphrase(context: &Context) -> Result<Option<Passphrase>, Error> {
+pub(super) async fn ask_for_new_passphrase(context: &Context) -> Result<Option<Secret>, Error> {
     let question = question(context)?;
     let mut prompt = Prompt::open()?;
-    let passphrase = prompt.passphrase(&question).await?;
-    if prompt.is_terminal() && prompt.passphrase(SECOND_QUESTION).await? != passphrase {
-        return Err(Error::usage("Passphrases do not match", None));
+    let passphrase = prompt.secret(&question).await?;
+    if prompt.is_terminal() && prompt.secret(SECOND_QUESTION).await? != passphrase {
+        return Err(Error::usage("Secrets do not match", None));
     }
     Ok((!passphrase.is_empty()).then_some(passphrase))
 }
@@ -208,7 +211,7 @@ mod tests {
         ] {
             let (found, given) = parse(setting.to_owned()).expect(setting);
             assert_eq!(found, key);
-            assert_eq!(given.map(|value| value.expose()).as_deref(), value, "{setting}");
+            assert_eq!(given.as_ref().map(Secret::expose), value, "{setting}");
         }
     }
 

@@ -14,11 +14,8 @@ use transport::{ConnectError, Endpoint, Transport};
 
 pub(crate) use self::error::ServerTrustFault;
 use self::error::TELLS;
-use crate::connection::{
-    Context, NamedRoot, Remote, RemoteName,
-    known_servers::{Earlier, Known, KnownServers, KnownServersFault},
-    service,
-};
+use crate::connection::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
+use crate::connection::{Context, NamedRoot, Remote, RemoteName, dial};
 use crate::error::Error;
 use crate::terminal::{output, prompt};
 
@@ -142,7 +139,7 @@ impl ServerTrust {
 
     /// Shows the user whose certificates are presented at `endpoint`, which has to be trusted then.
     async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<Self, Error> {
-        if !prompt::somebody_sees_and_answers() {
+        if !prompt::stdin_and_stderr_are_terminals() {
             return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
         }
         let tls =
@@ -154,7 +151,7 @@ impl ServerTrust {
                 Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
             }
         };
-        let presented = service::in_time(endpoint, looking).await?;
+        let presented = dial::within_timeout(endpoint, looking).await?;
         output::tell(&format!(
             "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its \
              root is\n  {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and \
@@ -372,7 +369,7 @@ fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&ServerTrust>
                 }
             }
         }
-        (error, _) => return service::unreached(error, endpoint),
+        (error, _) => return dial::explain(error, endpoint),
     };
     fault.into()
 }

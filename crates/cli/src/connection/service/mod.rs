@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
 
 use http::{Request, Response, Uri};
 use hyper::body::Incoming;
@@ -15,16 +14,14 @@ use rpc::trust::trust_client::TrustClient;
 use tonic::body::Body;
 use tonic::{Status, Streaming};
 use transport::tls::{ClientTls, Identity};
-use transport::{ConnectError, Connection, Endpoint, Transport};
+use transport::{Connection, Endpoint, Transport};
 
-use crate::connection::{Context, NamedRoot, ServerTrust, Unknown, transports};
+use crate::connection::{Context, NamedRoot, ServerTrust, Unknown, dial, transports};
 use crate::credentials::IdentityStore;
 use crate::error::Error;
 use crate::platform;
 use crate::terminal::{Progress, output};
 
-/// How long reaching the service, its TLS handshake and HTTP/2's may take.
-pub(crate) const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
 pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
 /// The longest answer of a call, in bytes: all of its parts together. A hundred thousand instances take less.
@@ -114,7 +111,7 @@ impl Service {
                 connection: Some(connection),
             })
         };
-        in_time(endpoint, connecting).await
+        dial::within_timeout(endpoint, connecting).await
     }
 
     /// Connects as `identity`, asking the user nothing.
@@ -297,37 +294,9 @@ impl Target {
     }
 }
 
-/// What comes of an attempt to reach `endpoint`, unless that takes too long.
-///
-/// # Errors
-/// Its own, or that it took too long.
-pub(crate) async fn in_time<T>(
-    endpoint: &Endpoint,
-    connecting: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Error> {
-    tokio::time::timeout(CONNECT_LIMIT, connecting)
-        .await
-        .unwrap_or_else(|_| Err(Error::ConnectTimeout { endpoint: endpoint.clone(), limit: CONNECT_LIMIT }))
-}
-
 /// Whether the service at this address learns from the system who connects: then root needs no certificate.
 pub(crate) fn is_known_by_its_user(endpoint: &Endpoint) -> bool {
     matches!(endpoint, Endpoint::Unix(_))
-}
-
-/// What it means to the user that no service was reached at `endpoint`, or none that speaks as one does.
-pub(crate) fn unreached(error: ConnectError, endpoint: &Endpoint) -> Error {
-    match error {
-        ConnectError::NotListening { endpoint, source } => Error::NoService { endpoint, source },
-        ConnectError::PermissionDenied { endpoint, .. } => {
-            let denial = match &endpoint {
-                Endpoint::Unix(path) => platform::explain_denial(path),
-                other => platform::Denial::Unknown { place: other.to_string() },
-            };
-            Error::SocketDenied { endpoint, denial }
-        }
-        source => Error::Connect { endpoint: endpoint.clone(), source },
-    }
 }
 
 /// hyper's HTTP/2 sender as the service that the generated client wants.

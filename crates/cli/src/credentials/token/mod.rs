@@ -20,10 +20,8 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 use zeroize::Zeroizing;
 
-use crate::error::Error;
-
 /// What every token begins with that this client knows.
-const PREFIX: &str = "mpt1_";
+pub(crate) const PREFIX: &str = "mpt1_";
 /// The secret, in bytes.
 const SECRET: usize = 16;
 /// The fingerprint, in bytes.
@@ -58,13 +56,6 @@ pub(crate) enum NoToken {
     /// It is not as it was made.
     #[error("this token has been changed or cut off")]
     Changed,
-}
-
-impl From<NoToken> for Error {
-    fn from(fault: NoToken) -> Self {
-        let next = format!("Copy all of it again, from {PREFIX} to its end. Nothing was sent.");
-        Self::usage(fault.to_string(), Some(next))
-    }
 }
 
 /// Why no token can be made of something.
@@ -167,7 +158,7 @@ impl fmt::Debug for Token {
 
 /// Whether a text is meant as a token, so that nobody else is to get it: it begins as one of any form does; or all of one
 /// is there but for its beginning, which was changed or cut off.
-pub(crate) fn is_meant(text: &str) -> bool {
+pub(crate) fn is_token_like(text: &str) -> bool {
     let text = text.trim();
     let (beginning, rest) = text.split_at_checked("mpt".len()).unwrap_or_default();
     let form = rest.split_once('_').map_or("", |(form, _)| form);
@@ -269,18 +260,18 @@ mod tests {
                         continue;
                     }
                     let changed = format!("{before}{other}{after}");
-                    assert!(is_meant(&changed), "{changed}");
+                    assert!(is_token_like(&changed), "{changed}");
                     let fault = Token::parse(&changed).expect_err(&changed);
                     let of_the_beginning = if at < PREFIX.len() { NoToken::Form } else { NoToken::Changed };
                     assert_eq!(fault, of_the_beginning, "{changed}");
                 }
                 let shorter = format!("{before}{after}");
-                assert!(is_meant(&shorter) && Token::parse(&shorter).is_err(), "{shorter}");
+                assert!(is_token_like(&shorter) && Token::parse(&shorter).is_err(), "{shorter}");
                 if at >= PREFIX.len() {
-                    assert!(is_meant(before), "{before}");
+                    assert!(is_token_like(before), "{before}");
                     assert_eq!(Token::parse(before), Err(NoToken::Changed), "{before}");
                 } else {
-                    assert!(is_meant(after) && Token::parse(after).is_err(), "{after}");
+                    assert!(is_token_like(after) && Token::parse(after).is_err(), "{after}");
                 }
             }
             for longer in [format!("{}A", &*text), format!("{}=", &*text), format!("{}{}", &*text, &*text)] {
@@ -309,7 +300,7 @@ mod tests {
             ("apt1_get", false),
             (&long, false),
         ] {
-            assert_eq!(is_meant(text), meant, "{text}");
+            assert_eq!(is_token_like(text), meant, "{text}");
         }
     }
 
@@ -442,7 +433,7 @@ mod tests {
         fn any_text_is_a_token_or_none(text: String, encoded in "[A-Za-z0-9_-]{0,200}") {
             prop_assert!(Token::parse(&text).is_err());
             prop_assert!(Token::parse(&[PREFIX, &encoded].concat()).is_err());
-            is_meant(&text);
+            is_token_like(&text);
         }
     }
 }
