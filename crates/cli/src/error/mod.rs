@@ -1,4 +1,9 @@
 //! Everything that ends a command before its time: what the user reads, what to do next, the exit code.
+//!
+//! It joins the errors of all other folders, which in turn report theirs as an [`Error`] where they have no others.
+
+mod failure;
+mod next_step;
 
 use std::error::Error as StdError;
 use std::io;
@@ -12,12 +17,12 @@ use transport::tls::{NotARootFingerprint, RootCertificateError};
 use transport::{ConnectError, Endpoint, EndpointError};
 
 use crate::connection::{
-    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, NotARemoteName, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE,
-    RemotesFault, ServerTrustFault, transports,
+    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, NotARemoteName, REMOTE_VARIABLE, RemotesFault, ServerTrustFault,
 };
 use crate::credentials::IdentityFault;
 use crate::credentials::token::{NoToken, PREFIX};
 use crate::platform::Denial;
+pub(crate) use failure::{Failure, Target};
 
 /// The command line is at fault.
 const EXIT_USAGE: u8 = 1;
@@ -296,79 +301,6 @@ impl Error {
         }
         message
     }
-
-    /// What the user can do about it.
-    pub(crate) fn next_step(&self) -> Option<String> {
-        self.next_step_or(&format!("set {ADDRESS_VARIABLE}"))
-    }
-
-    /// What the user can do about it, who does `elsewhere` to use a service at another address.
-    pub(crate) fn next_step_or(&self, elsewhere: &str) -> Option<String> {
-        match self {
-            Self::Usage { next, .. } | Self::Unsupported { next, .. } | Self::Failed { next, .. } => {
-                next.clone()
-            }
-            Self::Address(_) => Some(format!("Correct or unset {ADDRESS_VARIABLE}.")),
-            Self::RemoteName(_) => Some(format!("Correct or unset {REMOTE_VARIABLE}.")),
-            Self::Remotes(fault) => Some(fault.next_step()),
-            Self::Fingerprint(_) => Some(format!("Correct or unset {FINGERPRINT_VARIABLE}.")),
-            Self::NoTransport(_) => Some(format!(
-                "It has {}: {elsewhere}, or use a build with the feature.",
-                transports::BUILT_IN.join(" and ")
-            )),
-            Self::NoService { endpoint, .. } => Some(format!(
-                "Nothing listens on {endpoint}. Start the service, multipassd, or {elsewhere} if it listens elsewhere."
-            )),
-            Self::SocketDenied { denial, .. } => Some(denial.next_step()),
-            Self::Connect { .. } | Self::Protocol { .. } => Some(format!(
-                "Check that the Multipass service is what listens there; or {elsewhere} if it listens elsewhere."
-            )),
-            Self::ConnectTimeout { endpoint: Endpoint::Unix(_), .. } => {
-                Some("The service may be overloaded or stopped. Try again, or restart it.".to_owned())
-            }
-            Self::ConnectTimeout { .. } => Some(
-                "The service may be overloaded or stopped, or a firewall on the way may drop what is sent to it. \
-                 Try again, restart the service, or open the firewall for this port."
-                    .to_owned(),
-            ),
-            Self::RootCertificateMissing { .. } => Some(format!(
-                "The service writes this file when it starts, and again on SIGHUP. Start it, or send it that \
-                 signal; if it is not the system's, name its file with --root-cert or {ROOT_CERTIFICATE_VARIABLE}."
-            )),
-            Self::RootCertificateUnreadable { .. } | Self::RootCertificateInvalid { .. } => Some(format!(
-                "Restart the service, which writes this file, or name another one with --root-cert or \
-                 {ROOT_CERTIFICATE_VARIABLE}."
-            )),
-            Self::ServerUntrusted { .. } => Some(format!(
-                "If you trust that service, name its root certificate with --root-cert or \
-                 {ROOT_CERTIFICATE_VARIABLE}, or its fingerprint with --fingerprint. A service on this machine that \
-                 has a new root writes the file again when it restarts."
-            )),
-            Self::ServerTrust(fault) => Some(fault.next_step()),
-            Self::Identity(fault) => Some(fault.next_step()),
-            Self::Refused(status) => after_refusal(status),
-            Self::Lost(_) => {
-                Some("The service may have stopped or restarted. Try again, and see its log.".to_owned())
-            }
-            Self::Guest { instance, source: SessionError::WrongHost } => Some(format!(
-                "If somebody has changed the keys inside the instance, launch another one and copy what you need; \
-                 `multipass info {instance}` shows it."
-            )),
-            Self::Guest { instance, .. } => {
-                Some(format!("Check its state with `multipass info {instance}`, or restart it."))
-            }
-            Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step_or(elsewhere)),
-            Self::Answer(_)
-            | Self::Unwell { .. }
-            | Self::Input(_)
-            | Self::Output(_)
-            | Self::Runtime(_)
-            | Self::Terminal(_)
-            | Self::Tls(_)
-            | Self::Exited(_)
-            | Self::Signal(_) => None,
-        }
-    }
 }
 
 fn refusal(status: &Status) -> String {
@@ -383,109 +315,5 @@ fn refusal(status: &Status) -> String {
     }
 }
 
-/// The next step after a refusal, unless the service's own message has it already.
-fn after_refusal(status: &Status) -> Option<String> {
-    let (word, step) = match status.code() {
-        Code::Unauthenticated => {
-            ("multipass authenticate", "Run `multipass authenticate`. An administrator knows the passphrase.")
-        }
-        Code::FailedPrecondition if status.message().contains("No passphrase is set") => (
-            "multipass set local.passphrase",
-            "Ask someone who already uses the service here to run `multipass set local.passphrase`.",
-        ),
-        Code::NotFound if status.message().contains("does not exist") => {
-            ("multipass list", "`multipass list` shows the instances that there are.")
-        }
-        _ if status.message().contains("is deleted") => {
-            ("multipass recover", "`multipass recover <name>` brings a deleted instance back.")
-        }
-        Code::ResourceExhausted => ("again", "Wait a little, then try again."),
-        Code::Unimplemented => {
-            ("multipass version", "The service may be of another version: `multipass version` shows both.")
-        }
-        _ => return None,
-    };
-    (!status.message().contains(word)).then(|| step.to_owned())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refused(code: Code, message: &str) -> Error {
-        Error::of_call(Status::new(code, message))
-    }
-
-    #[test]
-    fn each_refusal_has_a_message_and_its_next_step_once() {
-        let said = "The client is not authenticated with the Multipass service.\n\
-                    Please authenticate before proceeding, see `multipass authenticate`.";
-        for (error, message, next) in [
-            (refused(Code::Unauthenticated, said), said, None),
-            (
-                refused(Code::Unauthenticated, ""),
-                "the client is not authenticated with the Multipass service",
-                Some("multipass authenticate"),
-            ),
-            (
-                refused(Code::FailedPrecondition, "No passphrase is set."),
-                "No passphrase is set.",
-                Some("multipass set local.passphrase"),
-            ),
-            (
-                refused(Code::InvalidArgument, "Passphrase is not correct."),
-                "Passphrase is not correct.",
-                None,
-            ),
-            (
-                refused(Code::NotFound, "instance \"a\" does not exist"),
-                "instance \"a\" does not exist",
-                Some("multipass list"),
-            ),
-            (
-                refused(Code::FailedPrecondition, "Instance 'a' is deleted."),
-                "Instance 'a' is deleted.",
-                Some("multipass recover"),
-            ),
-            (refused(Code::NotFound, "nothing like it"), "nothing like it", None),
-            (refused(Code::ResourceExhausted, "too many guesses"), "too many guesses", Some("Wait")),
-            (refused(Code::ResourceExhausted, "try again in 4 s"), "try again in 4 s", None),
-            (
-                refused(Code::Unimplemented, ""),
-                "the service does not know this command",
-                Some("multipass version"),
-            ),
-            (refused(Code::Internal, ""), "the service refused, and gave no reason (Internal error)", None),
-        ] {
-            assert_eq!(error.message(), message);
-            let step = error.next_step();
-            assert_eq!(step.is_some(), next.is_some(), "{message}: {step:?}");
-            assert!(step.unwrap_or_default().contains(next.unwrap_or_default()), "{message}");
-            assert_eq!(error.exit_code(), EXIT_FAILED);
-        }
-    }
-
-    #[test]
-    fn a_broken_connection_is_no_refusal() {
-        let status = Status::from_error(Box::new(io::Error::new(io::ErrorKind::ConnectionReset, "reset")));
-        let error = Error::of_call(status);
-        assert_eq!(error.message(), "the connection to the service was lost: reset");
-        assert!(error.next_step().is_some());
-    }
-
-    #[test]
-    fn an_absent_service_has_the_stock_words() {
-        let endpoint: Endpoint = "unix:/run/none".parse().expect("an address");
-        let error = Error::NoService { endpoint, source: io::ErrorKind::NotFound.into() };
-        assert_eq!(error.message(), "cannot connect to the multipass socket");
-        assert!(error.next_step().expect("a step").contains("unix:/run/none"));
-    }
-
-    #[test]
-    fn exit_codes() {
-        assert_eq!(Error::usage("x", None).exit_code(), 1);
-        assert_eq!(Error::Answer("x").exit_code(), 2);
-        assert_eq!(Error::Signal(2).exit_code(), 130);
-        assert_eq!(Error::Exited(3).exit_code(), 3);
-    }
-}
+mod tests;

@@ -1,7 +1,7 @@
 //! SSH to an instance: through the service, which carries what is said without a part in it; or, with a stock
 //! service, which cannot do that, to where it says that the instance answers.
 
-pub(crate) mod attach;
+mod attach;
 mod tunnel;
 
 use std::future::Future;
@@ -18,10 +18,11 @@ use zeroize::Zeroizing;
 
 use crate::connection::{Service, once};
 use crate::error::Error;
-use crate::guest::tunnel::Tunnel;
+pub(crate) use attach::attach;
+use tunnel::Tunnel;
 
 /// How long a guest may take until it has let us in. Under emulation it is slow.
-const LOGIN_LIMIT: Duration = Duration::from_secs(60);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A guest that has proven itself and has let us in.
 pub(crate) struct Guest {
@@ -93,9 +94,9 @@ async fn explained(tunnel: Option<Tunnel>, instance: &str, source: SessionError)
 }
 
 async fn in_time<T>(instance: &str, login: impl Future<Output = T>) -> Result<T, Error> {
-    timeout(LOGIN_LIMIT, login).await.map_err(|_| {
+    timeout(LOGIN_TIMEOUT, login).await.map_err(|_| {
         Error::failed(
-            format!("instance \"{instance}\" did not answer within {} s", LOGIN_LIMIT.as_secs()),
+            format!("instance \"{instance}\" did not answer within {} s", LOGIN_TIMEOUT.as_secs()),
             format!("`multipass restart {instance}` may help."),
         )
     })

@@ -4,12 +4,14 @@
 
 pub(crate) mod input;
 pub(crate) mod output;
-pub(crate) mod pipes;
 mod progress;
 pub(crate) mod prompt;
 mod secret;
+mod signals;
+pub(crate) mod stdio;
 pub(crate) mod text;
 
 pub(crate) use input::InputFile;
 pub(crate) use progress::Progress;
 pub(crate) use secret::Secret;
+pub(crate) use signals::{SIGPIPE, TerminationSignals};

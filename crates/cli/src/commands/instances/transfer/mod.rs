@@ -19,11 +19,8 @@ use transfer::{How, Problem, Source, Watch, Why, download, download_to, upload, 
 use crate::args::TransferArgs;
 use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::{
-    Guest,
-    attach::{BROKEN_PIPE, Signals},
-};
-use crate::terminal::{Progress, pipes};
+use crate::guest::Guest;
+use crate::terminal::{Progress, SIGPIPE, TerminationSignals, stdio};
 use plan::{Job, Plan};
 
 /// Between two looks at what a transfer is at.
@@ -40,7 +37,7 @@ const USUAL: u32 = 0o666;
 pub(crate) async fn transfer(context: &Context, args: &TransferArgs) -> Result<String, Error> {
     let plan = Plan::new(&args.sources, &args.destination)?;
     let how = How { recursive: args.recursive, parents: args.parents, into_directory: plan.jobs.len() > 1 };
-    let mut signals = Signals::own();
+    let mut signals = TerminationSignals::of_process();
     let service = signals.interrupt(Service::connect(context)).await?;
     let watch = Watch::default();
     for jobs in plan.jobs.chunk_by(|one, next| one.instance() == next.instance()) {
@@ -59,7 +56,7 @@ async fn copy(
     jobs: &[Job],
     how: How,
     watch: &Watch,
-    signals: &mut Signals,
+    signals: &mut TerminationSignals,
 ) -> Result<(), Error> {
     let Some(instance) = jobs.first().map(Job::instance) else { return Ok(()) };
     let guest = signals.interrupt(Guest::connect(service, instance)).await?;
@@ -103,7 +100,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
         Job::Upload { from, to, .. } => upload(sftp, from, to, how, watch).await,
         Job::Download { from, to, .. } => download(sftp, from, to, how, watch).await,
         Job::FromInput { to, .. } => {
-            let input = pipes::Input::begin().map_err(own_end)?;
+            let input = stdio::Input::begin().map_err(own_end)?;
             let source = Source {
                 content: input.reader(),
                 name: None,
@@ -114,7 +111,7 @@ async fn run<S: AsyncRead + AsyncWrite>(
             upload_from(sftp, source, to, how, watch).await
         }
         Job::ToOutput { from, .. } => {
-            let mut output = pipes::Output::stdout().map_err(own_end)?;
+            let mut output = stdio::Output::stdout().map_err(own_end)?;
             let outcome = download_to(sftp, from, async |data: Bytes| output.write(data).await, watch).await;
             // What came before a fault is shown, too.
             let written = output.finish().await.map_err(own_end);
@@ -158,7 +155,7 @@ fn fault(job: &Job, problem: &Problem) -> Error {
     match (job, &problem.why) {
         // Whoever reads from this process and goes away ends it, as it does any other.
         (Job::ToOutput { .. }, Why::Here(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Error::Signal(BROKEN_PIPE)
+            Error::Signal(SIGPIPE)
         }
         _ => Error::failed(
             format!("cannot copy {}", words::problem(job.instance(), problem)),
