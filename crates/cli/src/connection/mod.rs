@@ -5,7 +5,9 @@ pub(crate) mod dial;
 mod known_servers;
 mod remotes;
 mod server_trust;
-pub(crate) mod service;
+mod service;
+#[cfg(all(test, unix, feature = "unix"))]
+pub(crate) mod testkit;
 pub(crate) mod transports;
 
 pub(crate) use context::{

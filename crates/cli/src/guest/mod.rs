@@ -138,7 +138,7 @@ mod tests {
     use transport::testkit::run;
 
     use super::*;
-    use crate::connection::service::tests::Place;
+    use crate::connection::testkit::TestService;
 
     /// Answers `ssh_info` alone, as a stock service does beside what it has no tunnel for.
     #[derive(Clone)]
@@ -194,9 +194,9 @@ mod tests {
                 username: "ubuntu".to_owned(),
                 priv_key_base64: key.to_openssh().expect("text").to_string(),
             };
-            let place = Place::new();
-            place.serve(move |stream| serve(stream, Stock(info))).await;
-            let service = place.connect().await.expect("connected");
+            let test = TestService::new();
+            test.serve(move |stream| serve(stream, Stock(info))).await;
+            let service = test.connect().await.expect("connected");
             let guest = Guest::connect(&service, "web").await.expect("a guest");
             let finished = guest.session.run("anything", 1).await.expect("run");
             assert_eq!(finished.code, Some(7));
@@ -214,9 +214,9 @@ mod tests {
                 (22, "no key".to_owned(), "a key that belongs to the guest cannot be used"),
             ] {
                 let info = SshInfo { port, priv_key_base64, ..Default::default() };
-                let place = Place::new();
-                place.serve(move |stream| serve(stream, Stock(info))).await;
-                let service = place.connect().await.expect("connected");
+                let test = TestService::new();
+                test.serve(move |stream| serve(stream, Stock(info))).await;
+                let service = test.connect().await.expect("connected");
                 let Err(error) = Guest::connect(&service, "web").await else { panic!("connected") };
                 assert!(error.message().contains(message), "{}", error.message());
             }

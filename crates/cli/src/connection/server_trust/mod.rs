@@ -4,23 +4,23 @@
 //! user names its root, or it is one that the user has met before, or the user is asked. There is no way to go without.
 
 mod error;
+mod explain;
+mod root_certificate;
+mod token;
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, Unpinned};
+use transport::tls::{ClientTls, Dates, Pin, RootFingerprint, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
 pub(crate) use self::error::ServerTrustFault;
 use self::error::TELLS;
+use self::explain::explain;
+pub(crate) use self::token::Acquaintance;
 use crate::connection::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
 use crate::connection::{Context, NamedRoot, Remote, RemoteName, dial};
 use crate::error::Error;
 use crate::terminal::{output, prompt};
-
-/// Larger files hold no root certificate.
-const MAX_ROOT_CERTIFICATE: u64 = 1024 * 1024;
 
 /// What to do about a service on another machine that the user has not met yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl ServerTrust {
     ) -> Result<Self, Error> {
         let fingerprint = match context.root_on_command_line() {
             Some(NamedRoot::Fingerprint { fingerprint, .. }) => *fingerprint,
-            Some(NamedRoot::Certificate(path)) => load_root_certificate(path, endpoint)?.fingerprint(),
+            Some(NamedRoot::Certificate(path)) => root_certificate::load(path, endpoint)?.fingerprint(),
             _ => {
                 return match Self::known(endpoint, of_remote(endpoint, before))? {
                     Some(trust) => Ok(trust.noted(context)),
@@ -128,7 +128,7 @@ impl ServerTrust {
     }
 
     fn by_file(endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
-        let certificate = load_root_certificate(&path, endpoint)?;
+        let certificate = root_certificate::load(&path, endpoint)?;
         let root = certificate.fingerprint();
         Ok(Self { pin: certificate.into(), dates, root, source: Source::File(path) })
     }
@@ -168,69 +168,11 @@ impl ServerTrust {
         (!matches!(self.source, Source::File(_))).then_some(self.root)
     }
 
-    /// By the fingerprint in a token for the service at `endpoint`.
-    pub(crate) fn by_token(endpoint: &Endpoint, fingerprint: RootFingerprint) -> Self {
-        Self::by_fingerprint(endpoint, fingerprint, Source::Token)
-    }
-
     /// Whether a command that names nothing but `endpoint`, where a service with that root has proven itself and was
     /// remembered, trusts it: on this machine that is the system's alone.
     pub(crate) fn is_known_by_address(endpoint: &Endpoint, root: RootFingerprint) -> bool {
-        let of_system = || load_root_certificate(&transport::system_root_certificate(), endpoint);
+        let of_system = || root_certificate::load(&transport::system_root_certificate(), endpoint);
         !endpoint.is_on_this_machine() || of_system().is_ok_and(|system| system.fingerprint() == root)
-    }
-
-    /// What the user says or knows of the service at `endpoint`, to whom a token says that it has that root.
-    ///
-    /// # Errors
-    /// It has another one; or what is known cannot be read.
-    pub(crate) fn acquaintance(
-        context: &Context,
-        endpoint: &Endpoint,
-        token: RootFingerprint,
-    ) -> Result<Acquaintance, Error> {
-        let named = context.named_root()?;
-        let earlier = match named {
-            NamedRoot::Fingerprint { is_remembered: true, .. } => Some(Earlier::IsReplaced),
-            NamedRoot::Usual => Some(Earlier::Contradicts),
-            _ => None,
-        };
-        Self::check_token(endpoint, token, named)?;
-        Ok(Acquaintance(earlier))
-    }
-
-    /// Has a token that is to make a remote not contradict what the user knows of the service at `endpoint`: as the
-    /// remote that would be replaced, or from the list of known servers.
-    ///
-    /// # Errors
-    /// It does; or what is known cannot be read.
-    pub(crate) fn check_token_of_remote(
-        endpoint: &Endpoint,
-        token: RootFingerprint,
-        before: Option<&Remote>,
-    ) -> Result<(), Error> {
-        Self::check_token(endpoint, token, of_remote(endpoint, before))
-    }
-
-    fn check_token(endpoint: &Endpoint, token: RootFingerprint, named: NamedRoot) -> Result<(), Error> {
-        // A user's own daemon has another root than the system's service.
-        if named == NamedRoot::Usual && endpoint.is_on_this_machine() {
-            return Ok(());
-        }
-        let Some(Self { root: expected, source, .. }) = Self::known(endpoint, named)? else { return Ok(()) };
-        if token == expected {
-            return Ok(());
-        }
-        // As an object of the sentence.
-        let by = match source {
-            Source::File(path) => format!("the certificate {}", path.display()),
-            Source::Named { .. } | Source::Token => "the one named".to_owned(),
-            Source::Remote(name) => format!("that of the remote '{name}'"),
-            Source::Known { file, line } => {
-                format!("{endpoint} is known by, in line {line} of {}", file.display())
-            }
-        };
-        Err(ServerTrustFault::TokenContradicts { by, token, expected }.into())
     }
 
     fn noted(self, context: &Context) -> Self {
@@ -275,26 +217,6 @@ impl ServerTrust {
     }
 }
 
-/// How a service that has let this client in for a token is remembered: over what is known of it already; not at all if
-/// it is on this machine, or named elsewhere.
-#[derive(Debug)]
-pub(crate) struct Acquaintance(Option<Earlier>);
-
-impl Acquaintance {
-    /// The service at `endpoint` has proven itself by that root.
-    pub(crate) fn remember(&self, endpoint: &Endpoint, root: RootFingerprint) {
-        let Some(earlier) = self.0.filter(|_| !endpoint.is_on_this_machine()) else { return };
-        let remembered = KnownServers::of_user()
-            .map_err(ServerTrustFault::from)
-            .map_err(Error::from)
-            .and_then(|servers| remember(&servers, endpoint, root, earlier));
-        // The client is let in all the same.
-        if let Err(error) = remembered {
-            output::tell(&format!("warning: {endpoint} is not remembered: {}", error.message()));
-        }
-    }
-}
-
 /// Whether dates count for a service that the user names: there is one clock only where the kernel carries the bytes.
 /// What listens on a loopback address may be a tunnel to another machine.
 fn dates(endpoint: &Endpoint) -> Dates {
@@ -334,66 +256,4 @@ fn remember(
         Err(fault) => output::tell(&format!("warning: {endpoint} is not remembered: {fault}")),
     }
     Ok(())
-}
-
-fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&ServerTrust>) -> Error {
-    let at = endpoint.clone();
-    let fault = match (error, trust.map(|trust| (&trust.source, trust.root))) {
-        (ConnectError::ServerUntrusted(source), Some((Source::File(root), _))) => {
-            return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
-        }
-        (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
-            ServerTrustFault::OtherThanToken { endpoint: at, token, presented: None }
-        }
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
-        (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
-            match source {
-                Source::Known { file, line } => ServerTrustFault::Changed {
-                    endpoint: at,
-                    known,
-                    file: file.clone(),
-                    line: *line,
-                    presented,
-                },
-                Source::Remote(name) => {
-                    ServerTrustFault::RemoteChanged { name: name.clone(), endpoint: at, known, presented }
-                }
-                Source::Token => ServerTrustFault::OtherThanToken {
-                    endpoint: at,
-                    token: known,
-                    presented: Some(presented),
-                },
-                Source::Named { .. } | Source::File(_) => {
-                    ServerTrustFault::OtherThanNamed { endpoint: at, named: known, presented }
-                }
-            }
-        }
-        (error, _) => return dial::explain(error, endpoint),
-    };
-    fault.into()
-}
-
-fn load_root_certificate(path: &Path, endpoint: &Endpoint) -> Result<RootCertificate, Error> {
-    let path = path.to_owned();
-    match read_bounded(&path) {
-        Ok(text) => {
-            RootCertificate::from_pem(&text).map_err(|source| Error::RootCertificateInvalid { path, source })
-        }
-        Err(source) if source.kind() == io::ErrorKind::NotFound => Err(match endpoint {
-            // A service that has never run has left neither: that it does not run is then what the user
-            // needs to hear.
-            Endpoint::Unix(socket) if !socket.exists() => {
-                Error::NoService { endpoint: endpoint.clone(), source }
-            }
-            _ => Error::RootCertificateMissing { path },
-        }),
-        Err(source) => Err(Error::RootCertificateUnreadable { path, source }),
-    }
-}
-
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?.take(MAX_ROOT_CERTIFICATE).read_to_end(&mut content)?;
-    Ok(content)
 }
