@@ -4,10 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+use daemon::commands::{fingerprint, installer, migrate, recover, stop_machines};
 use daemon::config::{Arguments, Command, Logger, Verbosity};
 #[cfg(windows)]
 use daemon::platform::windows_service;
-use daemon::{fingerprint, installer, logging, migrate, platform, recover, run, stop_machines};
+use daemon::{logging, platform, run};
 
 fn main() -> ExitCode {
     // Before anything is read: whatever it is to do, the root key may be part of it.
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             Command::Migrate(what) => report(migrate::migrate(what).map(Some)),
             Command::StopMachines => report(stop_machines::stop_machines().map(Some)),
             #[cfg(feature = "man")]
-            Command::Man { directory } => report(daemon::man::write(directory).map(|()| None)),
+            Command::Man { directory } => report(daemon::commands::man::write(directory).map(|()| None)),
             #[cfg(windows)]
             Command::Install(how) => report(installer::install(how).map(Some)),
             #[cfg(windows)]

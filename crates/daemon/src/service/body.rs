@@ -9,7 +9,7 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming};
 use tonic::Status;
 
 use super::status;
-use crate::shares::{Held, Holder, Shares};
+use crate::limits::quota::{Held, Holder, Shares};
 
 /// Bytes of requests in progress, of all clients: what the daemon may grow by for them, on a small machine.
 const MAX_BYTES: usize = 64 * 1024 * 1024;

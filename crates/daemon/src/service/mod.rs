@@ -31,13 +31,13 @@ use tonic::Status;
 use transport::{Endpoint, Origin, Peer};
 
 use crate::audit::Refusals;
+use crate::limits::quota::{Full, Holder, Shares};
+use crate::limits::tunnels::Tunnels;
 use crate::machines::Machines;
 #[cfg(unix)]
 use crate::open_file::Opener;
-use crate::presence::{Presence, Present};
-use crate::shares::{Full, Holder, Shares};
-use crate::tunnels::Tunnels;
-use crate::{platform, serve};
+use crate::trust::presence::{Presence, Present};
+use crate::{connections, platform};
 use body::Body;
 use methods::Route;
 use reply::Response;
@@ -96,7 +96,7 @@ impl Service {
             presence: Presence::default(),
             machines,
             guests: Arc::new(Semaphore::new(instances::GUESTS_AT_ONCE)),
-            tunnels: Tunnels::new(serve::tunnels_within(platform::raise_descriptor_limit())),
+            tunnels: Tunnels::new(connections::tunnels_within(platform::raise_descriptor_limit())),
             requests: body::shares(),
             #[cfg(unix)]
             opener: Opener::own(),

@@ -3,9 +3,9 @@
 use auth_core::{ChangeError, Denied};
 use tonic::Status;
 
+use crate::limits::quota::Full;
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
-use crate::shares::Full;
 
 /// As many characters of what a caller has sent as are repeated to it.
 const LONGEST_SHOWN: usize = 64;

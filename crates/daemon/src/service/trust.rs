@@ -15,7 +15,7 @@ use secrecy::SecretString;
 use tonic::Status;
 
 use super::{Service, passphrase, status};
-use crate::presence::{self, Presence};
+use crate::trust::presence::{self, Presence};
 
 /// Lists the trusted clients.
 pub(super) async fn list(service: &Service, by: &Administrator, _: ListRequest) -> Result<ListReply, Status> {

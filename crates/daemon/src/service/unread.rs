@@ -12,7 +12,7 @@ use tonic::body::Body;
 
 use super::reply::Response;
 use super::status;
-use crate::shares::Held;
+use crate::limits::quota::Held;
 
 /// Has a response keep what its request has taken.
 pub(super) fn keeping(response: Response, held: Option<Arc<Held>>) -> Response {

@@ -19,8 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
 use super::{Service, failure, status, unknown};
+use crate::limits::tunnels::Place;
 use crate::service::reply::Replies;
-use crate::tunnels::Place;
 
 /// What is read from a guest at once, in bytes. A few of these wait for the client to read.
 const CHUNK: usize = 16 * 1024;

@@ -1,6 +1,9 @@
 //! The instances of this daemon, as its service has them: they may still be looked for, or there may be nothing
 //! here that runs them.
 
+#[cfg_attr(not(all(unix, feature = "qemu")), path = "no_driver.rs")]
+pub(crate) mod driver;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,7 +12,6 @@ use instances::Instances;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::driver;
 use crate::logging::with_causes;
 
 /// How long a call waits for the instances to be found, which is a matter of moments.

@@ -11,8 +11,8 @@ use thiserror::Error;
 
 use crate::audit::{self, FileAudit};
 use crate::config::Recover;
-use crate::notices;
 use crate::platform::{Directories, NoDirectory};
+use crate::trust::store_log;
 
 /// The longest file that is read for a certificate, in bytes.
 const LONGEST_FILE: u64 = 64 * 1024;
@@ -83,7 +83,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
     let certificate = what.add_cert.as_deref().map(read_certificate).transpose()?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, notices::log)?;
+    let store = FileStore::open(&data, now, store_log::log)?;
     let recovery = Recovery { store: &store, audit: &FileAudit::new(&records) };
     match certificate {
         Some(certificate) => {

@@ -19,7 +19,8 @@ use crate::logging::with_causes;
 use crate::platform::{Directories, NoDirectory};
 use crate::run::{RunError, lock_data};
 use crate::server_identity::{self, RootTaken, ServerIdentityError};
-use crate::{notices, stock};
+use crate::stock;
+use crate::trust::store_log;
 
 /// The most that is read of the other service's clients: 100,000 of them take about 100 MB.
 const MOST_CLIENTS: u64 = 256 * 1024 * 1024;
@@ -122,7 +123,7 @@ pub fn migrate(what: &Migrate) -> Result<String, MigrateError> {
     let _alone = lock_data(&data).map_err(Box::new)?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, notices::log)?;
+    let store = FileStore::open(&data, now, store_log::log)?;
     let recorder = FileAudit::new(&records);
     let migration = Migration { store: &store, audit: &recorder };
 

@@ -1,5 +1,7 @@
 //! Accepting connections and serving each on its own: HTTP/2 over the streams of one peer.
 
+pub(crate) mod transports;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::{AcceptError, Connection, Incoming, Listener, Origin, Stream};
 
+use crate::limits::quota::{Full, Shares};
+use crate::limits::tunnels;
+use crate::limits::unauthenticated::{Slot, Strangers};
 use crate::logging::{Seldom, with_causes};
 use crate::service::{Visit, caller_of, channel_of};
-use crate::shares::{Full, Shares};
-use crate::strangers::{Slot, Strangers};
-use crate::{Service, platform, tunnels};
+use crate::{Service, platform};
 
 /// Connections of trusted clients served at once, if there are descriptors for as many.
 const MAX_CLIENTS: usize = 1024;
@@ -305,7 +308,7 @@ mod tests {
     use transport::testkit::certificates::TestIdentity;
 
     use super::*;
-    use crate::shares::{Held, Holder};
+    use crate::limits::quota::{Held, Holder};
 
     #[test]
     fn a_client_has_a_share_of_the_places_and_the_last_are_kept() {

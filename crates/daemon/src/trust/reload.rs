@@ -10,9 +10,9 @@ use auth_core::FileStore;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::gate::SocketGate;
 use crate::logging::with_causes;
 use crate::platform::Hangups;
+use crate::trust::socket_gate::SocketGate;
 
 /// How often the file is looked at.
 const INTERVAL: Duration = Duration::from_secs(2);

@@ -8,9 +8,9 @@ use instances::{InstanceState, Instances, Overview};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use crate::driver;
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
+use crate::machines::driver;
 use crate::platform::{self, Directories, NoDirectory};
 use crate::run::{RunError, lock_data};
 

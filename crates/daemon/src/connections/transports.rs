@@ -10,9 +10,9 @@ use transport::network::ListenScope;
 use transport::tls::ServerTls;
 use transport::{Endpoint, Listener};
 
-use crate::gate::SocketGate;
 use crate::platform;
 use crate::run::RunError;
+use crate::trust::socket_gate::SocketGate;
 
 #[cfg(not(any(all(unix, feature = "unix"), feature = "tcp", feature = "quic")))]
 compile_error!(

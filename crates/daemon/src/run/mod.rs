@@ -1,5 +1,9 @@
 //! From the command line to a daemon that serves, and to its end.
 
+#[cfg(unix)]
+#[cfg(test)]
+mod launchd;
+
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,14 +21,15 @@ use transport::{Endpoint, ListenError};
 
 use crate::audit::FileAudit;
 use crate::config::Settings;
-use crate::gate::SocketGate;
+use crate::connections::transports::{self, Bound};
 use crate::machines::Machines;
 use crate::platform::{self, Directories, NoDirectory, Stage};
-use crate::presence::{self, LastSeen, Presence};
-use crate::reload::follow;
 use crate::server_identity::{self, ServerIdentityError};
-use crate::transports::{self, Bound};
-use crate::{Service, audit, notices, serve, stock, tokens};
+use crate::trust::presence::{self, LastSeen, Presence};
+use crate::trust::reload::follow;
+use crate::trust::socket_gate::SocketGate;
+use crate::trust::{store_log, token_expiry};
+use crate::{Service, audit, connections, stock};
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
 /// most of the time.
@@ -136,7 +141,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let mut stop_requests = platform::StopRequests::new().map_err(RunError::Runtime)?;
     let hangup = || platform::Hangups::new().map_err(RunError::Runtime);
     let (root_hangups, store_hangups) = (hangup()?, hangup()?);
-    let (limit, needed) = (platform::raise_descriptor_limit(), serve::FEWEST_DESCRIPTORS);
+    let (limit, needed) = (platform::raise_descriptor_limit(), connections::FEWEST_DESCRIPTORS);
     if limit < needed {
         return Err(RunError::Descriptors { limit, needed });
     }
@@ -153,7 +158,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
         audit::directory(&data).map_err(|source| RunError::Data { path: data.join("audit"), source })?;
     let (departed, departures) = watch::channel(());
     let store = Arc::new(FileStore::open(&data, now, move |notice| {
-        notices::log(notice);
+        store_log::log(notice);
         if matches!(notice, Notice::TrustChanged { .. }) {
             departed.send_replace(());
         }
@@ -206,10 +211,10 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     ));
     let keeping = tokio::spawn(keep_presence(last_seen.clone(), presence.clone(), Arc::clone(&store)));
     tokio::spawn(follow(Arc::clone(&store), gate, departures, store_hangups));
-    let tending = tokio::spawn(tokens::tend(Arc::clone(&store)));
+    let tending = tokio::spawn(token_expiry::tend(Arc::clone(&store)));
     let told_enough = CancellationToken::new();
     let telling = tokio::spawn(teller.run(told_enough.clone()));
-    let mut serving = tokio::spawn(serve(listeners, service, stop.clone()));
+    let mut serving = tokio::spawn(connections::serve(listeners, service, stop.clone()));
     if !platform::is_system_service()
         && let Some(first) = endpoints.first()
     {
@@ -228,7 +233,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     keeping.abort();
     write_presence(last_seen, presence, Arc::clone(&store)).await;
     tending.abort();
-    tokens::write_down(store).await;
+    token_expiry::write_down(store).await;
     // After the last refusal.
     told_enough.cancel();
     if tokio::time::timeout(TELLING_DEADLINE, telling).await.is_err() {

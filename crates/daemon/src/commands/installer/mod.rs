@@ -20,10 +20,10 @@ use crate::audit::{self, FileAudit};
 use crate::config::EnrollInstaller;
 #[cfg(windows)]
 use crate::config::Install;
-use crate::notices;
 #[cfg(windows)]
 use crate::platform::windows_service::{self, ServiceError};
 use crate::platform::{self, Directories, NoDirectory};
+use crate::trust::store_log;
 
 const AS_ADMINISTRATOR: &str = if cfg!(windows) { "as administrator" } else { "with sudo" };
 
@@ -73,7 +73,7 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     let records =
         audit::directory(&data).map_err(|source| EnrollError::Data { path: data.join("audit"), source })?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, notices::log)?;
+    let store = FileStore::open(&data, now, store_log::log)?;
     let user = InstallingUser::find(whom.user.as_deref());
     if !store.is_armed() {
         return settled(&store, user.ok().as_ref());
