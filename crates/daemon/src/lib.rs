@@ -8,6 +8,7 @@ pub mod audit;
 pub mod commands;
 pub mod config;
 mod connections;
+pub mod data_directory;
 mod limits;
 pub mod logging;
 pub mod machines;

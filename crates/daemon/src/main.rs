@@ -4,6 +4,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+#[cfg(windows)]
+use daemon::commands::run_service;
 use daemon::commands::{fingerprint, installer, migrate, recover, stop_machines};
 use daemon::config::{Arguments, Command, Logger, Verbosity};
 #[cfg(windows)]
@@ -43,7 +45,7 @@ fn main() -> ExitCode {
             #[cfg(windows)]
             Command::Uninstall => report(windows_service::uninstall().map(Some)),
             #[cfg(windows)]
-            Command::RunService(how) => report(windows_service::run(how.config.clone()).map(|()| None)),
+            Command::RunService(how) => report(run_service::run_service(how).map(|()| None)),
             #[cfg(unix)]
             Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),

@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::audit::{self, FileAudit};
 use crate::config::Migrate;
+use crate::data_directory::{self, DataLockError};
 use crate::logging::with_causes;
 use crate::platform::{Directories, NoDirectory};
-use crate::run::{RunError, lock_data};
 use crate::server_identity::{self, RootTaken, ServerIdentityError};
 use crate::stock;
 use crate::trust::store_log;
@@ -81,7 +81,7 @@ pub enum MigrateError {
     },
     /// This daemon runs.
     #[error(transparent)]
-    InUse(#[from] Box<RunError>),
+    InUse(#[from] DataLockError),
     /// The root key could not be stored.
     #[error("nothing was taken over")]
     Identity(#[source] ServerIdentityError),
@@ -117,10 +117,8 @@ pub fn migrate(what: &Migrate) -> Result<String, MigrateError> {
         move |source| MigrateError::Data { path, source }
     };
     // This may come before the daemon's first start: then this is where it begins.
-    private::create_all(data.parent().unwrap_or(Path::new("/")))
-        .and_then(|()| private::directory(&data))
-        .map_err(fails(&data))?;
-    let _alone = lock_data(&data).map_err(Box::new)?;
+    data_directory::create(&data).map_err(fails(&data))?;
+    let _alone = data_directory::lock(&data)?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
     let store = FileStore::open(&data, now, store_log::log)?;

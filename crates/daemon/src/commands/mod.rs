@@ -7,4 +7,6 @@ pub mod installer;
 pub mod man;
 pub mod migrate;
 pub mod recover;
+#[cfg(windows)]
+pub mod run_service;
 pub mod stop_machines;

@@ -8,11 +8,11 @@ use instances::{InstanceState, Instances, Overview};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use crate::data_directory::{self, DataLockError};
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
 use crate::machines::driver;
 use crate::platform::{self, Directories, NoDirectory};
-use crate::run::{RunError, lock_data};
 
 /// Why machines may run on.
 #[derive(Debug, Error)]
@@ -34,7 +34,7 @@ pub enum StopMachinesError {
     },
     /// A daemon runs, or its data cannot be used.
     #[error(transparent)]
-    Data(#[from] RunError),
+    Data(#[from] DataLockError),
     /// The instances cannot be read.
     #[error("the instances in its data directory cannot be used: {0}")]
     Instances(std::sync::Arc<str>),
@@ -63,7 +63,7 @@ pub fn stop_machines() -> Result<String, StopMachinesError> {
     if !may_have_instances(&directories.data, platform::is_system_service())? {
         return Ok(told(0));
     }
-    let _alone = lock_data(&directories.data)?;
+    let _alone = data_directory::lock(&directories.data)?;
     let runtime = tokio::runtime::Runtime::new().map_err(StopMachinesError::Runtime)?;
     let stopped = runtime.block_on(async {
         match driver::open(&directories.data, &directories.cache).await {

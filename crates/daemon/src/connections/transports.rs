@@ -1,17 +1,18 @@
 //! The transports that this daemon was built with, and its listeners.
 
+use std::io;
 #[cfg(all(unix, feature = "unix"))]
 use std::path::Path;
 
+use thiserror::Error;
 use tokio::time::Instant;
 #[cfg(any(feature = "tcp", feature = "quic"))]
 use transport::Transport;
 use transport::network::ListenScope;
 use transport::tls::ServerTls;
-use transport::{Endpoint, Listener};
+use transport::{Endpoint, ListenError, Listener};
 
 use crate::platform;
-use crate::run::RunError;
 use crate::trust::socket_gate::SocketGate;
 
 #[cfg(not(any(all(unix, feature = "unix"), feature = "tcp", feature = "quic")))]
@@ -19,6 +20,37 @@ compile_error!(
     "no transport is chosen: build with one or more of the features 'unix' (on Unix), 'tcp' and 'quic', or \
      with the default ones"
 );
+
+/// Why the daemon cannot listen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {endpoint}; give another with --address")]
+    Listen {
+        /// The address.
+        endpoint: Endpoint,
+        /// Why not.
+        source: ListenError,
+    },
+    /// Another user could put a socket of their own in the place of the daemon's.
+    #[error(
+        "cannot listen on {endpoint}; fix the owner and mode that follow, or give another with --address"
+    )]
+    SocketPlace {
+        /// The address.
+        endpoint: Endpoint,
+        /// Who could, and where.
+        source: io::Error,
+    },
+    /// The address is of a transport that this daemon was built without.
+    #[error(
+        "cannot listen on {0}: this multipassd was built without the feature '{scheme}'; give an address of another \
+         kind with --address, or use a build that has the feature",
+        scheme = .0.scheme()
+    )]
+    NotBuiltIn(Endpoint),
+}
 
 /// The listeners on all addresses, and the gate of those that have one.
 pub(crate) struct Bound {
@@ -43,7 +75,7 @@ pub(crate) async fn bind(
     scope: ListenScope,
     tls: &ServerTls,
     gate: SocketGate,
-) -> Result<Bound, RunError> {
+) -> Result<Bound, BindError> {
     let mut bound = Bound { listeners: Vec::new(), gate };
     for address in addresses {
         if let Err(error) = bound.add(address, scope, tls.clone()).await {
@@ -57,7 +89,7 @@ pub(crate) async fn bind(
 }
 
 impl Bound {
-    async fn add(&mut self, address: &Endpoint, scope: ListenScope, tls: ServerTls) -> Result<(), RunError> {
+    async fn add(&mut self, address: &Endpoint, scope: ListenScope, tls: ServerTls) -> Result<(), BindError> {
         #[cfg(not(any(feature = "tcp", feature = "quic")))]
         let _ = scope;
         let listening = match address {
@@ -65,7 +97,7 @@ impl Bound {
             Endpoint::Unix(socket) => {
                 // The transport looks at the socket's directory; whoever has one above it can move that one away.
                 durable::private::beyond_others(socket.parent().unwrap_or(Path::new("/")))
-                    .map_err(|source| RunError::SocketPlace { endpoint: address.clone(), source })?;
+                    .map_err(|source| BindError::SocketPlace { endpoint: address.clone(), source })?;
                 let access = self.gate.access();
                 let listening = transport_unix::UnixTransport::new(access).bind(address, tls).await;
                 listening.map(|listener| {
@@ -77,9 +109,9 @@ impl Bound {
             Endpoint::Tcp(_) => transport_tcp::TcpTransport::new(scope).listen(address, tls).await,
             #[cfg(feature = "quic")]
             Endpoint::Quic(_) => transport_quic::QuicTransport::new(scope).listen(address, tls).await,
-            other => return Err(RunError::NotBuiltIn(other.clone())),
+            other => return Err(BindError::NotBuiltIn(other.clone())),
         };
-        let listener = listening.map_err(|source| RunError::Listen { endpoint: address.clone(), source })?;
+        let listener = listening.map_err(|source| BindError::Listen { endpoint: address.clone(), source })?;
         self.listeners.push(listener);
         Ok(())
     }

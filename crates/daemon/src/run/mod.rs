@@ -4,24 +4,23 @@
 #[cfg(test)]
 mod launchd;
 
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use auth_core::{Authority, FileStore, FirstClientRule, Notice, StoreError, TrustStore};
-use durable::private;
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use transport::Endpoint;
 use transport::network::ListenScope;
 use transport::tls::{ServerTls, TlsError};
-use transport::{Endpoint, ListenError};
 
 use crate::audit::FileAudit;
 use crate::config::Settings;
-use crate::connections::transports::{self, Bound};
+use crate::connections::transports::{self, BindError, Bound};
+use crate::data_directory::{self, DataLockError};
 use crate::machines::Machines;
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::server_identity::{self, ServerIdentityError};
@@ -66,10 +65,8 @@ pub enum RunError {
         source: io::Error,
     },
     /// Another daemon uses the same data.
-    #[error(
-        "another multipassd uses {0}; stop it first, or set MULTIPASS_STORAGE to a directory for this one"
-    )]
-    DataInUse(PathBuf),
+    #[error(transparent)]
+    DataLock(#[from] DataLockError),
     /// No identity to present to clients.
     #[error(transparent)]
     Identity(#[from] ServerIdentityError),
@@ -82,31 +79,9 @@ pub enum RunError {
     /// The administrators' group cannot be looked up.
     #[error("cannot look up the administrators' group")]
     Groups(#[source] io::Error),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {endpoint}; give another with --address")]
-    Listen {
-        /// The address.
-        endpoint: Endpoint,
-        /// Why not.
-        source: ListenError,
-    },
-    /// Another user could put a socket of their own in the place of the daemon's.
-    #[error(
-        "cannot listen on {endpoint}; fix the owner and mode that follow, or give another with --address"
-    )]
-    SocketPlace {
-        /// The address.
-        endpoint: Endpoint,
-        /// Who could, and where.
-        source: io::Error,
-    },
-    /// The address is of a transport that this daemon was built without.
-    #[error(
-        "cannot listen on {0}: this multipassd was built without the feature '{scheme}'; give an address of another \
-         kind with --address, or use a build that has the feature",
-        scheme = .0.scheme()
-    )]
-    NotBuiltIn(Endpoint),
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
     /// An ordinary user's daemon has no place for its socket.
     #[error("XDG_RUNTIME_DIR is not set; name a socket of your own with --address unix:/path")]
     NoRuntimeDirectory,
@@ -148,11 +123,8 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let directories = Directories::find()?;
     let data = directories.data;
     let now = SystemTime::now();
-    let parent = data.parent().unwrap_or(Path::new("/"));
-    private::create_all(parent)
-        .and_then(|()| private::directory(&data))
-        .map_err(|source| RunError::Data { path: data.clone(), source })?;
-    let _alone = lock_data(&data)?;
+    data_directory::create(&data).map_err(|source| RunError::Data { path: data.clone(), source })?;
+    let _alone = data_directory::lock(&data)?;
     let machines = Machines::open(data.clone(), directories.cache);
     let records =
         audit::directory(&data).map_err(|source| RunError::Data { path: data.join("audit"), source })?;
@@ -276,19 +248,4 @@ async fn write_presence(last_seen: LastSeen, presence: Presence, store: Arc<File
 fn tell_how_to_reach(endpoint: &Endpoint, root_certificate: &Path) {
     println!("{}", platform::shell_setting("MULTIPASS_SERVER_ADDRESS", &endpoint.to_string()));
     println!("{}", platform::shell_setting("MULTIPASS_ROOT_CERT", &root_certificate.display().to_string()));
-}
-
-/// Keeps other daemons away from the data for as long as the returned file is open.
-///
-/// # Errors
-/// There is one, or the lock cannot be had.
-pub(crate) fn lock_data(data: &Path) -> Result<File, RunError> {
-    let path = data.join("daemon.lock");
-    let fails = |source| RunError::Data { path: path.clone(), source };
-    let file = private::lock_file(&path).map_err(fails)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunError::DataInUse(data.to_owned())),
-        Err(TryLockError::Error(source)) => Err(fails(source)),
-    }
 }

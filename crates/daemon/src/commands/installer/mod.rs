@@ -7,11 +7,10 @@ mod client_program;
 mod user;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use auth_core::{ClientCertificate, FileStore, Recovery, StoreError, TrustStore};
-use durable::private;
 use thiserror::Error;
 
 use self::client_program::{ClientProgramError, Missing};
@@ -20,6 +19,7 @@ use crate::audit::{self, FileAudit};
 use crate::config::EnrollInstaller;
 #[cfg(windows)]
 use crate::config::Install;
+use crate::data_directory;
 #[cfg(windows)]
 use crate::platform::windows_service::{self, ServiceError};
 use crate::platform::{self, Directories, NoDirectory};
@@ -96,9 +96,7 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
 /// The data directory. An installer may come before the daemon's first start: then this is where it begins.
 fn usable_data() -> Result<PathBuf, EnrollError> {
     let data = Directories::find()?.data;
-    private::create_all(data.parent().unwrap_or(Path::new("/")))
-        .and_then(|()| private::directory(&data))
-        .map_err(|source| EnrollError::Data { path: data.clone(), source })?;
+    data_directory::create(&data).map_err(|source| EnrollError::Data { path: data.clone(), source })?;
     Ok(data)
 }
 
