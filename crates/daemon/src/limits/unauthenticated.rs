@@ -1,11 +1,11 @@
 //! Room for peers that are not, or not yet, trusted clients: little, and shared fairly.
 //!
 //! A peer holds a slot from the moment it is accepted until it is admitted or gone. No source holds more
-//! than a quarter of the slots; when they are all taken, the oldest peer of the source that holds most has
-//! to go. So a crowd from one source takes room from itself.
+//! than a quarter of the slots; when they are all taken, the oldest peer of the source that holds most is
+//! evicted. So a crowd from one source takes room from itself.
 //!
 //! Loopback is one source of many users, who cannot be told apart: there a crowd would take the room of everyone
-//! else's handshakes too. So nobody is sent away from there at once, and newcomers wait where it is full.
+//! else's handshakes too. So nobody is evicted there at once, and newcomers wait where it is full.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,21 +19,21 @@ use tokio_util::sync::CancellationToken;
 /// How long a peer on loopback has its slot for certain: time for a handshake on a busy machine. With it, a trusted
 /// client needs none any more. The longer it is, the longer is the wait behind a crowd: a quarter of the slots
 /// changes hands in this time.
-const LEAST_STAY: Duration = Duration::from_millis(500);
+const EVICTION_GRACE: Duration = Duration::from_millis(500);
 
 /// The slots of one daemon.
 #[derive(Clone, Debug)]
-pub(crate) struct Strangers {
+pub(crate) struct UnauthenticatedPeers {
     limit: usize,
     state: Arc<Mutex<State>>,
-    /// Told each time that a slot is given back.
-    given_back: Arc<Notify>,
+    /// Told each time that a slot is released.
+    released: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct Peer {
-    came: Instant,
-    sent_away: CancellationToken,
+    since: Instant,
+    evicted: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -44,63 +44,63 @@ struct State {
     sources: HashMap<Source, BTreeMap<u64, Peer>>,
 }
 
-/// A peer's slot. Given back when it is dropped.
+/// A peer's slot. Released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    strangers: Strangers,
+    peers: UnauthenticatedPeers,
     source: Source,
     number: u64,
-    sent_away: CancellationToken,
+    evicted: CancellationToken,
 }
 
-impl Strangers {
+impl UnauthenticatedPeers {
     /// Slots for `limit` peers.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, state: Arc::default(), given_back: Arc::default() }
+        Self { limit, state: Arc::default(), released: Arc::default() }
     }
 
-    /// Takes a slot for a peer from `source`, sending an older peer away if there is none left. From loopback this
+    /// Takes a slot for a peer from `source`, evicting an older peer if there is none left. From loopback this
     /// may take a while.
-    pub(crate) async fn enter(&self, source: Source) -> Slot {
+    pub(crate) async fn acquire(&self, source: Source) -> Slot {
         loop {
             // Whoever leaves from now on is heard of.
-            let given_back = self.given_back.notified();
-            match self.try_enter(source) {
+            let released = self.released.notified();
+            match self.try_acquire(source) {
                 Ok(slot) => return slot,
                 // Either way it is tried again.
-                Err(at) => drop(timeout_at(at, given_back).await),
+                Err(at) => drop(timeout_at(at, released).await),
             }
         }
     }
 
-    /// As [`Self::enter`].
+    /// As [`Self::acquire`].
     ///
     /// # Errors
-    /// When there will be a slot, if none is given back before.
-    fn try_enter(&self, source: Source) -> Result<Slot, Instant> {
+    /// When there will be a slot, if none is released before.
+    fn try_acquire(&self, source: Source) -> Result<Slot, Instant> {
         let mut state = self.lock();
         let own = state.sources.get(&source);
         if own.map_or(0, BTreeMap::len) >= (self.limit / 4).max(1) {
             let oldest = own.and_then(|peers| peers.values().next());
             if source == Source::Loopback
-                && let Some(stays_until) = oldest.map(|peer| peer.came + LEAST_STAY)
-                && stays_until > Instant::now()
+                && let Some(protected_until) = oldest.map(|peer| peer.since + EVICTION_GRACE)
+                && protected_until > Instant::now()
             {
-                return Err(stays_until);
+                return Err(protected_until);
             }
-            state.send_oldest_away(source);
+            state.evict_oldest(source);
         } else if state.taken >= self.limit
             && let Some(largest) = state.largest()
         {
-            state.send_oldest_away(largest);
+            state.evict_oldest(largest);
         }
         let number = state.next;
         state.next += 1;
         state.taken += 1;
-        let sent_away = CancellationToken::new();
-        let peer = Peer { came: Instant::now(), sent_away: sent_away.clone() };
+        let evicted = CancellationToken::new();
+        let peer = Peer { since: Instant::now(), evicted: evicted.clone() };
         state.sources.entry(source).or_default().insert(number, peer);
-        Ok(Slot { strangers: self.clone(), source, number, sent_away })
+        Ok(Slot { peers: self.clone(), source, number, evicted })
     }
 
     // A panic cannot leave the counts wrong: nothing between two of their changes can panic.
@@ -116,10 +116,10 @@ impl State {
         self.sources.iter().max_by_key(|(_, peers)| size(peers)).map(|(source, _)| *source)
     }
 
-    fn send_oldest_away(&mut self, source: Source) {
+    fn evict_oldest(&mut self, source: Source) {
         let oldest = self.sources.get(&source).and_then(|peers| peers.keys().next().copied());
         if let Some(peer) = oldest.and_then(|number| self.remove(source, number)) {
-            peer.sent_away.cancel();
+            peer.evicted.cancel();
         }
     }
 
@@ -136,15 +136,15 @@ impl State {
 
 impl Slot {
     /// Completes when this peer has to make room for another.
-    pub(crate) async fn sent_away(&self) {
-        self.sent_away.cancelled().await;
+    pub(crate) async fn evicted(&self) {
+        self.evicted.cancelled().await;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.strangers.lock().remove(self.source, self.number).is_some() {
-            self.strangers.given_back.notify_waiters();
+        if self.peers.lock().remove(self.source, self.number).is_some() {
+            self.peers.released.notify_waiters();
         }
     }
 }
@@ -157,75 +157,75 @@ mod tests {
         Source::User(uid)
     }
 
-    fn enter(strangers: &Strangers, source: Source) -> Slot {
-        strangers.try_enter(source).expect("a slot at once")
+    fn acquire(peers: &UnauthenticatedPeers, source: Source) -> Slot {
+        peers.try_acquire(source).expect("a slot at once")
     }
 
-    fn gone(slots: &[Slot]) -> Vec<usize> {
-        (0..slots.len()).filter(|index| slots[*index].sent_away.is_cancelled()).collect()
+    fn evicted(slots: &[Slot]) -> Vec<usize> {
+        (0..slots.len()).filter(|index| slots[*index].evicted.is_cancelled()).collect()
     }
 
     #[test]
     fn one_source_takes_room_from_itself() {
-        let strangers = Strangers::new(16);
-        let slots: Vec<Slot> = (0..6).map(|_| enter(&strangers, user(1))).collect();
-        assert_eq!(gone(&slots), [0, 1]);
+        let peers = UnauthenticatedPeers::new(16);
+        let slots: Vec<Slot> = (0..6).map(|_| acquire(&peers, user(1))).collect();
+        assert_eq!(evicted(&slots), [0, 1]);
     }
 
     #[test]
     fn when_all_is_taken_the_largest_source_loses_its_oldest() {
-        let strangers = Strangers::new(8);
-        let mut slots: Vec<Slot> = [1, 2, 2, 3, 4, 5, 6, 7].map(|uid| enter(&strangers, user(uid))).into();
-        slots.push(enter(&strangers, user(8)));
-        assert_eq!(gone(&slots), [1]);
+        let peers = UnauthenticatedPeers::new(8);
+        let mut slots: Vec<Slot> = [1, 2, 2, 3, 4, 5, 6, 7].map(|uid| acquire(&peers, user(uid))).into();
+        slots.push(acquire(&peers, user(8)));
+        assert_eq!(evicted(&slots), [1]);
         // All sources have one peer now: the oldest of all goes.
-        slots.push(enter(&strangers, user(9)));
-        assert_eq!(gone(&slots), [0, 1]);
+        slots.push(acquire(&peers, user(9)));
+        assert_eq!(evicted(&slots), [0, 1]);
     }
 
     /// Or the users of loopback would end each other's handshakes.
     #[tokio::test(start_paused = true)]
     async fn on_loopback_newcomers_wait_until_the_oldest_has_had_its_time() {
-        let strangers = Strangers::new(16);
+        let peers = UnauthenticatedPeers::new(16);
         let began = Instant::now();
         let mut slots = Vec::new();
         for _ in 0..4 {
-            slots.push(strangers.enter(Source::Loopback).await);
+            slots.push(peers.acquire(Source::Loopback).await);
         }
         assert_eq!(began.elapsed(), Duration::ZERO);
-        slots.push(strangers.enter(Source::Loopback).await);
-        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0]));
+        slots.push(peers.acquire(Source::Loopback).await);
+        assert_eq!((began.elapsed(), evicted(&slots)), (EVICTION_GRACE, vec![0]));
         // Those who came with it have had theirs too.
         for _ in 0..3 {
-            slots.push(strangers.enter(Source::Loopback).await);
+            slots.push(peers.acquire(Source::Loopback).await);
         }
-        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0, 1, 2, 3]));
+        assert_eq!((began.elapsed(), evicted(&slots)), (EVICTION_GRACE, vec![0, 1, 2, 3]));
 
         // Sooner where one leaves; and nobody else waits.
-        let mut waiting = std::pin::pin!(strangers.enter(Source::Loopback));
+        let mut waiting = std::pin::pin!(peers.acquire(Source::Loopback));
         assert!(timeout_at(Instant::now(), waiting.as_mut()).await.is_err(), "there is no slot yet");
-        enter(&strangers, user(1));
+        acquire(&peers, user(1));
         drop(slots.pop());
         waiting.await;
-        assert_eq!((began.elapsed(), gone(&slots)), (LEAST_STAY, vec![0, 1, 2, 3]));
+        assert_eq!((began.elapsed(), evicted(&slots)), (EVICTION_GRACE, vec![0, 1, 2, 3]));
     }
 
     #[test]
-    fn a_slot_given_back_is_free() {
-        let strangers = Strangers::new(4);
+    fn a_released_slot_is_free() {
+        let peers = UnauthenticatedPeers::new(4);
         for round in 0..100 {
-            let slot = enter(&strangers, user(round));
-            assert!(!slot.sent_away.is_cancelled());
+            let slot = acquire(&peers, user(round));
+            assert!(!slot.evicted.is_cancelled());
         }
-        let state = strangers.lock();
+        let state = peers.lock();
         assert_eq!((state.taken, state.sources.len()), (0, 0));
     }
 
     #[test]
     fn the_number_of_peers_never_exceeds_the_limit() {
-        let strangers = Strangers::new(8);
-        let slots: Vec<Slot> = (0..1000).map(|number| enter(&strangers, user(number % 7))).collect();
-        assert_eq!(slots.len() - gone(&slots).len(), 8);
-        assert!(strangers.lock().sources.values().all(|peers| peers.len() <= 2));
+        let peers = UnauthenticatedPeers::new(8);
+        let slots: Vec<Slot> = (0..1000).map(|number| acquire(&peers, user(number % 7))).collect();
+        assert_eq!(slots.len() - evicted(&slots).len(), 8);
+        assert!(peers.lock().sources.values().all(|peers| peers.len() <= 2));
     }
 }

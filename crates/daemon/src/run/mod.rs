@@ -21,10 +21,11 @@ use crate::audit::FileAudit;
 use crate::config::Settings;
 use crate::connections::transports::{self, BindError, Bound};
 use crate::data_directory::{self, DataLockError};
+use crate::limits::capacity::MIN_DESCRIPTORS;
 use crate::machines::Machines;
 use crate::platform::{self, Directories, NoDirectory, Stage};
 use crate::server_identity::{self, ServerIdentityError};
-use crate::trust::presence::{self, LastSeen, Presence};
+use crate::trust::presence::{self, LastSeenFile, Presence};
 use crate::trust::reload::follow;
 use crate::trust::socket_gate::SocketGate;
 use crate::trust::{store_log, token_expiry};
@@ -116,7 +117,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let mut stop_requests = platform::StopRequests::new().map_err(RunError::Runtime)?;
     let hangup = || platform::Hangups::new().map_err(RunError::Runtime);
     let (root_hangups, store_hangups) = (hangup()?, hangup()?);
-    let (limit, needed) = (platform::raise_descriptor_limit(), connections::FEWEST_DESCRIPTORS);
+    let (limit, needed) = (platform::raise_descriptor_limit(), MIN_DESCRIPTORS);
     if limit < needed {
         return Err(RunError::Descriptors { limit, needed });
     }
@@ -168,7 +169,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let endpoints: Vec<Endpoint> =
         listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
     let service = Service::new(authority, data.clone(), refusals, departures.clone(), machines.clone());
-    let service = Arc::new(service.knowing(presence.clone()).listening_at(endpoints.clone()));
+    let service = Arc::new(service.with_presence(presence.clone()).with_addresses(endpoints.clone()));
     let stop = CancellationToken::new();
     for endpoint in &endpoints {
         tracing::info!("listening on {endpoint}");
@@ -215,10 +216,10 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
 }
 
 /// Who was here before, and where that is kept. Nothing depends on it.
-fn known_presence(data: &Path) -> (LastSeen, Presence) {
+fn known_presence(data: &Path) -> (LastSeenFile, Presence) {
     // What a crash left; nobody else writes here as long as this daemon has the data.
     let _ = durable::clear_leftovers(data);
-    let last_seen = LastSeen::within(data);
+    let last_seen = LastSeenFile::within(data);
     let presence = last_seen.read().unwrap_or_else(|error| {
         tracing::warn!("cannot read from {last_seen} when clients were last seen: {error}");
         Presence::default()
@@ -227,14 +228,14 @@ fn known_presence(data: &Path) -> (LastSeen, Presence) {
 }
 
 /// Writes down from time to time who is here. Never completes.
-async fn keep_presence(last_seen: LastSeen, presence: Presence, store: Arc<FileStore>) {
+async fn keep_presence(last_seen: LastSeenFile, presence: Presence, store: Arc<FileStore>) {
     loop {
         tokio::time::sleep(presence::INTERVAL).await;
         write_presence(last_seen.clone(), presence.clone(), Arc::clone(&store)).await;
     }
 }
 
-async fn write_presence(last_seen: LastSeen, presence: Presence, store: Arc<FileStore>) {
+async fn write_presence(last_seen: LastSeenFile, presence: Presence, store: Arc<FileStore>) {
     let write = move || {
         if let Err(error) = last_seen.write(&presence, |client| store.contains(client)) {
             tracing::warn!("when clients were last seen cannot be written to {last_seen}: {error}");

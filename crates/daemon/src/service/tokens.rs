@@ -11,7 +11,7 @@ use rpc::trust::{
 use tonic::Status;
 
 use super::trust::{level_of, named};
-use super::{Service, Visit, status};
+use super::{PeerSession, Service, status};
 use crate::audit::Refusals;
 use crate::logging::with_causes;
 use crate::server_identity;
@@ -109,21 +109,21 @@ pub(super) async fn revoke(
 /// Trusts who has a token.
 pub(super) async fn redeem(
     service: &Service,
-    visit: Arc<Visit>,
+    session: &Arc<PeerSession>,
     mut request: RedeemTokenRequest,
 ) -> Result<RedeemTokenReply, Status> {
     let secret = request.take_secret();
     let presented = service
         .authority
-        .present_token(&visit.caller, &secret)
-        .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
-    let (refusals, redeemer) = (service.refusals.clone(), Arc::clone(&visit));
+        .present_token(session.caller(), &secret)
+        .map_err(|denied| refuse(&service.refusals, session, &denied))?;
+    let (refusals, redeemer) = (service.refusals.clone(), Arc::clone(session));
     let (client, name) = service
         .in_turn(&service.redemptions, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.redeem(&presented, Moment::now()) {
                 Ok((client, name)) => {
-                    let (id, channel) = (presented.id(), &redeemer.caller.channel);
+                    let (id, channel) = (presented.id(), &redeemer.caller().channel);
                     tracing::info!(
                         "{} from {channel} redeemed the token {id}, and is trusted at the level {}",
                         client.client(),
@@ -135,14 +135,14 @@ pub(super) async fn redeem(
             }
         })
         .await??;
-    visit.admit_client(&client);
+    session.admit_client(&client);
     Ok(RedeemTokenReply {
         name: name.map(|name| name.to_string()).unwrap_or_default(),
         level: client.level().to_string(),
     })
 }
 
-fn refuse(refusals: &Refusals, visit: &Visit, denied: &Denied) -> Status {
-    refusals.note("RedeemToken", &visit.caller, denied);
+fn refuse(refusals: &Refusals, session: &PeerSession, denied: &Denied) -> Status {
+    refusals.note("RedeemToken", session.caller(), denied);
     status::not_redeemed(denied)
 }

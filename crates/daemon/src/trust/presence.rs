@@ -16,7 +16,7 @@ use durable::{Readers, private};
 /// How often it is written, if there is something to write.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// The longest file that is read, in bytes: that of 100,000 clients has a half of it.
-const LONGEST_FILE: u64 = 16 * 1024 * 1024;
+const MAX_FILE: u64 = 16 * 1024 * 1024;
 
 /// Who is here, and who was. Clones are one.
 #[derive(Clone, Debug, Default)]
@@ -24,14 +24,14 @@ pub(crate) struct Presence(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    clients: HashMap<Fingerprint, Seen>,
+    clients: HashMap<Fingerprint, ClientPresence>,
     /// Somebody has come or gone since it was last written.
-    is_news: bool,
+    is_changed: bool,
 }
 
 /// What is known of one client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub(crate) struct ClientPresence {
     /// Its connections at this moment.
     pub(crate) connections: u32,
     /// When it last had one.
@@ -40,7 +40,7 @@ pub(crate) struct Seen {
 
 /// A connection of a client; it ends when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Present {
+pub(crate) struct PresenceGuard {
     presence: Presence,
     client: Fingerprint,
 }
@@ -48,17 +48,17 @@ pub(crate) struct Present {
 impl Presence {
     /// A client is here, by one connection more. Only clients that are trusted come so far, so that there are
     /// no more entries than clients; [`Self::forget_all_but`] removes those that are trusted no longer.
-    pub(crate) fn arrive(&self, client: Fingerprint) -> Present {
+    pub(crate) fn connected(&self, client: Fingerprint) -> PresenceGuard {
         let mut state = self.lock();
         let now = SystemTime::now();
-        let seen = state.clients.entry(client).or_insert(Seen { connections: 0, last: now });
-        *seen = Seen { connections: seen.connections.saturating_add(1), last: now };
-        state.is_news = true;
-        Present { presence: self.clone(), client }
+        let seen = state.clients.entry(client).or_insert(ClientPresence { connections: 0, last: now });
+        *seen = ClientPresence { connections: seen.connections.saturating_add(1), last: now };
+        state.is_changed = true;
+        PresenceGuard { presence: self.clone(), client }
     }
 
     /// What is known of a client; nothing if it was never here.
-    pub(crate) fn of(&self, client: &Fingerprint) -> Option<Seen> {
+    pub(crate) fn of(&self, client: &Fingerprint) -> Option<ClientPresence> {
         let now = SystemTime::now();
         self.lock().clients.get(client).map(|seen| seen.at(now))
     }
@@ -71,12 +71,13 @@ impl Presence {
     fn to_write(&self) -> Option<String> {
         let mut state = self.lock();
         let somebody_is_here = state.clients.values().any(|seen| seen.connections > 0);
-        if !std::mem::take(&mut state.is_news) && !somebody_is_here {
+        if !std::mem::take(&mut state.is_changed) && !somebody_is_here {
             return None;
         }
         let now = SystemTime::now();
-        let line =
-            |(client, seen): (&Fingerprint, &Seen)| format!("{client} {}\n", written(seen.at(now).last));
+        let line = |(client, seen): (&Fingerprint, &ClientPresence)| {
+            format!("{client} {}\n", written(seen.at(now).last))
+        };
         Some(state.clients.iter().map(line).collect())
     }
 
@@ -86,20 +87,21 @@ impl Presence {
     }
 }
 
-impl Seen {
+impl ClientPresence {
     /// Who is here is seen now.
     fn at(self, now: SystemTime) -> Self {
         Self { last: if self.connections > 0 { now } else { self.last }, ..self }
     }
 }
 
-impl Drop for Present {
+impl Drop for PresenceGuard {
     fn drop(&mut self) {
         let mut state = self.presence.lock();
         if let Some(seen) = state.clients.get_mut(&self.client) {
-            *seen = Seen { connections: seen.connections.saturating_sub(1), last: SystemTime::now() };
+            *seen =
+                ClientPresence { connections: seen.connections.saturating_sub(1), last: SystemTime::now() };
         }
-        state.is_news = true;
+        state.is_changed = true;
     }
 }
 
@@ -110,17 +112,17 @@ pub(crate) fn written(at: SystemTime) -> String {
 
 /// The file that outlives the daemon.
 #[derive(Clone, Debug)]
-pub(crate) struct LastSeen {
+pub(crate) struct LastSeenFile {
     path: PathBuf,
 }
 
-impl fmt::Display for LastSeen {
+impl fmt::Display for LastSeenFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.display().fmt(f)
     }
 }
 
-impl LastSeen {
+impl LastSeenFile {
     /// The file in a data directory that no other daemon uses.
     pub(crate) fn within(data: &Path) -> Self {
         Self { path: data.join("last-seen") }
@@ -131,14 +133,14 @@ impl LastSeen {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn read(&self) -> io::Result<Presence> {
-        let text = private::read(&self.path, LONGEST_FILE)?.unwrap_or_default();
+        let text = private::read(&self.path, MAX_FILE)?.unwrap_or_default();
         let seen = |line: &str| {
             let (client, at) = line.split_once(' ')?;
             let last = humantime::parse_rfc3339(at.trim()).ok()?;
-            Some((client.parse().ok()?, Seen { connections: 0, last }))
+            Some((client.parse().ok()?, ClientPresence { connections: 0, last }))
         };
         let clients = String::from_utf8_lossy(&text).lines().filter_map(seen).collect();
-        Ok(Presence(Arc::new(Mutex::new(State { clients, is_news: false }))))
+        Ok(Presence(Arc::new(Mutex::new(State { clients, is_changed: false }))))
     }
 
     /// Writes what is new, of those that are trusted. *Blocking*.
@@ -164,9 +166,9 @@ mod tests {
         digit.to_string().repeat(64).parse().unwrap()
     }
 
-    fn file() -> (tempfile::TempDir, LastSeen) {
+    fn file() -> (tempfile::TempDir, LastSeenFile) {
         let data = tempfile::tempdir().unwrap();
-        let file = LastSeen::within(data.path());
+        let file = LastSeenFile::within(data.path());
         (data, file)
     }
 
@@ -175,9 +177,9 @@ mod tests {
         let presence = Presence::default();
         let connections = |digit| presence.of(&fingerprint(digit)).map(|seen| seen.connections);
         assert_eq!(connections('a'), None);
-        let first = presence.arrive(fingerprint('a'));
-        let second = presence.arrive(fingerprint('a'));
-        let _other = presence.arrive(fingerprint('b'));
+        let first = presence.connected(fingerprint('a'));
+        let second = presence.connected(fingerprint('a'));
+        let _other = presence.connected(fingerprint('b'));
         assert_eq!((connections('a'), connections('b')), (Some(2), Some(1)));
         drop(first);
         assert_eq!(connections('a'), Some(1));
@@ -191,8 +193,8 @@ mod tests {
     fn who_was_here_is_known_after_a_restart_and_who_is_trusted_no_longer_is_forgotten() {
         let (_data, file) = file();
         let presence = file.read().unwrap();
-        drop(presence.arrive(fingerprint('a')));
-        drop(presence.arrive(fingerprint('b')));
+        drop(presence.connected(fingerprint('a')));
+        drop(presence.connected(fingerprint('b')));
         file.write(&presence, |client| *client == fingerprint('a')).unwrap();
         assert_eq!(presence.of(&fingerprint('b')), None);
         let again = file.read().unwrap();
@@ -211,7 +213,7 @@ mod tests {
             file.path.exists()
         };
         assert!(!writes(), "nobody was here");
-        let here = presence.arrive(fingerprint('a'));
+        let here = presence.connected(fingerprint('a'));
         assert!(writes() && writes(), "who is here is seen");
         drop(here);
         assert!(writes() && !writes());

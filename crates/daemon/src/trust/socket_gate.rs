@@ -1,6 +1,6 @@
 //! The gate: who may reach the service at all.
 //!
-//! The machine's daemon keeps strangers away from its Unix sockets as long as it knows no client; then
+//! The machine's daemon keeps ordinary users away from its Unix sockets as long as it knows no client; then
 //! everyone may come, and must authenticate. A user's own daemon keeps others away always. A network has no
 //! gate: nobody is enrolled for being first over one.
 

@@ -34,9 +34,9 @@ struct Told {
 impl Told {
     fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (refusals, teller) = audit::refusals(&audit::directory(data.path()).unwrap());
+        let (refusals, writer) = audit::refusals(&audit::directory(data.path()).unwrap());
         let stop = CancellationToken::new();
-        let telling = tokio::spawn(teller.run(stop.clone()));
+        let telling = tokio::spawn(writer.run(stop.clone()));
         Self { data, refusals, stop, telling }
     }
 

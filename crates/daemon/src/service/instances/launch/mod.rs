@@ -15,7 +15,7 @@ use rpc::{LaunchError, LaunchProgress, LaunchReply, LaunchRequest};
 use tonic::{Code, Status};
 
 use super::{Service, failure, power};
-use crate::service::reply::Replies;
+use crate::service::grpc::ReplySender;
 use source::source;
 
 /// Makes an instance and tells how far it is. When the caller goes, the launch is given up, and nothing is left.
@@ -23,7 +23,7 @@ pub(in crate::service) async fn launch(
     service: &Service,
     by: &Authenticated,
     request: LaunchRequest,
-    replies: Replies<LaunchReply>,
+    replies: ReplySender<LaunchReply>,
 ) -> Result<(), Status> {
     // At once: a list of them takes much memory, and is not kept while instances are waited for.
     without_extras(&request)?;

@@ -134,16 +134,16 @@ mod tests {
     use auth_core::{Channel, Level};
 
     use super::*;
-    use crate::service::tests::Scene;
+    use crate::service::fixture::TestService;
 
     /// Whose rights would count nobody says there; and nobody learns what is there.
     #[tokio::test]
     async fn over_a_network_no_file_is_opened() {
-        let scene = Scene::new();
-        scene.add(Level::Full);
-        let by = scene.client_over(Channel::Remote(Ipv4Addr::LOCALHOST.into()));
+        let test = TestService::new();
+        test.add(Level::Full);
+        let by = test.client_over(Channel::Remote(Ipv4Addr::LOCALHOST.into()));
         for address in ["file:///etc/passwd", "file:///nonexistent", "file:///"] {
-            let refused = source(&scene.service, &by, address, "").await.map(drop).unwrap_err();
+            let refused = source(&test.service, &by, address, "").await.map(drop).unwrap_err();
             assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{address}");
             assert_eq!(refused.message(), not_from_afar().message(), "{address}");
         }

@@ -8,14 +8,14 @@ use rpc::{DeleteReply, DeleteRequest, PurgeReply, PurgeRequest, RecoverReply, Re
 use tonic::Status;
 
 use super::{Service, chosen, each, few_enough, is_not_deleted, outcome, power};
-use crate::service::reply::Replies;
+use crate::service::grpc::ReplySender;
 use crate::service::status::shown;
 
 pub(in crate::service) async fn delete(
     service: &Service,
     _by: &Authenticated,
     request: DeleteRequest,
-    replies: Replies<DeleteReply>,
+    replies: ReplySender<DeleteReply>,
 ) -> Result<(), Status> {
     let pairs = request.instance_snapshot_pairs;
     few_enough(pairs.len())?;
@@ -67,7 +67,7 @@ pub(in crate::service) async fn purge(
     service: &Service,
     _by: &Authenticated,
     _: PurgeRequest,
-    replies: Replies<PurgeReply>,
+    replies: ReplySender<PurgeReply>,
 ) -> Result<(), Status> {
     let purged = service.instances().await?.purge().await;
     let purged_instances = purged.gone.iter().map(ToString::to_string).collect();

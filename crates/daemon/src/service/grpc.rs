@@ -1,4 +1,4 @@
-//! The shapes that all methods share: one request message in, one reply message or a stream of them out, in gRPC
+//! gRPC: the shapes that all methods share, one request message in, one reply message or a stream of them out, in its
 //! framing. A unary call and a stream of one message are the same on the wire.
 
 use std::future::Future;
@@ -17,16 +17,16 @@ use tonic::server::{Grpc, StreamingService};
 use tonic::{Code, Status};
 use tonic_prost::ProstCodec;
 
-use super::body::Body;
-use super::unread::keeping;
+use super::pending_reply::hold_until_read;
+use super::request_body::RequestBody;
 
 pub(super) type Response = http::Response<tonic::body::Body>;
 
 /// What a caller may send as a request, and how long it may take for it.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds {
+pub(super) struct RequestLimits {
     /// In bytes.
-    pub(super) largest: usize,
+    pub(super) max_bytes: usize,
     pub(super) deadline: Duration,
 }
 
@@ -36,44 +36,52 @@ const MAX_REPLIES: usize = 16;
 pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Decodes the request, runs the handler and frames its reply.
-pub(super) async fn reply<Req, Rep, F>(request: Request<Body>, bounds: Bounds, handler: F) -> Response
+pub(super) async fn unary<Req, Rep, F>(
+    request: Request<RequestBody>,
+    limits: RequestLimits,
+    handler: F,
+) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
     F: FnOnce(Req) -> BoxFuture<Result<Rep, Status>> + Send + 'static,
 {
     // The message may take as much as its bytes have.
-    let held = request.body().held();
+    let reservation = request.body().reservation();
     let response = Grpc::new(ProstCodec::<Rep, Req>::default())
-        .max_decoding_message_size(bounds.largest)
-        .streaming(OneReply { handler: Some(handler), bounds }, request)
+        .max_decoding_message_size(limits.max_bytes)
+        .streaming(UnaryHandler { handler: Some(handler), limits }, request)
         .await;
-    keeping(response, held)
+    hold_until_read(response, reservation)
 }
 
 /// Decodes the first message, and runs the handler, which may read the rest, for as long as its replies are
 /// wanted: it is dropped with the stream when the client resets the call or its connection ends.
-pub(super) async fn stream<Req, Rep, F>(request: Request<Body>, bounds: Bounds, handler: F) -> Response
+pub(super) async fn streaming<Req, Rep, F>(
+    request: Request<RequestBody>,
+    limits: RequestLimits,
+    handler: F,
+) -> Response
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
-    F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
+    F: FnOnce(Req, Streaming<Req>, ReplySender<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
     // The handler may keep all of the message.
-    let held = request.body().held();
+    let reservation = request.body().reservation();
     let response = Grpc::new(ProstCodec::<Rep, Req>::default())
-        .max_decoding_message_size(bounds.largest)
-        .streaming(SeveralReplies { handler: Some(handler), bounds, replies: PhantomData }, request)
+        .max_decoding_message_size(limits.max_bytes)
+        .streaming(StreamingHandler { handler: Some(handler), limits, replies: PhantomData }, request)
         .await;
-    keeping(response, held)
+    hold_until_read(response, reservation)
 }
 
-struct OneReply<F> {
+struct UnaryHandler<F> {
     handler: Option<F>,
-    bounds: Bounds,
+    limits: RequestLimits,
 }
 
-impl<Req, Rep, F> StreamingService<Req> for OneReply<F>
+impl<Req, Rep, F> StreamingService<Req> for UnaryHandler<F>
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
@@ -85,48 +93,48 @@ where
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
         let handler = self.handler.take();
-        let bounds = self.bounds;
+        let limits = self.limits;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
-            let reply = handler(received(&mut request.into_inner(), bounds).await?).await?;
+            let reply = handler(first_message(&mut request.into_inner(), limits).await?).await?;
             Ok(tonic::Response::new(tokio_stream::once(Ok(reply))))
         })
     }
 }
 
-struct SeveralReplies<F, Rep> {
+struct StreamingHandler<F, Rep> {
     handler: Option<F>,
-    bounds: Bounds,
+    limits: RequestLimits,
     replies: PhantomData<fn() -> Rep>,
 }
 
-impl<Req, Rep, F> StreamingService<Req> for SeveralReplies<F, Rep>
+impl<Req, Rep, F> StreamingService<Req> for StreamingHandler<F, Rep>
 where
     Req: Message + Default + 'static,
     Rep: Message + Default + 'static,
-    F: FnOnce(Req, Streaming<Req>, Replies<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
+    F: FnOnce(Req, Streaming<Req>, ReplySender<Rep>) -> BoxFuture<Result<(), Status>> + Send + 'static,
 {
     type Response = Rep;
-    type ResponseStream = Running<Rep>;
+    type ResponseStream = ReplyStream<Rep>;
     type Future = BoxFuture<Result<tonic::Response<Self::ResponseStream>, Status>>;
 
     fn call(&mut self, request: tonic::Request<Streaming<Req>>) -> Self::Future {
         let handler = self.handler.take();
-        let bounds = self.bounds;
+        let limits = self.limits;
         Box::pin(async move {
             let handler = handler.ok_or_else(super::status::internal)?;
             let (replies, sent) = mpsc::channel(MAX_REPLIES);
             let mut messages = request.into_inner();
-            let first = received(&mut messages, bounds).await?;
-            let handler = Some(handler(first, messages, Replies(replies)));
-            Ok(tonic::Response::new(Running { handler, sent, failed: None }))
+            let first = first_message(&mut messages, limits).await?;
+            let handler = Some(handler(first, messages, ReplySender(replies)));
+            Ok(tonic::Response::new(ReplyStream { handler, sent, failed: None }))
         })
     }
 }
 
 /// The first message of a request, or the one that there is.
-async fn received<Req>(messages: &mut Streaming<Req>, bounds: Bounds) -> Result<Req, Status> {
-    let Ok(message) = timeout(bounds.deadline, messages.message()).await else {
+async fn first_message<Req>(messages: &mut Streaming<Req>, limits: RequestLimits) -> Result<Req, Status> {
+    let Ok(message) = timeout(limits.deadline, messages.message()).await else {
         return Err(Status::new(Code::DeadlineExceeded, "The request did not arrive in time."));
     };
     let message = message.map_err(|status| match status.code() {
@@ -134,7 +142,7 @@ async fn received<Req>(messages: &mut Streaming<Req>, bounds: Bounds) -> Result<
         Code::OutOfRange => Status::invalid_argument(format!(
             "The request has more than {} bytes, the most that this call takes. Name fewer instances in it, or leave \
              out what is long.",
-            bounds.largest
+            limits.max_bytes
         )),
         _ => status,
     });
@@ -143,9 +151,9 @@ async fn received<Req>(messages: &mut Streaming<Req>, bounds: Bounds) -> Result<
 
 /// Where a handler's replies go.
 #[derive(Debug)]
-pub(super) struct Replies<Rep>(mpsc::Sender<Rep>);
+pub(super) struct ReplySender<Rep>(mpsc::Sender<Rep>);
 
-impl<Rep> Replies<Rep> {
+impl<Rep> ReplySender<Rep> {
     /// Sends a reply, as soon as there is room for it.
     pub(super) async fn send(&self, reply: Rep) {
         // Nobody listens who is not also about to drop the handler.
@@ -159,13 +167,13 @@ impl<Rep> Replies<Rep> {
 }
 
 /// A handler at work, as the stream of its replies.
-struct Running<Rep> {
+struct ReplyStream<Rep> {
     handler: Option<BoxFuture<Result<(), Status>>>,
     sent: mpsc::Receiver<Rep>,
     failed: Option<Status>,
 }
 
-impl<Rep> Stream for Running<Rep> {
+impl<Rep> Stream for ReplyStream<Rep> {
     type Item = Result<Rep, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

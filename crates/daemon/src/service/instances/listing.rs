@@ -85,7 +85,7 @@ pub(in crate::service) async fn info(
     }
     let mut told = match request.no_runtime_information {
         true => HashMap::new(),
-        false => guest::ask(&service.guests, &instances, &found).await,
+        false => guest::query(&service.guest_queries, &instances, &found).await,
     };
     let details = found.into_iter().map(|one| {
         let facts = told.remove(&one.name).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The body of a reply, which keeps what its request has taken until the client has read all of it: a reply that
-//! nobody reads stays in memory. What it says is not seen here.
+//! The body of a reply, which keeps what its request has reserved until the client has read all of it: a reply
+//! that nobody reads stays in memory. What it says is not seen here.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,44 +10,45 @@ use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 
-use super::reply::Response;
+use super::grpc::Response;
 use super::status;
-use crate::limits::quota::Held;
+use crate::limits::quota::Reservation;
 
-/// Has a response keep what its request has taken.
-pub(super) fn keeping(response: Response, held: Option<Arc<Held>>) -> Response {
-    match held {
-        Some(held) => response.map(|body| Body::new(Unread { body, held })),
+/// Has a response keep what its request has reserved, until it is read.
+pub(super) fn hold_until_read(response: Response, reservation: Option<Arc<Reservation>>) -> Response {
+    match reservation {
+        Some(reservation) => response.map(|body| Body::new(PendingReply { body, reservation })),
         None => response,
     }
 }
 
-/// Takes a reply's bytes from the same share as its request's, for as long.
+/// Reserves a reply's bytes from the same quota as its request's, for as long.
 ///
 /// # Errors
 /// There is not as much left.
-pub(super) fn take(held: Option<&Held>, reply: &impl Message) -> Result<(), Status> {
-    held.map_or(Ok(()), |held| held.more(reply.encoded_len())).map_err(status::too_much)
+pub(super) fn reserve(reservation: Option<&Reservation>, reply: &impl Message) -> Result<(), Status> {
+    let Some(reservation) = reservation else { return Ok(()) };
+    reservation.extend(reply.encoded_len()).map_err(status::too_many_bytes)
 }
 
-struct Unread {
+struct PendingReply {
     body: Body,
-    held: Arc<Held>,
+    reservation: Arc<Reservation>,
 }
 
 /// A part of a reply. Its connection drops it when it is sent, or when nobody wants it any more.
-struct Part {
+struct Chunk {
     bytes: Bytes,
-    _held: Arc<Held>,
+    _reservation: Arc<Reservation>,
 }
 
-impl AsRef<[u8]> for Part {
+impl AsRef<[u8]> for Chunk {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl HttpBody for Unread {
+impl HttpBody for PendingReply {
     type Data = Bytes;
     type Error = Status;
 
@@ -56,7 +57,7 @@ impl HttpBody for Unread {
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
         // The body alone would not do: it ends as soon as the client lets a single byte through, and all others wait in
         // the connection.
-        let keep = |bytes| Bytes::from_owner(Part { bytes, _held: Arc::clone(&this.held) });
+        let keep = |bytes| Bytes::from_owner(Chunk { bytes, _reservation: Arc::clone(&this.reservation) });
         Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(keep))))
     }
 
