@@ -19,6 +19,7 @@ pub mod run;
 pub mod server_identity;
 mod service;
 mod stock;
+mod timestamp;
 mod trust;
 
 pub use connections::serve;

@@ -130,6 +130,6 @@ impl Service {
 }
 
 fn refuse(refusals: &Refusals, method: &'static str, caller: &Caller, denied: &Denied) -> Status {
-    refusals.note(method, caller, denied);
+    refusals.record(method, caller, denied);
     status::not_admitted(denied)
 }

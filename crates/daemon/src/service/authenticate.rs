@@ -75,6 +75,6 @@ pub(super) async fn authenticate(
 }
 
 fn refuse(refusals: &Refusals, session: &PeerSession, denied: &Denied) -> Status {
-    refusals.note("authenticate", session.caller(), denied);
+    refusals.record("authenticate", session.caller(), denied);
     status::not_authenticated(denied)
 }

@@ -1,7 +1,6 @@
 //! Tokens in our own service: made, listed and revoked by whoever administers it, and redeemed by anyone who has one.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use auth_core::{Actor, Administrator, Authority, ClientName, Denied, Moment, TokenId, TokenLife};
 use rpc::trust::{
@@ -15,6 +14,7 @@ use super::{PeerSession, Service, status};
 use crate::audit::Refusals;
 use crate::logging::with_causes;
 use crate::server_identity;
+use crate::timestamp::rfc3339_seconds;
 
 /// Makes a token, and tells all that its holder needs to reach the service and to know it.
 pub(super) async fn create(
@@ -44,7 +44,7 @@ pub(super) async fn create(
         Ok(CreateTokenReply {
             id: made.token.id.to_string(),
             secret: std::mem::take(&mut *made.secret.to_hex()),
-            expires: written(made.token.expires),
+            expires: rfc3339_seconds(made.token.expires),
             addresses,
             root_fingerprint: root_fingerprint.map(|root| root.to_string()).unwrap_or_default(),
         })
@@ -71,18 +71,13 @@ fn message(token: auth_core::Token) -> Token {
         id: id.to_string(),
         name: name.map(|name| name.to_string()).unwrap_or_default(),
         level: level.to_string(),
-        created: written(created),
-        expires: written(expires),
+        created: rfc3339_seconds(created),
+        expires: rfc3339_seconds(expires),
         by: match by {
             Actor::Client(client) => client.to_string(),
             Actor::Administrator => "root".to_owned(),
         },
     }
-}
-
-/// Only a token's times: they are of this era.
-fn written(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// Ends a token.
@@ -143,6 +138,6 @@ pub(super) async fn redeem(
 }
 
 fn refuse(refusals: &Refusals, session: &PeerSession, denied: &Denied) -> Status {
-    refusals.note("RedeemToken", session.caller(), denied);
+    refusals.record("RedeemToken", session.caller(), denied);
     status::not_redeemed(denied)
 }

@@ -8,10 +8,12 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use auth_core::Fingerprint;
 use durable::{Readers, private};
+
+use crate::timestamp::rfc3339_seconds;
 
 /// How often it is written, if there is something to write.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(5 * 60);
@@ -76,7 +78,7 @@ impl Presence {
         }
         let now = SystemTime::now();
         let line = |(client, seen): (&Fingerprint, &ClientPresence)| {
-            format!("{client} {}\n", written(seen.at(now).last))
+            format!("{client} {}\n", rfc3339_seconds(seen.at(now).last))
         };
         Some(state.clients.iter().map(line).collect())
     }
@@ -103,11 +105,6 @@ impl Drop for PresenceGuard {
         }
         state.is_changed = true;
     }
-}
-
-/// A moment as it is written: RFC 3339, in UTC.
-pub(crate) fn written(at: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(at.max(UNIX_EPOCH)).to_string()
 }
 
 /// The file that outlives the daemon.
@@ -199,7 +196,7 @@ mod tests {
         assert_eq!(presence.of(&fingerprint('b')), None);
         let again = file.read().unwrap();
         let (before, after) = (presence.of(&fingerprint('a')).unwrap(), again.of(&fingerprint('a')).unwrap());
-        assert_eq!((after.connections, written(after.last)), (0, written(before.last)));
+        assert_eq!((after.connections, rfc3339_seconds(after.last)), (0, rfc3339_seconds(before.last)));
         assert_eq!(again.of(&fingerprint('b')), None);
     }
 
@@ -230,7 +227,7 @@ mod tests {
             (String::new(), false),
         ] {
             std::fs::write(&file.path, &text).unwrap();
-            let seen = file.read().unwrap().of(&fingerprint('a')).map(|seen| written(seen.last));
+            let seen = file.read().unwrap().of(&fingerprint('a')).map(|seen| rfc3339_seconds(seen.last));
             assert_eq!(seen.as_deref(), is_known.then_some("2026-01-02T03:04:05Z"), "{text:?}");
         }
         std::fs::write(&file.path, [&[0xff, b'\n'], line.as_bytes()].concat()).unwrap();

@@ -7,37 +7,37 @@ use std::path::{Path, PathBuf};
 
 use durable::{Readers, private};
 
-/// When lines count as written.
+/// How far lines are written before that is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Until {
+pub(super) enum Durability {
     /// The system has taken them: a power cut may lose them.
-    Taken,
+    Buffered,
     /// They survive a power cut.
-    Durable,
+    Synced,
 }
 
 /// A file of lines, bounded together with its older ones: `name.1` is the youngest of those. Several
 /// processes may append to it.
 #[derive(Clone, Debug)]
-pub(super) struct LineFile {
+pub(super) struct RotatedFile {
     directory: PathBuf,
     name: &'static str,
     /// The most bytes a file may have.
     limit: u64,
     /// How many older files are kept.
-    older: u32,
+    max_older: u32,
 }
 
-impl LineFile {
-    pub(super) fn new(directory: &Path, name: &'static str, limit: u64, older: u32) -> Self {
-        Self { directory: directory.to_owned(), name, limit, older }
+impl RotatedFile {
+    pub(super) fn new(directory: &Path, name: &'static str, limit: u64, max_older: u32) -> Self {
+        Self { directory: directory.to_owned(), name, limit, max_older }
     }
 
     /// Appends whole lines, each with its end. *Blocking*.
     ///
     /// # Errors
     /// They could not be written; as far as possible nothing of them is left.
-    pub(super) fn append(&self, lines: &[u8], until: Until) -> io::Result<()> {
+    pub(super) fn append(&self, lines: &[u8], durability: Durability) -> io::Result<()> {
         // It was made when the daemon started, if there was room for it then.
         if !private::is_own_directory(&self.directory) {
             private::directory(&self.directory)?;
@@ -52,7 +52,7 @@ impl LineFile {
             file = self.open()?;
             length = file.metadata()?.len();
         }
-        let written = write(&mut file, length, lines, until);
+        let written = write(&mut file, length, lines, durability);
         if written.is_err() {
             // If this fails too, the next line ends what is left.
             let _ = file.set_len(length);
@@ -91,15 +91,15 @@ impl LineFile {
     fn rotate(&self) -> io::Result<()> {
         let older = |number: u32| self.sibling(&number.to_string());
         // Up to the first gap only, which a crash in here leaves: nothing goes before its time.
-        let free = (1..self.older).find(|number| older(*number).symlink_metadata().is_err());
-        for number in (1..free.unwrap_or(self.older)).rev() {
+        let free = (1..self.max_older).find(|number| older(*number).symlink_metadata().is_err());
+        for number in (1..free.unwrap_or(self.max_older)).rev() {
             durable::rename(&older(number), &older(number + 1))?;
         }
         durable::rename(&self.path(), &older(1))
     }
 }
 
-fn write(file: &mut File, length: u64, lines: &[u8], until: Until) -> io::Result<()> {
+fn write(file: &mut File, length: u64, lines: &[u8], durability: Durability) -> io::Result<()> {
     if length > 0 {
         // A crash may have left a part of a line; it becomes a line of its own.
         let mut last = [0];
@@ -110,8 +110,8 @@ fn write(file: &mut File, length: u64, lines: &[u8], until: Until) -> io::Result
         }
     }
     file.write_all(lines)?;
-    match until {
-        Until::Taken => Ok(()),
-        Until::Durable => file.sync_data(),
+    match durability {
+        Durability::Buffered => Ok(()),
+        Durability::Synced => file.sync_data(),
     }
 }

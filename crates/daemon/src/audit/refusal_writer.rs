@@ -1,4 +1,4 @@
-//! Telling of refusals, in the log and in a file, on a task of its own.
+//! Writing refusals to the log and to a file, on a task of its own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,25 +8,26 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::line_file::{LineFile, Until};
 use super::refusals::{Refusal, Refusals};
-use super::{VERSION, json_line, rfc3339};
+use super::rotated_file::{Durability, RotatedFile};
+use super::{VERSION, json_line};
+use crate::timestamp::rfc3339_micros;
 
 /// The most bytes a file of refusals may have.
-const LIMIT: u64 = 1024 * 1024;
+const MAX_BYTES: u64 = 1024 * 1024;
 /// How many older files of refusals are kept.
-const OLDER: u32 = 3;
+const MAX_OLDER: u32 = 3;
 
-/// Tells of refusals: who runs it waits for files, nobody else does.
+/// Writes refusals: who runs it waits for files, nobody else does.
 #[derive(Debug)]
-pub struct Teller {
+pub struct RefusalWriter {
     refusals: Refusals,
-    pen: Arc<Pen>,
+    log: Arc<RefusalLog>,
 }
 
 #[derive(Debug)]
-struct Pen {
-    file: LineFile,
+struct RefusalLog {
+    file: RotatedFile,
     failing: AtomicBool,
 }
 
@@ -44,24 +45,24 @@ struct Record<'a> {
     since: String,
 }
 
-impl Teller {
+impl RefusalWriter {
     pub(super) fn new(refusals: Refusals, directory: &Path) -> Self {
-        let file = LineFile::new(directory, "refusals.jsonl", LIMIT, OLDER);
-        Self { refusals, pen: Arc::new(Pen { file, failing: AtomicBool::new(false) }) }
+        let file = RotatedFile::new(directory, "refusals.jsonl", MAX_BYTES, MAX_OLDER);
+        Self { refusals, log: Arc::new(RefusalLog { file, failing: AtomicBool::new(false) }) }
     }
 
-    /// Tells of refusals until `stop`, then of what was not told yet.
+    /// Writes refusals until `stop`, then those that were not reported yet.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             let stopped = tokio::select! {
                 () = stop.cancelled() => true,
-                () = self.refusals.news() => false,
+                () = self.refusals.due() => false,
             };
             let due = if stopped { self.refusals.take_all() } else { self.refusals.take_due() };
             if !due.is_empty() {
-                let pen = Arc::clone(&self.pen);
-                // If it panics, the panic was logged, and the next ones are told all the same.
-                let _ = tokio::task::spawn_blocking(move || pen.tell(&due)).await;
+                let log = Arc::clone(&self.log);
+                // If it panics, the panic was logged, and the next ones are written all the same.
+                let _ = tokio::task::spawn_blocking(move || log.write(&due)).await;
             }
             if stopped {
                 return;
@@ -70,13 +71,13 @@ impl Teller {
     }
 }
 
-impl Pen {
-    fn tell(&self, due: &[Refusal]) {
-        due.iter().for_each(log);
+impl RefusalLog {
+    fn write(&self, due: &[Refusal]) {
+        due.iter().for_each(log_refusal);
         let now = SystemTime::now();
         let lines: Result<Vec<Vec<u8>>, _> =
             due.iter().map(|refusal| json_line(&Record::of(refusal, now))).collect();
-        match lines.and_then(|lines| self.file.append(&lines.concat(), Until::Taken)) {
+        match lines.and_then(|lines| self.file.append(&lines.concat(), Durability::Buffered)) {
             Ok(()) => self.failing.store(false, Ordering::Relaxed),
             // Said once, not at each of the many that may fail in a row.
             Err(error) if !self.failing.swap(true, Ordering::Relaxed) => {
@@ -87,7 +88,7 @@ impl Pen {
     }
 }
 
-fn log(refusal: &Refusal) {
+fn log_refusal(refusal: &Refusal) {
     let (method, from, text) = (refusal.method.unwrap_or("calls"), &refusal.from, &refusal.text);
     let more = match refusal.within {
         Some(within) => format!(" ({} more times in the last {} s)", refusal.count, within.as_secs()),
@@ -103,14 +104,14 @@ impl<'a> Record<'a> {
     fn of(refusal: &'a Refusal, now: SystemTime) -> Self {
         Self {
             v: VERSION,
-            time: rfc3339(now),
+            time: rfc3339_micros(now),
             event: "refused",
             method: refusal.method,
             from: &refusal.from,
             client: refusal.client.map(|client| client.to_string()),
             reason: refusal.reason,
             count: refusal.count,
-            since: rfc3339(refusal.since),
+            since: rfc3339_micros(refusal.since),
         }
     }
 }
