@@ -47,7 +47,7 @@ fn main() -> ExitCode {
             #[cfg(windows)]
             Command::RunService(how) => report(run_service::run_service(how).map(|()| None)),
             #[cfg(unix)]
-            Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
+            Command::OpenFile => report(daemon::open_file::run().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
         };
     }

@@ -8,13 +8,17 @@ use crate::logging::with_causes;
 use crate::machines::NoInstances;
 
 /// As many characters of what a caller has sent as are repeated to it.
-const LONGEST_SHOWN: usize = 64;
+const MAX_EXCERPT: usize = 64;
 
 /// What a caller has sent, fit for a terminal, and not too much of it: headers carry it back.
-pub(super) fn shown(text: &str) -> String {
-    let start: String = text.chars().take(LONGEST_SHOWN).collect();
-    let more = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", start.escape_debug())
+pub(super) fn excerpt(text: &str) -> String {
+    let more = if text.chars().nth(MAX_EXCERPT).is_some() { "…" } else { "" };
+    format!("{}{more}", escaped(text, MAX_EXCERPT))
+}
+
+/// So many characters at the beginning of what a caller has sent, fit for a terminal.
+pub(super) fn escaped(text: &str, max_chars: usize) -> String {
+    text.chars().take(max_chars).collect::<String>().escape_debug().to_string()
 }
 
 /// To a call that needs a trusted client. Who is none learns no more than that.
@@ -182,7 +186,7 @@ mod tests {
             (&"ß".repeat(65), format!("{}…", "ß".repeat(64))),
             (&"a".repeat(1 << 20), format!("{}…", "a".repeat(64))),
         ] {
-            assert_eq!(shown(text), expected);
+            assert_eq!(excerpt(text), expected);
         }
     }
 }

@@ -137,7 +137,7 @@ async fn output_of(
     if status.success() {
         return Ok(output);
     }
-    Err(ClientProgramError::Failed { status, said: shown(&errors) })
+    Err(ClientProgramError::Failed { status, said: one_line(&errors) })
 }
 
 /// As much of a stream as is of use.
@@ -150,7 +150,7 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>
 }
 
 /// A message on one line, with nothing in it that drives a terminal or turns the direction of writing.
-fn shown(message: &[u8]) -> String {
+fn one_line(message: &[u8]) -> String {
     let plain = |character: char| if character.is_ascii_graphic() { character } else { ' ' };
     let text: String = String::from_utf8_lossy(message).chars().map(plain).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_MESSAGE).collect()
@@ -167,10 +167,10 @@ mod tests {
             ("\u{1b}[31mred\u{1b}[0m \u{202e}back\u{7f}\u{9b}1m", "[31mred [0m back 1m"),
             ("", ""),
         ] {
-            assert_eq!(shown(said.as_bytes()), expected);
+            assert_eq!(one_line(said.as_bytes()), expected);
         }
-        assert_eq!(shown(&[b'x'; 5000]).len(), LONGEST_MESSAGE);
-        assert_eq!(shown(b"\xff\xfe"), "");
+        assert_eq!(one_line(&[b'x'; 5000]).len(), LONGEST_MESSAGE);
+        assert_eq!(one_line(b"\xff\xfe"), "");
     }
 }
 

@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::{Service, chosen, each, few_enough, is_not_deleted, outcome, power};
 use crate::service::grpc::ReplySender;
-use crate::service::status::shown;
+use crate::service::status::excerpt;
 
 pub(in crate::service) async fn delete(
     service: &Service,
@@ -23,7 +23,7 @@ pub(in crate::service) async fn delete(
     if let Some(pair) = pairs.iter().find(|pair| pair.snapshot_name.is_some()) {
         return Err(Status::not_found(format!(
             "instance \"{}\" has no snapshots",
-            shown(&pair.instance_name)
+            excerpt(&pair.instance_name)
         )));
     }
     let names: Vec<String> = pairs.into_iter().map(|pair| pair.instance_name).collect();

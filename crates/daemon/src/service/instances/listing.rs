@@ -75,8 +75,8 @@ pub(in crate::service) async fn info(
         if let Some(snapshot) = pair.snapshot_name {
             return Err(Status::not_found(format!(
                 "instance \"{}\" has no snapshot \"{}\"",
-                status::shown(&pair.instance_name),
-                status::shown(&snapshot)
+                status::excerpt(&pair.instance_name),
+                status::excerpt(&snapshot)
             )));
         }
     }

@@ -15,7 +15,7 @@ mod tunnel;
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use instances::{InstanceError, InstanceName, InstanceState, Instances, Overview};
+use instances::{InstanceError, InstanceName, InstanceState, Instances, Overview, SshAccess};
 use tokio::task::JoinSet;
 use tonic::Status;
 
@@ -72,6 +72,14 @@ async fn chosen(
     failure::all(&missing)?;
     all.retain(|one| wanted.contains(one.name.as_str()));
     Ok(all)
+}
+
+/// The key that opens a guest, as the text that it is.
+fn key_text(name: &InstanceName, access: &SshAccess) -> Result<String, Status> {
+    String::from_utf8(access.client_key.to_vec()).map_err(|_| {
+        tracing::error!("the key of instance \"{name}\" is not text");
+        status::internal()
+    })
 }
 
 fn is_not_deleted(overview: &Overview) -> bool {

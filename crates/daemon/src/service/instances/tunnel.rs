@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::{Service, failure, status, unknown};
+use super::{Service, failure, key_text, status, unknown};
 use crate::limits::tunnels::TunnelPermit;
 use crate::service::grpc::ReplySender;
 
@@ -78,12 +78,9 @@ async fn connect(
         .tunnels
         .permit(by.client(), &name)
         .map_err(|full| Status::resource_exhausted(format!("{full}; try again when others have ended")))?;
-    let SshAccess { address, user, host_key, client_key } =
-        instances.connect(&name).await.map_err(|error| failure::status(&error))?;
-    let private_key = String::from_utf8(client_key.to_vec()).map_err(|_| {
-        tracing::error!("the key of instance \"{name}\" is not text");
-        status::internal()
-    })?;
+    let access = instances.connect(&name).await.map_err(|error| failure::status(&error))?;
+    let private_key = key_text(&name, &access)?;
+    let SshAccess { address, user, host_key, .. } = access;
     let access = Access { user_name: user.to_owned(), host_key, private_key };
     let connecting = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await;
     let guest = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
