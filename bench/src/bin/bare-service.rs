@@ -54,7 +54,7 @@ async fn serve(endpoint: &Endpoint, tls: ServerTls) -> anyhow::Result<()> {
 async fn serve_peer(incoming: Box<dyn Incoming>) {
     let Ok(mut connection) = incoming.handshake().await else { return };
     let Some(stream) = connection.next_stream().await else { return };
-    // As the daemon's, in `crates/daemon/src/serve.rs`.
+    // As the daemon's, in `crates/daemon/src/connections`.
     let serving = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)

@@ -13,8 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Logger, Verbosity};
 
-/// How often is said what peers can bring about at will.
-const SELDOM: Duration = Duration::from_secs(60);
+/// How often what peers can bring about at will is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Starts logging. Where the system's log cannot be reached, standard error takes its place.
 pub fn start(logger: Logger, verbosity: Verbosity) {
@@ -60,22 +60,22 @@ fn files_in(directory: &std::path::Path) -> Option<BoxedLayer> {
     Some(layer.with_ansi(false).with_target(false).boxed())
 }
 
-/// Something that peers can bring about at will, and that is said once a minute at most.
+/// A limit for messages that peers can bring about at will: one a minute.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom {
-    said: Option<Instant>,
-    unsaid: u64,
+pub(crate) struct LogRateLimit {
+    logged: Option<Instant>,
+    unlogged: u64,
 }
 
-impl Seldom {
-    /// It has happened. When it is to be said: how many times since it was said before, with this one.
-    pub(crate) fn happened(&mut self) -> Option<u64> {
-        self.unsaid = self.unsaid.saturating_add(1);
-        if self.said.is_some_and(|at| at.elapsed() < SELDOM) {
+impl LogRateLimit {
+    /// It has occurred. If it is to be logged: how many times since it was logged before, with this one.
+    pub(crate) fn occurred(&mut self) -> Option<u64> {
+        self.unlogged = self.unlogged.saturating_add(1);
+        if self.logged.is_some_and(|at| at.elapsed() < LOG_INTERVAL) {
             return None;
         }
-        self.said = Some(Instant::now());
-        Some(std::mem::take(&mut self.unsaid))
+        self.logged = Some(Instant::now());
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 
@@ -142,14 +142,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_happens_often_is_said_once_a_minute_with_its_number() {
-        let mut seldom = Seldom::default();
-        assert_eq!(seldom.happened(), Some(1));
-        assert_eq!((0..99).filter_map(|_| seldom.happened()).next(), None);
-        tokio::time::advance(SELDOM - Duration::from_millis(1)).await;
-        assert_eq!(seldom.happened(), None);
+    async fn what_occurs_often_is_logged_once_a_minute_with_its_number() {
+        let mut limit = LogRateLimit::default();
+        assert_eq!(limit.occurred(), Some(1));
+        assert_eq!((0..99).filter_map(|_| limit.occurred()).next(), None);
+        tokio::time::advance(LOG_INTERVAL - Duration::from_millis(1)).await;
+        assert_eq!(limit.occurred(), None);
         tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(seldom.happened(), Some(101));
-        assert_eq!(seldom.happened(), None);
+        assert_eq!(limit.occurred(), Some(101));
+        assert_eq!(limit.occurred(), None);
     }
 }

@@ -4,10 +4,13 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
+#[cfg(windows)]
+use daemon::commands::run_service;
+use daemon::commands::{fingerprint, installer, migrate, recover, stop_machines};
 use daemon::config::{Arguments, Command, Logger, Verbosity};
 #[cfg(windows)]
 use daemon::platform::windows_service;
-use daemon::{fingerprint, installer, logging, migrate, platform, recover, run, stop_machines};
+use daemon::{logging, platform, run};
 
 fn main() -> ExitCode {
     // Before anything is read: whatever it is to do, the root key may be part of it.
@@ -36,15 +39,15 @@ fn main() -> ExitCode {
             Command::Migrate(what) => report(migrate::migrate(what).map(Some)),
             Command::StopMachines => report(stop_machines::stop_machines().map(Some)),
             #[cfg(feature = "man")]
-            Command::Man { directory } => report(daemon::man::write(directory).map(|()| None)),
+            Command::Man { directory } => report(daemon::commands::man::write(directory).map(|()| None)),
             #[cfg(windows)]
             Command::Install(how) => report(installer::install(how).map(Some)),
             #[cfg(windows)]
             Command::Uninstall => report(windows_service::uninstall().map(Some)),
             #[cfg(windows)]
-            Command::RunService(how) => report(windows_service::run(how.config.clone()).map(|()| None)),
+            Command::RunService(how) => report(run_service::run_service(how).map(|()| None)),
             #[cfg(unix)]
-            Command::OpenFile => report(daemon::open_file::answer().map(|()| None)),
+            Command::OpenFile => report(daemon::open_file::run().map(|()| None)),
             Command::Fingerprint => report(fingerprint::fingerprint().map(Some)),
         };
     }

@@ -116,6 +116,30 @@ pub(crate) struct FindArgs {
     pub(crate) format: FormatArg,
 }
 
+/// Arguments of `info`.
+#[derive(Debug, Args)]
+pub(crate) struct InfoArgs {
+    /// What to describe.
+    #[arg(
+        id = "name",
+        value_name = "instance[.snapshot]",
+        help = "Names of instances or snapshots to display information about; all instances if omitted"
+    )]
+    pub(crate) names: Vec<String>,
+    /// Snapshots rather than instances.
+    #[arg(long, help = "Display detailed information about the snapshots of the instances")]
+    pub(crate) snapshots: bool,
+    /// Leave out what only a running instance can tell.
+    #[arg(
+        long,
+        help = "Retrieve from the instances only the information obtained without running commands on them"
+    )]
+    pub(crate) no_runtime_information: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
+}
+
 /// Arguments of `launch`.
 #[derive(Debug, Args)]
 pub(crate) struct LaunchArgs {
@@ -177,6 +201,17 @@ pub(crate) struct LaunchArgs {
     /// When to give up.
     #[arg(long, value_name = "seconds", value_parser = value_parser!(i32).range(1..), help = TIMEOUT)]
     pub(crate) timeout: Option<i32>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Snapshots rather than instances.
+    #[arg(long, help = "List all available snapshots")]
+    pub(crate) snapshots: bool,
+    /// The form of the output.
+    #[command(flatten)]
+    pub(crate) format: FormatArg,
 }
 
 /// Arguments of `networks`.

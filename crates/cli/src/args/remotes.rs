@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use transport::Endpoint;
 
 use super::{FormatArg, ListFormatArg};
-use crate::remotes::RemoteName;
+use crate::connection::RemoteName;
 
 /// What the help of `remote` says.
 pub(super) const ABOUT: &str = "\

@@ -7,7 +7,7 @@ use transport::{Endpoint, HostPort};
 
 use super::clients::client_name;
 use super::{Format, FormatArg};
-use crate::token::LONGEST_ADDRESS;
+use crate::credentials::token::LONGEST_ADDRESS;
 
 /// What the help of `token` says.
 pub(super) const ABOUT: &str = "\

@@ -2,12 +2,13 @@
 //!
 //! What is meant as a token is no passphrase, whole or not: it is for one service alone.
 
-use super::token;
+use super::token::enrol;
 use crate::args::AuthenticateArgs;
-use crate::context::{Context, InUse};
+use crate::connection::{Context, InUse, Service, once};
+use crate::credentials::{Token, token};
 use crate::error::Error;
-use crate::prompt::{self, Passphrase, Prompt};
-use crate::service::{Service, once};
+use crate::terminal::Secret;
+use crate::terminal::prompt::{self, Prompt};
 
 /// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
 pub(super) fn question(context: &Context) -> Result<String, Error> {
@@ -32,7 +33,7 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
     }
     let is_seen = args.passphrase.is_some();
     let passphrase = match (args.passphrase, &args.passphrase_file) {
-        (Some(given), _) => Passphrase::new(given),
+        (Some(given), _) => Secret::new(given),
         (None, Some(file)) => prompt::passphrase_in(file).await?,
         (None, None) => {
             let question = question(context)?;
@@ -41,19 +42,20 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
             if prompt.is_terminal() {
                 Service::verify(context).await?;
             }
-            prompt.passphrase(&question).await?
+            prompt.secret(&question).await?
         }
     };
+    let is_token = token::is_token_like(passphrase.expose());
     if is_seen {
         // Of a token too: whoever sees it can be the quicker one.
-        let secret = if passphrase.is_token() { "a token" } else { "a passphrase" };
-        prompt::tell_that_arguments_are_seen(
+        let secret = if is_token { "a token" } else { "a passphrase" };
+        prompt::note_visible_argument(
             secret,
             "leave it out to be asked, or name a file with --passphrase-file",
         );
     }
-    if passphrase.is_token() {
-        return token::enrol(context, &passphrase.token()?).await.map(|()| String::new());
+    if is_token {
+        return enrol(context, &Token::parse(passphrase.expose())?).await.map(|()| String::new());
     }
     if passphrase.is_empty() {
         let next = "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file.";
@@ -63,7 +65,7 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
     let mut service = Service::connect(context).await?;
     service.note_call("authenticate");
     let request = rpc::AuthenticateRequest {
-        passphrase: passphrase.expose(),
+        passphrase: passphrase.for_request(),
         verbosity_level: service.verbosity_level(),
     };
     let answer = service.rpc.authenticate(once(request)).await;

@@ -5,9 +5,8 @@ use tonic::Code;
 
 use super::clients::confirm;
 use crate::args::DeauthenticateArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
 
 /// Runs the command.
 ///

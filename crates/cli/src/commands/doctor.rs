@@ -1,9 +1,10 @@
 //! `doctor`: what stands between this user and the service, and how it is fixed.
 
 use crate::args::DoctorArgs;
-use crate::context::Context;
+use crate::connection::Context;
 use crate::error::Error;
-use crate::{doctor, format, output};
+use crate::terminal::output;
+use crate::{doctor, format};
 
 /// Runs the command.
 ///

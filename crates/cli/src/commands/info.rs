@@ -3,10 +3,9 @@
 use rpc::InstanceSnapshotPair;
 
 use crate::args::{Format, InfoArgs};
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
 use crate::format;
-use crate::service::{Service, once};
 
 /// Runs the command.
 ///

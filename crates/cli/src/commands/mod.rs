@@ -14,11 +14,12 @@ mod version;
 mod wait_ready;
 
 use crate::args::{
-    self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand, TokenCommand,
+    self, Cli, ClientsCommand, Command, CompletionsArgs, HelpArgs, RemoteCommand, TokenCommand, help,
 };
-use crate::context::Context;
+use crate::commands::settings::primary_name;
+use crate::connection::Context;
 use crate::error::Error;
-use crate::{format, help, primary_name};
+use crate::format;
 
 /// The command's name in messages, whatever alias was used.
 pub(crate) fn name(cli: &Cli) -> &'static str {
@@ -80,16 +81,16 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
         None => Some(Ok(help::START.to_owned())),
         Some(Command::Completions(args)) => Some(Ok(completions(args))),
         #[cfg(feature = "man")]
-        Some(Command::Man(args)) => Some(crate::man::write(&args.directory)),
+        Some(Command::Man(args)) => Some(crate::args::man::write(&args.directory)),
         Some(Command::Help(args)) => Some(help_about(args)),
         Some(Command::Clients(args)) => match &args.action {
             Some(ClientsCommand::OwnCertificate(args)) => Some(clients::own_certificate(args)),
             _ => None,
         },
-        Some(Command::Remote(args)) => remote::offline(&Context::new(cli), args),
+        Some(Command::Remote(args)) => remote::offline(&Context::new(cli.options.service()), args),
         Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
-            Some(settings::primary_name(args.raw))
+            Some(settings::get_primary_name(args.raw))
         }
         _ => None,
     }
@@ -128,7 +129,7 @@ pub(crate) async fn online(context: &Context, cli: Cli) -> Result<String, Error>
         Command::Launch(args) => instances::launch(context, &args).await,
         Command::List(args) => list::run(context, &args).await,
         #[cfg(feature = "man")]
-        Command::Man(args) => crate::man::write(&args.directory),
+        Command::Man(args) => crate::args::man::write(&args.directory),
         Command::Networks(args) => instances::networks(context, &args).await,
         Command::Purge => instances::purge(context).await,
         Command::Recover(args) => instances::recover(context, &args).await,

@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use crate::args::VersionArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
+use crate::credentials::IdentityStore;
 use crate::error::Error;
 use crate::format;
-use crate::identity::IdentityStore;
-use crate::service::{Service, once};
 
 /// How long the service has to answer. Its version is an extra.
 const LIMIT: Duration = Duration::from_secs(3);

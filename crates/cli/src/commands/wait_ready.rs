@@ -6,9 +6,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tonic::Code;
 
 use crate::args::WaitReadyArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
-use crate::service::{Service, once};
 
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -90,7 +89,7 @@ mod tests {
             (Error::of_call(Status::unavailable("starting")), true),
             (Error::of_call(Status::unauthenticated("")), false),
             (Error::of_call(Status::unimplemented("")), false),
-            (Error::Identity(crate::identity::IdentityFault::NoHome), false),
+            (Error::Identity(crate::credentials::IdentityFault::NoHome), false),
         ] {
             assert_eq!(may_pass(&error), expected, "{error}");
         }

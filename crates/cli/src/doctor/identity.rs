@@ -8,11 +8,10 @@ use super::remedy;
 use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{IDENTITY, KEY};
+use crate::credentials::{IdentityFault, IdentityStore, fingerprint};
 use crate::error::Error;
-use crate::format::clients::{fingerprint, short};
-use crate::identity::{IdentityFault, IdentityStore};
+use crate::files::FileFault;
 use crate::platform;
-use crate::private_files::FileFault;
 
 /// The identity, if there is one that can be used.
 pub(super) fn look(report: &mut Report) -> Option<Identity> {
@@ -33,8 +32,8 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
     let directory = store.directory().display();
     match store.existing() {
         Ok(Some(identity)) => {
-            let fingerprint = fingerprint(identity.certificate());
-            let verdict = Verdict::fine(format!("{}, in {directory}", short(&fingerprint)));
+            let fingerprint = fingerprint::of_certificate(identity.certificate());
+            let verdict = Verdict::fine(format!("{}, in {directory}", fingerprint::short(&fingerprint)));
             Ok((Some(identity), verdict))
         }
         Ok(None) if !store.is_own() => Err(faulty(IdentityFault::NotOwn(store.directory().to_owned()), None)),

@@ -12,8 +12,7 @@ mod server;
 mod service;
 mod way;
 
-use crate::context::Context;
-use crate::service::Service;
+use crate::connection::{Context, Service};
 #[cfg(test)]
 pub(crate) use report::Ailment;
 pub(crate) use report::{Finding, Report, Verdict};
@@ -53,7 +52,7 @@ pub(crate) async fn examine(context: &Context) -> Report {
 /// A service that has proven itself.
 struct Reached {
     way: way::Way,
-    trust: crate::server_trust::ServerTrust,
+    trust: crate::connection::ServerTrust,
     /// Connected to as nobody.
     stranger: Service,
 }

@@ -5,10 +5,10 @@ use std::path::Path;
 use transport::Endpoint;
 
 use super::report::{Ailment, Verdict};
-use crate::context::{ADDRESS_VARIABLE, Context, InUse, NamedRoot, REMOTE_VARIABLE, Whence};
+use crate::connection::transports;
+use crate::connection::{ADDRESS_VARIABLE, Context, InUse, NamedRoot, REMOTE_VARIABLE, Whence};
 use crate::platform::{self, Listener};
-pub(super) use crate::text::quoted;
-use crate::transports;
+pub(super) use crate::terminal::text::quoted;
 
 /// Where a unit of the service lies, if there is one.
 const UNITS: [&str; 3] = [

@@ -10,11 +10,12 @@ use super::remedy;
 use super::report::{Ailment, Report, Verdict};
 use super::way::{Answer, Way, broken};
 use super::{CLOCK, SERVER};
-use crate::context::{Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE};
+use crate::connection::{
+    Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE, ServerTrust, ServerTrustFault,
+    Service, Unknown,
+};
 use crate::error::Error;
 use crate::platform::Listener;
-use crate::server_trust::{ServerTrust, ServerTrustFault, Unknown};
-use crate::service::Service;
 
 /// By what the service is known, if that can be read.
 pub(super) async fn root(

@@ -10,11 +10,10 @@ use super::remedy;
 use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{PASSPHRASE, Reached, TRUST, VERSIONS};
-use crate::context::Context;
+use crate::VERSION;
+use crate::connection::{CONNECT_TIMEOUT, Context, Service, once};
 use crate::error::Error;
-use crate::format::version::CLIENT;
 use crate::platform;
-use crate::service::{CONNECT_LIMIT, Service, once};
 
 /// Asks it. Until it has said that it trusts this client, with a certificate nothing is asked that enrols anyone.
 pub(super) async fn look(
@@ -33,7 +32,7 @@ pub(super) async fn look(
             let is_set = passphrase_by_stranger(&reached.stranger).await;
             report.add(TRUST, not_trusted(context, reached, is_set));
             report.add(PASSPHRASE, passphrase(is_set));
-            let why = format!("multipass {CLIENT}; the service tells its version to clients that it trusts");
+            let why = format!("multipass {VERSION}; the service tells its version to clients that it trusts");
             report.add(VERSIONS, Verdict::skipped(why));
         }
         Err(error) => {
@@ -62,8 +61,9 @@ async fn recognised(
 
 /// What comes of a call, unless it takes too long.
 async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    let late = || Status::deadline_exceeded(format!("no answer within {} seconds", CONNECT_LIMIT.as_secs()));
-    tokio::time::timeout(CONNECT_LIMIT, call).await.unwrap_or_else(|_| Err(late()))
+    let late =
+        || Status::deadline_exceeded(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()));
+    tokio::time::timeout(CONNECT_TIMEOUT, call).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Whether there is a passphrase, as a client is told that is trusted.
@@ -121,11 +121,11 @@ async fn versions(service: &mut Service) -> Verdict {
         Ok(version)
     };
     match in_time(asked).await {
-        Ok(version) if version == CLIENT => {
-            Verdict::fine(format!("multipass {CLIENT}, multipassd {version}"))
+        Ok(version) if version == VERSION => {
+            Verdict::fine(format!("multipass {VERSION}, multipassd {version}"))
         }
         Ok(version) => Verdict::warning(
-            format!("multipass {CLIENT}, multipassd {version}: their versions differ"),
+            format!("multipass {VERSION}, multipassd {version}: their versions differ"),
             "Features that only one of them has do not work. Install the same version of both.",
             None,
         ),

@@ -9,11 +9,10 @@ use transport::{ConnectError, Endpoint, Transport};
 use super::remedy;
 use super::report::{Report, Verdict};
 use super::{ACCESS, ADDRESS, CONNECTION, SOCKET, TRANSPORT};
-use crate::context::{ADDRESS_VARIABLE, Context, InUse, Whence};
+use crate::connection::{ADDRESS_VARIABLE, Context, InUse, Whence, dial, transports};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
-use crate::service::{self, in_time};
-use crate::{text, transports};
+use crate::terminal::text;
 
 /// Where the service should be.
 pub(super) struct Way {
@@ -194,7 +193,7 @@ pub(super) async fn connect(context: &Context, way: &Way, report: &mut Report) -
     let listener = match endpoint {
         Endpoint::Unix(path) => {
             let looking = async { Ok(platform::listener(path).await.ok()) };
-            in_time(endpoint, looking).await.unwrap_or_default()
+            dial::within_timeout(endpoint, looking).await.unwrap_or_default()
         }
         _ => None,
     };
@@ -213,11 +212,11 @@ async fn greet(
     let greeting = async {
         match way.transport.dial(endpoint, tls).await {
             Ok(_) | Err(ConnectError::ServerUnpinned(_) | ConnectError::ServerUntrusted(_)) => Ok(()),
-            Err(error) => Err(service::unreached(error, endpoint)),
+            Err(error) => Err(dial::explain(error, endpoint)),
         }
     };
     let who = listener.as_ref().map(described);
-    match in_time(endpoint, greeting).await {
+    match dial::within_timeout(endpoint, greeting).await {
         Ok(()) => {
             let who = who.map(|who| format!(": {who}")).unwrap_or_default();
             let verdict = Verdict::fine(format!("{endpoint} answers{who}"));

@@ -1,36 +1,19 @@
 //! Output of `clients list` and `clients show`.
 
-use std::fmt::Write;
-
 use rpc::trust::Client;
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::table::Table;
 use super::values::or_unknown;
 use crate::args::Format;
+use crate::credentials::fingerprint;
 use crate::error::Error;
-use crate::text;
+use crate::terminal::text;
 
 /// The width of the names in front of what is known of one client.
 const LABEL: usize = 13;
-/// How much of a fingerprint people are shown: enough to name one client of many, and to give it back.
-const SHORT: usize = 12;
 /// Said instead of a table when there are no clients.
 const NO_CLIENTS: &str = "No clients are trusted.\n";
-
-/// A certificate's fingerprint, as the service writes it.
-pub(crate) fn fingerprint(certificate: &[u8]) -> String {
-    Sha256::digest(certificate).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The beginning of a fingerprint.
-pub(crate) fn short(fingerprint: &str) -> &str {
-    fingerprint.get(..SHORT).unwrap_or(fingerprint)
-}
 
 /// Clients, in the order given.
 ///
@@ -83,7 +66,16 @@ fn table(clients: &[Client]) -> String {
             [&client.name, &client.level, &client.added, &client.how, &client.from, &client.last_seen]
                 .map(|text| or_unknown(text));
         let connections = client.connections.to_string();
-        table.push([name, short(&client.fingerprint), level, added, how, from, last_seen, &connections]);
+        table.push([
+            name,
+            fingerprint::short(&client.fingerprint),
+            level,
+            added,
+            how,
+            from,
+            last_seen,
+            &connections,
+        ]);
     }
     table.finish()
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::args::Format;
 use crate::doctor::{Finding, Report, Verdict};
 use crate::error::Error;
-use crate::{help, text};
+use crate::terminal::text;
 
 /// The columns of status and check; what follows them is filled.
 const STATUS: usize = 9;
@@ -41,7 +41,7 @@ fn conclusion(report: &Report) -> String {
 fn lines(finding: &Finding) -> String {
     let indent = STATUS + CHECK;
     let (message, advice, command) = parts(&finding.verdict);
-    let filled = |text: &str| help::wrap(&text::printable(text), indent);
+    let filled = |text: &str| text::wrap(&text::printable(text), indent);
     let mut lines =
         format!("{:STATUS$}{:CHECK$}{}\n", finding.verdict.status(), finding.check, filled(message));
     if !advice.is_empty() {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clients::short;
 use super::table::{Labels, Table};
 use super::values::or_unknown;
 use crate::args::Format;
+use crate::connection::Remote;
+use crate::credentials::fingerprint;
 use crate::error::Error;
-use crate::remotes::Remote;
 
 /// A remote, and what commands make of it.
 pub(crate) struct Row {
@@ -90,7 +90,7 @@ fn table(rows: &[Row]) -> String {
     let mut table = Table::new(&[("Name", 0), ("Address", 0), ("Fingerprint", 0), ("Used", 0)]);
     for row in rows {
         let [name, address, fingerprint, ..] = row.columns();
-        table.push([&name, &address, or_unknown(short(&fingerprint)), or_unknown(row.used())]);
+        table.push([&name, &address, or_unknown(fingerprint::short(&fingerprint)), or_unknown(row.used())]);
     }
     table.finish()
 }

@@ -1,6 +1,6 @@
 //! Text in columns.
 
-use crate::text;
+use crate::terminal::text;
 
 /// No column is padded beyond this; a longer cell just is longer. A single cell from a hostile service
 /// would otherwise make every row as long as itself.

@@ -3,10 +3,10 @@
 use rpc::trust::Token;
 use serde_json::{Map, Value, json};
 
-use super::clients::short;
 use super::table::Table;
 use super::values::or_unknown;
 use crate::args::Format;
+use crate::credentials::fingerprint;
 use crate::error::Error;
 
 /// Said instead of a table when there are no tokens.
@@ -86,7 +86,7 @@ fn table(tokens: &[Token]) -> String {
     let headings = ["ID", "Name", "Level", "Created", "Expires", "By"];
     let mut table = Table::new(&headings.map(|heading| (heading, 0)));
     for Token { id, name, level, created, expires, by } in tokens {
-        table.push([id, name, level, created, expires, short(by)].map(or_unknown));
+        table.push([id, name, level, created, expires, fingerprint::short(by)].map(or_unknown));
     }
     table.finish()
 }

@@ -3,15 +3,13 @@
 use rpc::VersionReply;
 use serde_json::{Map, Value};
 
+use crate::VERSION;
 use crate::args::Format;
 use crate::error::Error;
 
-/// This client's version.
-pub(crate) const CLIENT: &str = env!("CARGO_PKG_VERSION");
-
 /// The one line that is known without the service.
 pub(crate) fn client_line() -> String {
-    format!("multipass   {CLIENT}\n")
+    format!("multipass   {VERSION}\n")
 }
 
 /// Both versions, as far as known.
@@ -19,7 +17,7 @@ pub(crate) fn client_line() -> String {
 /// # Errors
 /// They cannot be put into `format`.
 pub(crate) fn versions(service: Option<&VersionReply>, format: Format) -> Result<String, Error> {
-    let mut known = Map::from_iter([("multipass".to_owned(), Value::from(CLIENT))]);
+    let mut known = Map::from_iter([("multipass".to_owned(), Value::from(VERSION))]);
     if let Some(service) = service {
         known.insert("multipassd".to_owned(), service.version.as_str().into());
     }
@@ -34,7 +32,7 @@ pub(crate) fn versions(service: Option<&VersionReply>, format: Format) -> Result
             let version = service.map(|service| service.version.clone()).unwrap_or_default();
             super::csv(
                 &["Multipass", "Multipassd", "Title", "Description", "URL"],
-                [vec![CLIENT.to_owned(), version, update.title, update.description, update.url]],
+                [vec![VERSION.to_owned(), version, update.title, update.description, update.url]],
             )
         }
     }
@@ -59,10 +57,10 @@ mod tests {
             (None, Format::Csv, "Multipass,Multipassd,Title,Description,URL\n$,,,,\n"),
             (Some(&service), Format::Csv, "Multipass,Multipassd,Title,Description,URL\n$,1.2.3,,,\n"),
         ] {
-            assert_eq!(versions(service, format).expect("text"), expected.replace('$', CLIENT));
+            assert_eq!(versions(service, format).expect("text"), expected.replace('$', VERSION));
         }
         // How a version is quoted depends on what it looks like.
         let yaml = versions(Some(&service), Format::Yaml).expect("text");
-        assert_eq!(yaml.replace('"', ""), format!("multipass: {CLIENT}\nmultipassd: 1.2.3\n"));
+        assert_eq!(yaml.replace('"', ""), format!("multipass: {VERSION}\nmultipassd: 1.2.3\n"));
     }
 }

@@ -1,28 +1,25 @@
 //! The audit log: what was granted and changed, and who was refused. `docs/audit.md` is its schema.
 //!
 //! The two are apart in everything, for strangers cause refusals at will: a grant is on disk before it is
-//! done, or is not done; a refusal is counted, told when there is time, and may be lost with the power.
+//! done, or is not done; a refusal is counted, reported when there is time, and may be lost with the power.
 
 mod grants;
-mod line_file;
+mod refusal_writer;
 mod refusals;
-mod teller;
+mod rotated_file;
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use durable::private;
 use serde::Serialize;
 
 pub use grants::FileAudit;
+pub use refusal_writer::RefusalWriter;
 pub use refusals::Refusals;
-pub use teller::Teller;
 
 /// The version of the schema.
 const VERSION: u8 = 1;
-/// The last second that RFC 3339 has a name for, since 1970.
-const LAST_SECOND: Duration = Duration::from_secs(253_402_300_799);
 
 /// The directory of the audit log in a data directory, made if it is missing. *Blocking*.
 ///
@@ -48,16 +45,11 @@ fn is_without_room(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
 }
 
-/// What refusals are noted in, and who tells of them in `directory`.
+/// What refusals are recorded in, and what writes them to `directory`.
 #[must_use]
-pub fn refusals(directory: &Path) -> (Refusals, Teller) {
+pub fn refusals(directory: &Path) -> (Refusals, RefusalWriter) {
     let refusals = Refusals::default();
-    (refusals.clone(), Teller::new(refusals, directory))
-}
-
-/// A time as RFC 3339 writes it, in UTC and with microseconds.
-fn rfc3339(time: SystemTime) -> String {
-    humantime::format_rfc3339_micros(time.clamp(UNIX_EPOCH, UNIX_EPOCH + LAST_SECOND)).to_string()
+    (refusals.clone(), RefusalWriter::new(refusals, directory))
 }
 
 /// A record as one line of JSON, control characters escaped.

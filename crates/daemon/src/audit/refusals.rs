@@ -1,5 +1,5 @@
-//! Counting refusals, in bounded memory and without ever waiting for a file: the first of a kind is told at
-//! once, what follows it within a minute is told as one number.
+//! Counting refusals, in bounded memory and without ever waiting for a file: the first of a kind is reported
+//! at once, what follows it within a minute is reported as one number.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -12,47 +12,47 @@ use tokio::time::Instant;
 
 use crate::logging::with_causes;
 
-/// How long refusals of one kind are counted before their number is told.
+/// How long refusals of one kind are counted before their number is reported.
 const PERIOD: Duration = Duration::from_secs(60);
-/// Kinds that are told apart; all further ones are told as one.
-const MOST_KINDS: usize = 256;
-/// Refusals that wait to be told one by one. While there is no room, they are counted.
-const MOST_UNTOLD: usize = 512;
-/// Wrong passphrases of one source that are told one by one within a period: as many as the authority
+/// Kinds that are told apart; all further ones are reported as one.
+const MAX_KINDS: usize = 256;
+/// Refusals that wait to be reported one by one. While there is no room, they are counted.
+const MAX_PENDING: usize = 512;
+/// Wrong passphrases of one source that are reported one by one within a period: as many as the authority
 /// evaluates of all strangers together. They are few, and each one may be of interest.
-const MOST_GUESSES: u32 = 60;
+const MAX_GUESSES: u32 = 60;
 
-/// Where refusals are noted. Clones are one.
+/// Where refusals are recorded. Clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Refusals(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    news: Notify,
+    added: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    kinds: HashMap<Kind, Count>,
-    /// To be told as they are.
-    untold: Vec<Refusal>,
+    kinds: HashMap<Kind, KindCount>,
+    /// To be reported one by one.
+    pending: Vec<Refusal>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
     Of { source: Source, method: &'static str, reason: &'static str },
-    Rest,
+    Other,
 }
 
 /// What came of one kind since `began`.
 #[derive(Debug)]
-struct Count {
+struct KindCount {
     began: Instant,
-    /// How many more may be told one by one.
-    singly: u32,
+    /// How many more may be reported one by one.
+    individually: u32,
     /// All others, as one.
-    more: Option<Refusal>,
+    aggregate: Option<Refusal>,
 }
 
 /// One refusal, or several as one.
@@ -77,8 +77,8 @@ pub(super) struct Refusal {
 }
 
 impl Refusals {
-    /// Notes that a caller was refused. Never waits for a file.
-    pub fn note(&self, method: &'static str, caller: &Caller, denied: &Denied) {
+    /// Records that a caller was refused. Never waits for a file.
+    pub fn record(&self, method: &'static str, caller: &Caller, denied: &Denied) {
         let source = Source::of(&caller.channel);
         let kind = Kind::Of { source, method, reason: denied.name() };
         let fault = matches!(denied, Denied::Store(_) | Denied::Gate(_));
@@ -93,15 +93,15 @@ impl Refusals {
             count: 1,
             within: None,
         };
-        let singly = if matches!(denied, Denied::WrongPassphrase) { MOST_GUESSES } else { 1 };
-        // What is only counted is told when its minute is over, without being woken for it.
-        if self.with(|state| state.add(kind, refusal, singly, Instant::now())) {
-            self.0.news.notify_one();
+        let individually = if matches!(denied, Denied::WrongPassphrase) { MAX_GUESSES } else { 1 };
+        // What is only counted is reported when its minute is over, without being woken for it.
+        if self.with(|state| state.add(kind, refusal, individually, Instant::now())) {
+            self.0.added.notify_one();
         }
     }
 
-    /// Completes when there may be something to tell.
-    pub(super) async fn news(&self) {
+    /// Completes when there may be something to report.
+    pub(super) async fn due(&self) {
         let due = self.with(|state| state.kinds.values().map(|count| count.began + PERIOD).min());
         let minute_is_over = async {
             match due {
@@ -110,18 +110,18 @@ impl Refusals {
             }
         };
         tokio::select! {
-            () = self.0.news.notified() => {}
+            () = self.0.added.notified() => {}
             () = minute_is_over => {}
         }
     }
 
-    /// What is to be told now. It is not given out again.
+    /// What is to be reported now. It is not given out again.
     pub(super) fn take_due(&self) -> Vec<Refusal> {
         let now = Instant::now();
         self.with(|state| state.take(now, PERIOD))
     }
 
-    /// All that was not told yet.
+    /// All that was not reported yet.
     pub(super) fn take_all(&self) -> Vec<Refusal> {
         let now = Instant::now();
         self.with(|state| state.take(now, Duration::ZERO))
@@ -134,38 +134,38 @@ impl Refusals {
 }
 
 impl State {
-    /// Adds a refusal of a kind of which so many are told singly within a period; says whether this one is.
-    fn add(&mut self, kind: Kind, refusal: Refusal, singly: u32, now: Instant) -> bool {
-        let has_place = self.kinds.contains_key(&kind) || self.kinds.len() < MOST_KINDS;
-        let (kind, refusal, singly) =
-            if has_place { (kind, refusal, singly) } else { (Kind::Rest, refusal.of_the_rest(), 1) };
+    /// Adds a refusal of a kind of which so many are reported one by one within a period; says whether this one is.
+    fn add(&mut self, kind: Kind, refusal: Refusal, individually: u32, now: Instant) -> bool {
+        let has_room = self.kinds.contains_key(&kind) || self.kinds.len() < MAX_KINDS;
+        let (kind, refusal, individually) =
+            if has_room { (kind, refusal, individually) } else { (Kind::Other, refusal.of_other_kinds(), 1) };
         let count = match self.kinds.entry(kind) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(Count { began: now, singly, more: None }),
+            Entry::Vacant(place) => place.insert(KindCount { began: now, individually, aggregate: None }),
         };
-        if count.singly > 0 && self.untold.len() < MOST_UNTOLD {
-            count.singly -= 1;
-            self.untold.push(refusal);
+        if count.individually > 0 && self.pending.len() < MAX_PENDING {
+            count.individually -= 1;
+            self.pending.push(refusal);
             return true;
         }
-        match &mut count.more {
-            None => count.more = Some(refusal.of_all(kind)),
-            Some(more) => more.join(&refusal),
+        match &mut count.aggregate {
+            None => count.aggregate = Some(refusal.aggregated(kind)),
+            Some(aggregate) => aggregate.join(&refusal),
         }
         false
     }
 
-    /// Takes what is to be told singly, and the numbers of all kinds that were counted for `period`.
+    /// Takes what is to be reported one by one, and the numbers of all kinds that were counted for `period`.
     fn take(&mut self, now: Instant, period: Duration) -> Vec<Refusal> {
-        let mut due = std::mem::take(&mut self.untold);
+        let mut due = std::mem::take(&mut self.pending);
         self.kinds.retain(|_, count| {
             let counted = now.saturating_duration_since(count.began);
             if counted < period {
                 return true;
             }
             // What goes on is counted on; what has ended begins as something new the next time.
-            let Some(more) = count.more.take() else { return false };
-            due.push(Refusal { within: Some(counted), ..more });
+            let Some(aggregate) = count.aggregate.take() else { return false };
+            due.push(Refusal { within: Some(counted), ..aggregate });
             count.began = now;
             true
         });
@@ -175,7 +175,7 @@ impl State {
 }
 
 impl Refusal {
-    fn of_the_rest(self) -> Self {
+    fn of_other_kinds(self) -> Self {
         Self {
             method: None,
             from: Source::Others.to_string(),
@@ -188,10 +188,10 @@ impl Refusal {
     }
 
     /// Several come from a source, not from one of its addresses.
-    fn of_all(self, kind: Kind) -> Self {
+    fn aggregated(self, kind: Kind) -> Self {
         match kind {
             Kind::Of { source, .. } => Self { from: source.to_string(), ..self },
-            Kind::Rest => self,
+            Kind::Other => self,
         }
     }
 

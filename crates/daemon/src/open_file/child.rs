@@ -13,26 +13,26 @@ use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-use super::{Answer, Owner, Refusal, Wish};
+use super::{Credentials, OpenReply, OpenRequest, Refusal};
 
-/// The longest wish, in bytes: of the most groups that a user has, and the longest path.
-const LONGEST_WISH: u64 = 4 * 1024 * 1024;
+/// The longest request, in bytes: of the most groups that a user has, and the longest path.
+const MAX_REQUEST: u64 = 4 * 1024 * 1024;
 
-/// Answers the one wish that comes in on standard input, which is a socket.
+/// Answers the one request that comes in on standard input, which is a socket.
 ///
 /// # Errors
 /// Nobody has asked, or nobody listens.
-pub fn answer() -> io::Result<()> {
+pub fn run() -> io::Result<()> {
     let socket = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut bytes = Vec::new();
-    (&socket).take(LONGEST_WISH).read_to_end(&mut bytes)?;
-    let wish: Wish = serde_json::from_slice(&bytes)?;
-    let opened = become_owner(&wish.owner).and_then(|()| open(&wish));
-    let (answer, file) = match opened {
-        Ok(file) => (Answer::Opened, Some(file)),
-        Err(why) => (Answer::Refused(why), None),
+    (&socket).take(MAX_REQUEST).read_to_end(&mut bytes)?;
+    let request: OpenRequest = serde_json::from_slice(&bytes)?;
+    let opened = assume(&request.owner).and_then(|()| open(&request));
+    let (reply, file) = match opened {
+        Ok(file) => (OpenReply::Opened, Some(file)),
+        Err(why) => (OpenReply::Refused(why), None),
     };
-    let bytes = serde_json::to_vec(&answer)?;
+    let bytes = serde_json::to_vec(&reply)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     let descriptors: Vec<_> = file.iter().map(AsFd::as_fd).collect();
@@ -43,14 +43,14 @@ pub fn answer() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives up all rights that the owner has not. A user's own service has its user's rights, and opens files for root
+/// Gives up all rights that those credentials have not. A user's own service has its user's rights, and opens files for root
 /// with them too.
-fn become_owner(owner: &Owner) -> Result<(), Refusal> {
+fn assume(credentials: &Credentials) -> Result<(), Refusal> {
     let own = geteuid();
     if own.is_root() {
-        return take_on(owner);
+        return switch_to(credentials);
     }
-    match owner.uid {
+    match credentials.uid {
         0 => Ok(()),
         uid if uid == own.as_raw() => Ok(()),
         uid => Err(Refusal::NotRoot { uid }),
@@ -58,11 +58,11 @@ fn become_owner(owner: &Owner) -> Result<(), Refusal> {
 }
 
 #[cfg(not(target_vendor = "apple"))]
-fn take_on(owner: &Owner) -> Result<(), Refusal> {
+fn switch_to(credentials: &Credentials) -> Result<(), Refusal> {
     use nix::unistd::{Gid, Uid, getegid, setgid, setgroups, setuid};
 
-    let groups: Vec<Gid> = owner.groups.iter().copied().map(Gid::from_raw).collect();
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+    let groups: Vec<Gid> = credentials.groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(credentials.uid), Gid::from_raw(credentials.gid));
     // Of root, each sets the real and the saved one too, and the last takes away the right to any other.
     setgroups(&groups)
         .and_then(|()| setgid(gid))
@@ -77,12 +77,12 @@ fn take_on(owner: &Owner) -> Result<(), Refusal> {
 
 /// Its groups cannot be set safely.
 #[cfg(target_vendor = "apple")]
-fn take_on(owner: &Owner) -> Result<(), Refusal> {
-    Err(Refusal::NotRoot { uid: owner.uid })
+fn switch_to(credentials: &Credentials) -> Result<(), Refusal> {
+    Err(Refusal::NotRoot { uid: credentials.uid })
 }
 
-fn open(wish: &Wish) -> Result<File, Refusal> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(&wish.path));
+fn open(request: &OpenRequest) -> Result<File, Refusal> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(&request.path));
     if !path.is_absolute() {
         return Err(Refusal::NotFound);
     }
@@ -91,7 +91,7 @@ fn open(wish: &Wish) -> Result<File, Refusal> {
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
     let file = file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Refusal::NotFound,
-        io::ErrorKind::PermissionDenied => Refusal::NotPermitted { uid: wish.owner.uid },
+        io::ErrorKind::PermissionDenied => Refusal::NotPermitted { uid: request.owner.uid },
         // Nothing listens behind it: a device that is not there, or a socket.
         _ if path.metadata().is_ok_and(|metadata| !metadata.is_file()) => Refusal::NotAFile,
         _ => Refusal::Other(format!("{error}; give the path of an image that can be opened")),

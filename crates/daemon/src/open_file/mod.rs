@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::process::Command;
 
-pub use child::answer;
+pub use child::run;
 
 /// The hidden command of our own program.
 const COMMAND: &str = "open-file";
 /// How long opening may take: the file may be on a disk that sleeps.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// The longest answer, in bytes.
-const LONGEST_ANSWER: usize = 4096;
+/// The longest reply, in bytes.
+const MAX_REPLY: usize = 4096;
 
 /// Opens files with the rights of others.
 #[derive(Clone, Debug)]
@@ -36,9 +36,9 @@ pub struct Opener {
     program: PathBuf,
 }
 
-/// Whose rights are used.
+/// Whose rights are used, by the numbers that the kernel knows them by.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Owner {
+pub struct Credentials {
     /// The user.
     pub uid: u32,
     /// Its group.
@@ -49,14 +49,14 @@ pub struct Owner {
 
 /// A file to be opened.
 #[derive(Debug, Serialize, Deserialize)]
-struct Wish {
-    owner: Owner,
+struct OpenRequest {
+    owner: Credentials,
     path: Vec<u8>,
 }
 
 /// What became of it. A file that is open comes along.
 #[derive(Debug, Serialize, Deserialize)]
-enum Answer {
+enum OpenReply {
     Opened,
     Refused(Refusal),
 }
@@ -125,7 +125,7 @@ impl Opener {
     ///
     /// # Errors
     /// It is none, its owner may not read it, or it takes too long.
-    pub async fn open(&self, owner: Owner, path: &Path) -> Result<File, OpenError> {
+    pub async fn open(&self, owner: Credentials, path: &Path) -> Result<File, OpenError> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_read_timeout(Some(DEADLINE))?;
         ours.set_write_timeout(Some(DEADLINE))?;
@@ -138,66 +138,66 @@ impl Opener {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let wish = Wish { owner, path: path.as_os_str().as_bytes().to_vec() };
-        let asked = tokio::task::spawn_blocking(move || ask(ours, &wish)).await;
+        let request = OpenRequest { owner, path: path.as_os_str().as_bytes().to_vec() };
+        let sent = tokio::task::spawn_blocking(move || send_request(ours, &request)).await;
         // It has nothing more to do, whatever it does.
         let _ = child.start_kill();
         let _ = child.wait().await;
-        let answered = asked.map_err(io::Error::other)?;
-        let (answer, file) = answered.map_err(|error| match error.kind() {
+        let replied = sent.map_err(io::Error::other)?;
+        let (reply, file) = replied.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => OpenError::TimedOut,
             _ => OpenError::Failed(error),
         })?;
-        match (answer, file) {
-            (Answer::Opened, Some(file)) => Ok(file),
-            (Answer::Opened, None) => Err(OpenError::Failed(io::Error::other("it gave no file"))),
-            (Answer::Refused(why), _) => Err(OpenError::Refused(why)),
+        match (reply, file) {
+            (OpenReply::Opened, Some(file)) => Ok(file),
+            (OpenReply::Opened, None) => Err(OpenError::Failed(io::Error::other("it gave no file"))),
+            (OpenReply::Refused(why), _) => Err(OpenError::Refused(why)),
         }
     }
 }
 
 /// Asks the program at the other end. *Blocking*, for a while.
-fn ask(mut socket: UnixStream, wish: &Wish) -> io::Result<(Answer, Option<File>)> {
-    socket.write_all(&serde_json::to_vec(wish)?)?;
+fn send_request(mut socket: UnixStream, request: &OpenRequest) -> io::Result<(OpenReply, Option<File>)> {
+    socket.write_all(&serde_json::to_vec(request)?)?;
     socket.shutdown(Shutdown::Write)?;
-    let mut bytes = vec![0; LONGEST_ANSWER];
+    let mut bytes = vec![0; MAX_REPLY];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags())?;
+    let received = recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, receive_flags())?;
     let file = control.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next().map(File::from),
         _ => None,
     });
     if let Some(file) = &file {
-        keep_to_ourselves(file)?;
+        set_close_on_exec(file)?;
     }
     bytes.truncate(received.bytes);
-    let room = LONGEST_ANSWER.saturating_sub(bytes.len());
+    let room = MAX_REPLY.saturating_sub(bytes.len());
     socket.take(room as u64).read_to_end(&mut bytes)?;
     Ok((serde_json::from_slice(&bytes)?, file))
 }
 
 /// No other program that is started meanwhile inherits the file.
 #[cfg(not(target_vendor = "apple"))]
-fn flags() -> RecvFlags {
+fn receive_flags() -> RecvFlags {
     RecvFlags::CMSG_CLOEXEC
 }
 
 /// There is no such flag.
 #[cfg(target_vendor = "apple")]
-fn flags() -> RecvFlags {
+fn receive_flags() -> RecvFlags {
     RecvFlags::empty()
 }
 
 /// It was received so.
 #[cfg(not(target_vendor = "apple"))]
 #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-fn keep_to_ourselves(_file: &File) -> io::Result<()> {
+fn set_close_on_exec(_file: &File) -> io::Result<()> {
     Ok(())
 }
 
 /// Programs that are started from now on do not inherit the file: each QEMU would keep it open.
 #[cfg(target_vendor = "apple")]
-fn keep_to_ourselves(file: &File) -> io::Result<()> {
+fn set_close_on_exec(file: &File) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(file, rustix::io::FdFlags::CLOEXEC)?)
 }

@@ -1,7 +1,6 @@
 //! The daemon as a service of Windows: installed, removed, and run by the service manager.
 //!
-//! What it does when it runs is what a daemon does that is started by hand; here it is told to stop, and tells how far
-//! it is.
+//! What it does when it runs is its caller's; here it is told to stop, and tells how far it is.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -9,7 +8,6 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, io, thread};
 
-use clap::Parser;
 use durable::private;
 use thiserror::Error;
 use tokio::sync::Notify;
@@ -22,8 +20,6 @@ use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_service::{define_windows_service, service_dispatcher};
 
 use super::{Directories, NoDirectory, Stage};
-use crate::config::{Arguments, Settings};
-use crate::{logging, run as daemon};
 
 /// By which the manager knows it.
 const NAME: &str = "multipassd";
@@ -218,19 +214,22 @@ fn log_directory() -> Result<PathBuf, NoDirectory> {
     Ok(Directories::find()?.data.join("log"))
 }
 
-/// Its configuration file, from its command line.
-static CONFIG: OnceLock<Option<PathBuf>> = OnceLock::new();
+/// What the service does, until it is stopped; a fault is told in words.
+type Daemon = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What is run as soon as the manager says so.
+static DAEMON: OnceLock<Daemon> = OnceLock::new();
 /// Where it tells how far it is.
 static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
 /// That it is to stop.
 static STOP: Notify = Notify::const_new();
 
-/// Runs the service until the manager stops it.
+/// Runs `daemon` as the service, until the manager stops it.
 ///
 /// # Errors
 /// Something else than the manager has started this.
-pub fn run(config: Option<PathBuf>) -> Result<(), ServiceError> {
-    let _ = CONFIG.set(config);
+pub fn run(daemon: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Result<(), ServiceError> {
+    let _ = DAEMON.set(Box::new(daemon));
     service_dispatcher::start(NAME, entry).map_err(fails("run"))
 }
 
@@ -248,32 +247,11 @@ fn serve(_arguments: Vec<OsString>) {
     let Ok(status) = service_control_handler::register(NAME, handler) else { return };
     let _ = STATUS.set(status);
     set(ServiceState::StartPending, 0);
-    let fault = serve_until_stopped().err();
+    let fault = DAEMON.get().and_then(|daemon| daemon().err());
     if let Some(fault) = &fault {
         tracing::error!("{fault}");
     }
     set(ServiceState::Stopped, u32::from(fault.is_some()));
-}
-
-/// The log begins with the settings: the service has no standard error. Where there can be no log, it goes unheard.
-fn serve_until_stopped() -> Result<(), String> {
-    let data = Directories::find().map_err(|error| error.to_string())?.data;
-    let settings = settings();
-    let verbosity = settings.as_ref().map(|settings| settings.verbosity).unwrap_or_default();
-    let log = private::create_all(data.parent().unwrap_or(Path::new("/")))
-        .and_then(|()| private::directory(&data))
-        .and_then(|()| private::directory(&data.join("log")));
-    if log.is_ok() {
-        logging::start_in(&data.join("log"), verbosity);
-    }
-    daemon::run(&settings?).map_err(|error| logging::with_causes(&error))
-}
-
-fn settings() -> Result<Settings, String> {
-    let config = CONFIG.get().cloned().flatten();
-    let config = config.into_iter().flat_map(|file| [OsString::from("--config"), file.into()]);
-    let arguments = Arguments::try_parse_from(std::iter::once(OsString::from("multipassd")).chain(config));
-    arguments.map_err(|error| error.to_string())?.settings().map_err(|error| error.to_string())
 }
 
 /// Tells the service manager how far the daemon is, if that started it.

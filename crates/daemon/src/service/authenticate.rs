@@ -1,4 +1,4 @@
-//! `ping` and `authenticate`: calls that strangers may make. The third, which redeems a token, is in `tokens`.
+//! `ping` and `authenticate`: calls that peers may make which are not authenticated. The third, which redeems a token, is in `tokens`.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -8,14 +8,18 @@ use rpc::{AuthenticateReply, AuthenticateRequest, PingReply, PingRequest};
 use secrecy::SecretString;
 use tonic::{Code, Status};
 
-use super::{Service, Visit, status};
+use super::{PeerSession, Service, status};
 use crate::audit::Refusals;
 
 /// Says whether the caller is trusted, and enrols nobody.
-pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -> Result<PingReply, Status> {
-    match service.authority.recognise(&visit.caller) {
+pub(super) async fn ping(
+    service: &Service,
+    session: &Arc<PeerSession>,
+    _: PingRequest,
+) -> Result<PingReply, Status> {
+    match service.authority.recognise(session.caller()) {
         Ok(client) => {
-            visit.admit_client(&client);
+            session.admit_client(&client);
             Ok(PingReply {})
         }
         Err(_) => Err(Status::new(Code::Unauthenticated, "")),
@@ -25,14 +29,14 @@ pub(super) async fn ping(service: &Service, visit: Arc<Visit>, _: PingRequest) -
 /// Lets in who knows the passphrase.
 pub(super) async fn authenticate(
     service: &Service,
-    visit: Arc<Visit>,
+    session: &Arc<PeerSession>,
     mut request: AuthenticateRequest,
 ) -> Result<AuthenticateReply, Status> {
     let given = std::mem::take(&mut *request.take_passphrase());
     let given = SecretString::from(given);
     if !service.authority.passphrase_is_set() {
         // Said first, whatever was given: a guess tells nothing here and costs nothing.
-        return Err(refuse(&service.refusals, &visit, &Denied::NoPassphraseSet));
+        return Err(refuse(&service.refusals, session, &Denied::NoPassphraseSet));
     }
     let passphrase = Passphrase::new(given).map_err(|error| match error {
         PassphraseError::Empty => Status::invalid_argument("No passphrase was given."),
@@ -42,17 +46,17 @@ pub(super) async fn authenticate(
     // Counted before it waits for its turn, so that a crowd of guesses is not a queue of hashes.
     let guess = service
         .authority
-        .begin_guess(&visit.caller, passphrase, Instant::now())
-        .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
-    // A client of the full level neither queues behind strangers, nor do they queue behind it.
-    let places = if guess.is_a_full_clients() { &service.clients_hash } else { &service.guesses };
-    let (refusals, guesser) = (service.refusals.clone(), Arc::clone(&visit));
+        .begin_guess(session.caller(), passphrase, Instant::now())
+        .map_err(|denied| refuse(&service.refusals, session, &denied))?;
+    // A client of the full level neither queues behind others, nor do they queue behind it.
+    let places = if guess.is_a_full_clients() { &service.client_hashing } else { &service.guess_hashing };
+    let (refusals, guesser) = (service.refusals.clone(), Arc::clone(session));
     let client = service
         .in_turn(places, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {
-                    let channel = &guesser.caller.channel;
+                    let channel = &guesser.caller().channel;
                     tracing::info!("{} from {channel} authenticated with the passphrase", client.client());
                     if authority.passphrase_hash_is_stocks() {
                         tracing::warn!(
@@ -66,11 +70,11 @@ pub(super) async fn authenticate(
             }
         })
         .await??;
-    visit.admit_client(&client);
+    session.admit_client(&client);
     Ok(AuthenticateReply::default())
 }
 
-fn refuse(refusals: &Refusals, visit: &Visit, denied: &Denied) -> Status {
-    refusals.note("authenticate", &visit.caller, denied);
+fn refuse(refusals: &Refusals, session: &PeerSession, denied: &Denied) -> Status {
+    refusals.record("authenticate", session.caller(), denied);
     status::not_authenticated(denied)
 }

@@ -32,7 +32,7 @@ pub(super) async fn change(service: &Service, by: Administrator, value: SecretSt
         Ok(())
     };
     match sets {
-        true => service.in_turn(&service.clients_hash, change).await?,
+        true => service.in_turn(&service.client_hashing, change).await?,
         false => service.blocking(change).await?,
     }
 }

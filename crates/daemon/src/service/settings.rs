@@ -83,5 +83,5 @@ fn unknown(key: &str) -> Status {
     // What follows a '=' was meant as a value, and may be a passphrase.
     let shown = key.split_once('=').map(|(key, _)| format!("{key}=…"));
     let key = shown.as_deref().unwrap_or(key);
-    Status::invalid_argument(format!("Unrecognized settings key: '{}'", status::shown(key)))
+    Status::invalid_argument(format!("Unrecognized settings key: '{}'", status::excerpt(key)))
 }

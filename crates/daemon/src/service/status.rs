@@ -3,21 +3,25 @@
 use auth_core::{ChangeError, Denied};
 use tonic::Status;
 
+use crate::limits::quota::QuotaExceeded;
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
-use crate::shares::Full;
 
 /// As many characters of what a caller has sent as are repeated to it.
-const LONGEST_SHOWN: usize = 64;
+const MAX_EXCERPT: usize = 64;
 
 /// What a caller has sent, fit for a terminal, and not too much of it: headers carry it back.
-pub(super) fn shown(text: &str) -> String {
-    let start: String = text.chars().take(LONGEST_SHOWN).collect();
-    let more = if start.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", start.escape_debug())
+pub(super) fn excerpt(text: &str) -> String {
+    let more = if text.chars().nth(MAX_EXCERPT).is_some() { "…" } else { "" };
+    format!("{}{more}", escaped(text, MAX_EXCERPT))
 }
 
-/// To a call that needs a trusted client. Strangers learn no more than that they are strangers.
+/// So many characters at the beginning of what a caller has sent, fit for a terminal.
+pub(super) fn escaped(text: &str, max_chars: usize) -> String {
+    text.chars().take(max_chars).collect::<String>().escape_debug().to_string()
+}
+
+/// To a call that needs a trusted client. Who is none learns no more than that.
 pub(super) fn not_admitted(denied: &Denied) -> Status {
     match denied {
         Denied::Store(_) => Status::internal(
@@ -109,7 +113,7 @@ pub(super) fn not_changed(what: &str, error: &ChangeError) -> Status {
     ))
 }
 
-/// To one call more than a stranger may have in progress.
+/// To one call more than a peer may have in progress that is not admitted.
 pub(super) fn too_many_calls() -> Status {
     Status::resource_exhausted(
         "Too many calls at once for a client that is not authenticated. Wait for one to be answered, or authenticate \
@@ -117,35 +121,35 @@ pub(super) fn too_many_calls() -> Status {
     )
 }
 
-/// To all calls on a connection for which there is no place.
-pub(super) fn no_place(full: Full) -> Status {
-    Status::resource_exhausted(match full {
-        Full::Share => {
+/// To all calls on a connection that is beyond its client's quota.
+pub(super) fn beyond_quota(exceeded: QuotaExceeded) -> Status {
+    Status::resource_exhausted(match exceeded {
+        QuotaExceeded::Own => {
             "This client has as many connections to the service as one may have. End some of its commands, or wait for \
              them, and try again."
         }
-        Full::All => {
+        QuotaExceeded::Total => {
             "The service has as many connections as it can hold for this client's level. Try again later. Root on its \
              machine can still reach it."
         }
     })
 }
 
-/// To a call whose request is more than there is room for.
-pub(super) fn too_much(full: Full) -> Status {
-    Status::resource_exhausted(match full {
-        Full::Share => {
+/// To a call whose bytes are beyond its client's quota.
+pub(super) fn too_many_bytes(exceeded: QuotaExceeded) -> Status {
+    Status::resource_exhausted(match exceeded {
+        QuotaExceeded::Own => {
             "This client has as many requests in progress as the service can hold for one. Wait for some to be \
              answered, and try again."
         }
-        Full::All => {
+        QuotaExceeded::Total => {
             "The service has as many requests in progress as it can hold for clients of this level. Try again later."
         }
     })
 }
 
 /// To a method that this daemon cannot serve.
-pub(super) fn not_yet(method: &str) -> Status {
+pub(super) fn not_implemented(method: &str) -> Status {
     Status::unimplemented(format!("'{method}' is not available: this daemon cannot do it yet."))
 }
 
@@ -182,7 +186,7 @@ mod tests {
             (&"ß".repeat(65), format!("{}…", "ß".repeat(64))),
             (&"a".repeat(1 << 20), format!("{}…", "a".repeat(64))),
         ] {
-            assert_eq!(shown(text), expected);
+            assert_eq!(excerpt(text), expected);
         }
     }
 }

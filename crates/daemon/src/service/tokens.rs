@@ -1,7 +1,6 @@
 //! Tokens in our own service: made, listed and revoked by whoever administers it, and redeemed by anyone who has one.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use auth_core::{Actor, Administrator, Authority, ClientName, Denied, Moment, TokenId, TokenLife};
 use rpc::trust::{
@@ -11,10 +10,11 @@ use rpc::trust::{
 use tonic::Status;
 
 use super::trust::{level_of, named};
-use super::{Service, Visit, status};
+use super::{PeerSession, Service, status};
 use crate::audit::Refusals;
 use crate::logging::with_causes;
 use crate::server_identity;
+use crate::timestamp::rfc3339_seconds;
 
 /// Makes a token, and tells all that its holder needs to reach the service and to know it.
 pub(super) async fn create(
@@ -44,7 +44,7 @@ pub(super) async fn create(
         Ok(CreateTokenReply {
             id: made.token.id.to_string(),
             secret: std::mem::take(&mut *made.secret.to_hex()),
-            expires: written(made.token.expires),
+            expires: rfc3339_seconds(made.token.expires),
             addresses,
             root_fingerprint: root_fingerprint.map(|root| root.to_string()).unwrap_or_default(),
         })
@@ -71,18 +71,13 @@ fn message(token: auth_core::Token) -> Token {
         id: id.to_string(),
         name: name.map(|name| name.to_string()).unwrap_or_default(),
         level: level.to_string(),
-        created: written(created),
-        expires: written(expires),
+        created: rfc3339_seconds(created),
+        expires: rfc3339_seconds(expires),
         by: match by {
             Actor::Client(client) => client.to_string(),
             Actor::Administrator => "root".to_owned(),
         },
     }
-}
-
-/// Only a token's times: they are of this era.
-fn written(time: SystemTime) -> String {
-    humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// Ends a token.
@@ -109,21 +104,21 @@ pub(super) async fn revoke(
 /// Trusts who has a token.
 pub(super) async fn redeem(
     service: &Service,
-    visit: Arc<Visit>,
+    session: &Arc<PeerSession>,
     mut request: RedeemTokenRequest,
 ) -> Result<RedeemTokenReply, Status> {
     let secret = request.take_secret();
     let presented = service
         .authority
-        .present_token(&visit.caller, &secret)
-        .map_err(|denied| refuse(&service.refusals, &visit, &denied))?;
-    let (refusals, redeemer) = (service.refusals.clone(), Arc::clone(&visit));
+        .present_token(session.caller(), &secret)
+        .map_err(|denied| refuse(&service.refusals, session, &denied))?;
+    let (refusals, redeemer) = (service.refusals.clone(), Arc::clone(session));
     let (client, name) = service
         .in_turn(&service.redemptions, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.redeem(&presented, Moment::now()) {
                 Ok((client, name)) => {
-                    let (id, channel) = (presented.id(), &redeemer.caller.channel);
+                    let (id, channel) = (presented.id(), &redeemer.caller().channel);
                     tracing::info!(
                         "{} from {channel} redeemed the token {id}, and is trusted at the level {}",
                         client.client(),
@@ -135,14 +130,14 @@ pub(super) async fn redeem(
             }
         })
         .await??;
-    visit.admit_client(&client);
+    session.admit_client(&client);
     Ok(RedeemTokenReply {
         name: name.map(|name| name.to_string()).unwrap_or_default(),
         level: client.level().to_string(),
     })
 }
 
-fn refuse(refusals: &Refusals, visit: &Visit, denied: &Denied) -> Status {
-    refusals.note("RedeemToken", &visit.caller, denied);
+fn refuse(refusals: &Refusals, session: &PeerSession, denied: &Denied) -> Status {
+    refusals.record("RedeemToken", session.caller(), denied);
     status::not_redeemed(denied)
 }

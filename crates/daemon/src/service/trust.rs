@@ -15,7 +15,8 @@ use secrecy::SecretString;
 use tonic::Status;
 
 use super::{Service, passphrase, status};
-use crate::presence::{self, Presence};
+use crate::timestamp::rfc3339_seconds;
+use crate::trust::presence::Presence;
 
 /// Lists the trusted clients.
 pub(super) async fn list(service: &Service, by: &Administrator, _: ListRequest) -> Result<ListReply, Status> {
@@ -37,7 +38,7 @@ fn message(client: TrustedClient, presence: &Presence) -> Client {
         how: client.how.unwrap_or_default(),
         from: client.from.unwrap_or_default(),
         level: client.level.to_string(),
-        last_seen: seen.map(|seen| presence::written(seen.last)).unwrap_or_default(),
+        last_seen: seen.map(|seen| rfc3339_seconds(seen.last)).unwrap_or_default(),
         connections: seen.map_or(0, |seen| seen.connections),
     }
 }

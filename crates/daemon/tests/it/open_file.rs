@@ -5,7 +5,7 @@ use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use daemon::open_file::{OpenError, Opener, Owner, Refusal};
+use daemon::open_file::{Credentials, OpenError, Opener, Refusal};
 use nix::unistd::geteuid;
 use transport::testkit::skip;
 
@@ -19,8 +19,8 @@ fn opener() -> Opener {
 
 /// What was read, or why nothing was.
 async fn read(uid: u32, path: &Path) -> Result<String, Refusal> {
-    let owner = Owner { uid, gid: uid, groups: vec![GROUP] };
-    let mut file = match opener().open(owner, path).await {
+    let credentials = Credentials { uid, gid: uid, groups: vec![GROUP] };
+    let mut file = match opener().open(credentials, path).await {
         Ok(file) => file,
         Err(OpenError::Refused(why)) => return Err(why),
         Err(error) => panic!("{error}"),
@@ -91,8 +91,8 @@ async fn a_file_is_opened_with_its_callers_rights_and_no_others() {
 #[tokio::test]
 async fn a_program_that_does_not_answer_is_a_failure() {
     for program in ["/nonexistent", "/bin/false"] {
-        let owner = Owner { uid: 0, gid: 0, groups: Vec::new() };
-        let failed = Opener::with(program.into()).open(owner, Path::new("/etc/passwd")).await;
+        let credentials = Credentials { uid: 0, gid: 0, groups: Vec::new() };
+        let failed = Opener::with(program.into()).open(credentials, Path::new("/etc/passwd")).await;
         assert!(matches!(failed, Err(OpenError::Failed(_))), "{failed:?}");
     }
 }

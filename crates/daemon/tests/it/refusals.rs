@@ -18,30 +18,30 @@ use crate::support::lines;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// The documented most of a file, and how many older ones there may be.
-const LIMIT: u64 = 1024 * 1024;
-const OLDER: u64 = 3;
+const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_OLDER: u64 = 3;
 /// The documented number of kinds that are told apart.
-const MOST_KINDS: usize = 256;
+const MAX_KINDS: usize = 256;
 
-/// Refusals that somebody tells of.
-struct Told {
+/// Refusals that are being written.
+struct WrittenRefusals {
     data: TempDir,
     refusals: Refusals,
     stop: CancellationToken,
-    telling: JoinHandle<()>,
+    writing: JoinHandle<()>,
 }
 
-impl Told {
+impl WrittenRefusals {
     fn start() -> Self {
         let data = tempfile::tempdir().unwrap();
-        let (refusals, teller) = audit::refusals(&audit::directory(data.path()).unwrap());
+        let (refusals, writer) = audit::refusals(&audit::directory(data.path()).unwrap());
         let stop = CancellationToken::new();
-        let telling = tokio::spawn(teller.run(stop.clone()));
-        Self { data, refusals, stop, telling }
+        let writing = tokio::spawn(writer.run(stop.clone()));
+        Self { data, refusals, stop, writing }
     }
 
-    fn note(&self, caller: &Caller) {
-        self.refusals.note("list", caller, &Denied::NotTrusted);
+    fn record(&self, caller: &Caller) {
+        self.refusals.record("list", caller, &Denied::NotTrusted);
     }
 
     fn file(&self) -> PathBuf {
@@ -55,7 +55,7 @@ impl Told {
     /// All lines, once the daemon has stopped.
     async fn finish(self) -> Vec<Value> {
         self.stop.cancel();
-        self.telling.await.unwrap();
+        self.writing.await.unwrap();
         lines(&self.data.path().join("audit/refusals.jsonl"))
     }
 }
@@ -74,45 +74,45 @@ fn counts(lines: &[Value]) -> Vec<u64> {
 
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_of_a_kind_are_two_lines() {
-    let told = Told::start();
-    told.note(&user(1000));
+    let written = WrittenRefusals::start();
+    written.record(&user(1000));
     sleep(SECOND).await;
-    assert_eq!(counts(&told.lines()), [1]);
+    assert_eq!(counts(&written.lines()), [1]);
     for _ in 0..9999 {
-        told.note(&user(1000));
+        written.record(&user(1000));
     }
     sleep(58 * SECOND).await;
-    assert_eq!(counts(&told.lines()), [1]);
+    assert_eq!(counts(&written.lines()), [1]);
     sleep(2 * SECOND).await;
-    assert_eq!(counts(&told.lines()), [1, 9999]);
+    assert_eq!(counts(&written.lines()), [1, 9999]);
     // While it goes on, one line a minute.
     for _ in 0..600 {
-        told.note(&user(1000));
+        written.record(&user(1000));
         sleep(SECOND).await;
     }
-    assert_eq!(told.lines().len(), 12);
-    // After a quiet minute it is news again, and is told at once.
+    assert_eq!(written.lines().len(), 12);
+    // After a quiet minute it is news again, and is written at once.
     sleep(120 * SECOND).await;
-    told.note(&user(1000));
+    written.record(&user(1000));
     sleep(SECOND).await;
-    let all = told.finish().await;
+    let all = written.finish().await;
     assert_eq!(counts(&all).iter().sum::<u64>(), 10_601);
     assert_eq!(all.last().unwrap()["count"], 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn however_many_kinds_there_are_the_lines_are_bounded_and_the_counts_complete() {
-    let told = Told::start();
+    let written = WrittenRefusals::start();
     for _ in 0..3 {
         for uid in 0..5000 {
-            told.note(&user(uid));
+            written.record(&user(uid));
         }
         sleep(SECOND).await;
     }
-    let all = told.finish().await;
+    let all = written.finish().await;
     assert_eq!(counts(&all).iter().sum::<u64>(), 15_000);
     // Each of them at once, and then their number.
-    assert_eq!(all.len(), 2 * (MOST_KINDS + 1));
+    assert_eq!(all.len(), 2 * (MAX_KINDS + 1));
     let others: Vec<&Value> = all.iter().filter(|line| line["from"] == "others").collect();
     assert_eq!(others.len(), 2);
     for line in others {
@@ -129,49 +129,49 @@ fn nobody_waits_for_a_file_and_nothing_is_lost_meanwhile() {
         .build()
         .unwrap();
     let all = runtime.block_on(async {
-        let told = Told::start();
+        let written = WrittenRefusals::start();
         // The one thread that writes files is busy.
         let (go_on, busy) = mpsc::channel::<()>();
         let stuck = tokio::task::spawn_blocking(move || busy.recv());
         let began = Instant::now();
         for _ in 0..10 {
             for uid in 0..2000 {
-                told.note(&user(uid));
-                told.refusals.note("authenticate", &user(uid), &Denied::WrongPassphrase);
+                written.record(&user(uid));
+                written.refusals.record("authenticate", &user(uid), &Denied::WrongPassphrase);
             }
         }
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-        assert!(!told.file().exists());
+        assert!(!written.file().exists());
         go_on.send(()).unwrap();
         stuck.await.unwrap().unwrap();
-        told.finish().await
+        written.finish().await
     });
     assert_eq!(counts(&all).iter().sum::<u64>(), 40_000);
-    // What was told singly had its bound, too: at first, and while the first lines were written.
-    assert!(all.len() <= 2 * 512 + MOST_KINDS + 1, "{} lines", all.len());
+    // What was written singly had its bound, too: at first, and while the first lines were written.
+    assert!(all.len() <= 2 * 512 + MAX_KINDS + 1, "{} lines", all.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn wrong_passphrases_are_told_one_by_one_up_to_a_bound() {
-    let told = Told::start();
+async fn wrong_passphrases_are_reported_one_by_one_up_to_a_bound() {
+    let written = WrittenRefusals::start();
     for _ in 0..100 {
-        told.refusals.note("authenticate", &user(1000), &Denied::WrongPassphrase);
+        written.refusals.record("authenticate", &user(1000), &Denied::WrongPassphrase);
     }
-    let all = told.finish().await;
+    let all = written.finish().await;
     assert_eq!(counts(&all), [vec![1; 60], vec![40]].concat());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_line_has_the_documented_schema() {
-    let told = Told::start();
+    let written = WrittenRefusals::start();
     let client = certificate();
-    told.refusals.note(
+    written.refusals.record(
         "authenticate",
         &Caller { certificate: Some(client.clone()), ..at("2001:db8:1:2:3::4") },
         &Denied::TooManyGuesses { seconds: 7 },
     );
     for certificate in [client.clone(), client.clone()] {
-        told.refusals.note(
+        written.refusals.record(
             "authenticate",
             &Caller { certificate: Some(certificate), ..at("2001:db8:1:2:ffff::") },
             &Denied::TooManyGuesses { seconds: 6 },
@@ -179,9 +179,9 @@ async fn a_line_has_the_documented_schema() {
     }
     // The same kind with different clients.
     for certificate in [None, Some(certificate()), Some(client.clone())] {
-        told.refusals.note("info", &Caller { certificate, ..user(7) }, &Denied::NotFirst);
+        written.refusals.record("info", &Caller { certificate, ..user(7) }, &Denied::NotFirst);
     }
-    let mut all = told.finish().await;
+    let mut all = written.finish().await;
     for line in &mut all {
         for time in ["time", "since"] {
             let time = line[time].take();
@@ -214,32 +214,32 @@ fn certificate() -> ClientCertificate {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_written_stops_nothing() {
-    let told = Told::start();
-    fs::create_dir(told.file()).unwrap();
-    told.note(&user(1));
+    let written = WrittenRefusals::start();
+    fs::create_dir(written.file()).unwrap();
+    written.record(&user(1));
     sleep(SECOND).await;
-    fs::remove_dir(told.file()).unwrap();
-    told.note(&user(2));
+    fs::remove_dir(written.file()).unwrap();
+    written.record(&user(2));
     sleep(SECOND).await;
-    let all = told.finish().await;
+    let all = written.finish().await;
     assert_eq!(all.len(), 1);
     assert_eq!(all[0]["from"], "uid:2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn they_have_room_of_their_own() {
-    let told = Told::start();
-    let grants = told.data.path().join("audit/grants.jsonl");
+    let written = WrittenRefusals::start();
+    let grants = written.data.path().join("audit/grants.jsonl");
     fs::write(&grants, "as it was\n").unwrap();
     for uid in 0..10 {
-        fs::write(told.file(), vec![b'\n'; LIMIT as usize]).unwrap();
-        told.note(&user(uid));
+        fs::write(written.file(), vec![b'\n'; MAX_BYTES as usize]).unwrap();
+        written.record(&user(uid));
         sleep(SECOND).await;
-        assert_eq!(told.lines().len(), 1);
+        assert_eq!(written.lines().len(), 1);
     }
     let size = |path: &Path| fs::metadata(path).unwrap().len();
-    let audit = fs::read_dir(told.data.path().join("audit")).unwrap();
+    let audit = fs::read_dir(written.data.path().join("audit")).unwrap();
     let total: u64 = audit.map(|file| size(&file.unwrap().path())).sum();
-    assert!(total <= LIMIT * (OLDER + 1), "{total} bytes");
+    assert!(total <= MAX_BYTES * (MAX_OLDER + 1), "{total} bytes");
     assert_eq!(fs::read_to_string(grants).unwrap(), "as it was\n");
 }

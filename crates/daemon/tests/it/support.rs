@@ -31,7 +31,7 @@ pub(crate) struct TestService {
     root: RootCertificate,
     tls: ServerTls,
     /// Kept, for the service would take its end for the end of all news.
-    departed: watch::Sender<()>,
+    trust_changed: watch::Sender<()>,
     store: Arc<dyn TrustStore>,
     stop: CancellationToken,
     directory: TempDir,
@@ -59,15 +59,15 @@ impl TestService {
         let recorder = Arc::new(audit::FileAudit::new(&records));
         let store: Arc<dyn TrustStore> = Arc::new(store);
         let authority = Authority::new(Arc::clone(&store), Box::new(NoGate), rule, recorder);
-        let (refusals, teller) = audit::refusals(&records);
-        let (departed, departures) = watch::channel(());
+        let (refusals, writer) = audit::refusals(&records);
+        let (trust_changed, trust_changes) = watch::channel(());
         let data = directory.path().to_owned();
-        let service = Service::new(authority, data, refusals, departures, machines);
-        let service = Arc::new(service.opening_with(Opener::with(env!("CARGO_BIN_EXE_multipassd").into())));
+        let service = Service::new(authority, data, refusals, trust_changes, machines);
+        let service = Arc::new(service.with_opener(Opener::with(env!("CARGO_BIN_EXE_multipassd").into())));
         let stop = CancellationToken::new();
-        tokio::spawn(teller.run(stop.clone()));
+        tokio::spawn(writer.run(stop.clone()));
         tokio::spawn(serve(vec![listener], service, stop.clone()));
-        Self { endpoint, root, tls, departed, store, stop, directory }
+        Self { endpoint, root, tls, trust_changed, store, stop, directory }
     }
 
     /// Its data directory.
@@ -82,7 +82,7 @@ impl TestService {
             let revoke = Change::Revoke { client: client.fingerprint, by, at };
             self.store.change(&revoke, &mut || Ok(())).unwrap();
         }
-        self.departed.send_replace(());
+        self.trust_changed.send_replace(());
     }
 
     /// Asks it to stop.

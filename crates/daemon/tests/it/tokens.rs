@@ -55,7 +55,7 @@ struct Running {
     stop: CancellationToken,
     ends: Vec<JoinHandle<()>>,
     /// Kept, for the service would take its end for the end of all news.
-    _departed: watch::Sender<()>,
+    _trust_changed: watch::Sender<()>,
 }
 
 impl Someone {
@@ -109,17 +109,17 @@ impl Scene {
         let store = Arc::new(self.store());
         let recorder = Arc::new(audit::FileAudit::new(&records));
         let authority = Authority::new(Arc::<FileStore>::clone(&store), Box::new(NoGate), rule, recorder);
-        let (refusals, teller) = audit::refusals(&records);
-        let (departed, departures) = watch::channel(());
+        let (refusals, writer) = audit::refusals(&records);
+        let (trust_changed, trust_changes) = watch::channel(());
         let machines = Machines::none(NoInstances::NoDriver("the test needs none".into()));
-        let service = Service::new(authority, data.to_owned(), refusals, departures, machines)
-            .listening_at(listener.endpoints().to_vec());
+        let service = Service::new(authority, data.to_owned(), refusals, trust_changes, machines)
+            .with_addresses(listener.endpoints().to_vec());
         let stop = CancellationToken::new();
         let ends = vec![
             tokio::spawn(serve(vec![listener], Arc::new(service), stop.clone())),
-            tokio::spawn(teller.run(stop.clone())),
+            tokio::spawn(writer.run(stop.clone())),
         ];
-        Running { endpoint, root, store, stop, ends, _departed: departed }
+        Running { endpoint, root, store, stop, ends, _trust_changed: trust_changed }
     }
 
     fn file(&self, name: &str) -> PathBuf {

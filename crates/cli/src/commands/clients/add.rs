@@ -8,12 +8,11 @@ use rpc::trust::{AddReply, AddRequest};
 
 use super::{other_user, title, understood};
 use crate::args::{AddClientArgs, Level, client_name};
-use crate::context::Context;
+use crate::connection::{Context, Service};
+use crate::credentials::{IdentityStore, fingerprint};
 use crate::error::Error;
-use crate::format::clients::short;
-use crate::identity::IdentityStore;
-use crate::service::Service;
-use crate::{platform, prompt, text};
+use crate::platform;
+use crate::terminal::{InputFile, input, text};
 
 /// Larger texts hold no certificate, in bytes.
 pub(super) const LONGEST: u64 = 64 * 1024;
@@ -55,7 +54,7 @@ fn told(reply: &AddReply, wanted: &str, level: Level) -> String {
     let named = if name.is_empty() { "has no name" } else { "keeps its name" };
     format!(
         "{known} It {named}; to change that, run `multipass clients rename {} {wanted}`.\n",
-        text::quoted(short(fingerprint))
+        text::quoted(fingerprint::short(fingerprint))
     )
 }
 
@@ -88,27 +87,25 @@ pub(super) fn existing_certificate() -> Result<String, Error> {
 
 /// The certificate in a file, read with this user's rights.
 async fn of_file(path: &Path) -> Result<String, Error> {
-    let shown =
-        if is_standard_input(path) { "standard input".to_owned() } else { path.display().to_string() };
+    let source = InputFile::from(path);
     let next = "Name a file that holds one client's certificate in PEM.".to_owned();
     let fails = |what: String| Error::failed(what, next);
     let read = {
-        let path = path.to_owned();
-        prompt::detached(move || read(&path)).await
+        let source = source.clone();
+        input::on_thread(move || read(&source)).await
     };
     match read.map(|text| only_certificate(&text)) {
         Ok(Ok(certificate)) => Ok(certificate),
-        Ok(Err(what)) => Err(fails(format!("{shown} {what}"))),
-        Err(error) => Err(fails(format!("cannot read {shown}: {error}"))),
+        Ok(Err(what)) => Err(fails(format!("{source} {what}"))),
+        Err(error) => Err(fails(format!("cannot read {source}: {error}"))),
     }
 }
 
-fn is_standard_input(path: &Path) -> bool {
-    path.as_os_str() == "-"
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let file = if is_standard_input(path) { platform::unbuffered_stdin()? } else { regular(path)? };
+fn read(source: &InputFile) -> io::Result<Vec<u8>> {
+    let file = match source {
+        InputFile::Stdin => platform::unbuffered_stdin()?,
+        InputFile::Named(path) => regular(path)?,
+    };
     let mut text = Vec::new();
     match file.take(LONGEST + 1).read_to_end(&mut text)? as u64 > LONGEST {
         true => Err(io::Error::other(format!("it is longer than {LONGEST} bytes"))),
@@ -214,10 +211,10 @@ mod tests {
         let file = directory.path().join("file");
         for (length, fits) in [(0, true), (LONGEST, true), (LONGEST + 1, false)] {
             File::create(&file).and_then(|file| file.set_len(length)).expect("made");
-            assert_eq!(read(&file).is_ok(), fits, "{length}");
+            assert_eq!(read(&file.as_path().into()).is_ok(), fits, "{length}");
         }
         for path in [directory.path(), Path::new("/dev/zero"), &directory.path().join("none")] {
-            assert!(read(path).is_err(), "{}", path.display());
+            assert!(read(&path.into()).is_err(), "{}", path.display());
         }
     }
 

@@ -6,10 +6,9 @@ use rpc::trust::{RenameRequest, SetLevelRequest};
 use super::choice::choose;
 use super::{all, confirm, is_own, title, understood};
 use crate::args::{Level, RenameClientArgs, SetLevelArgs};
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
-use crate::text;
+use crate::terminal::text;
 
 /// Runs `clients rename`.
 ///

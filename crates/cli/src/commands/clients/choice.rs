@@ -4,7 +4,7 @@ use rpc::trust::Client;
 
 use super::title;
 use crate::error::Error;
-use crate::text;
+use crate::terminal::text;
 
 /// Shorter beginnings of a fingerprint name no client: a slip of the finger would too easily be one.
 const SHORTEST_PREFIX: usize = 6;

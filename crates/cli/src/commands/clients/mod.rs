@@ -11,11 +11,11 @@ use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
 use crate::args::{ClientsArgs, ClientsCommand, Format, OwnCertificateArgs};
-use crate::context::Context;
+use crate::connection::{Context, LONGEST_LIST, Service};
+use crate::credentials::fingerprint;
 use crate::error::Error;
 use crate::format;
-use crate::prompt::{self, Passphrase};
-use crate::service::{LONGEST_LIST, Service};
+use crate::terminal::{Secret, prompt};
 
 /// Runs the command.
 ///
@@ -71,9 +71,9 @@ async fn all(service: &mut Service) -> Result<Vec<Client>, Error> {
 }
 
 /// Sets the passphrase by our own service, which lets root do it on its machine.
-pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Passphrase) -> Result<(), Error> {
+pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Secret) -> Result<(), Error> {
     service.note_call("SetPassphrase");
-    let request = SetPassphraseRequest { passphrase: passphrase.expose() };
+    let request = SetPassphraseRequest { passphrase: passphrase.for_request() };
     let answer = service.trust.set_passphrase(request).await;
     understood(&service.endpoint, answer).map(drop)
 }
@@ -118,7 +118,7 @@ pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Sta
 
 /// Whether it is the client that this command runs as.
 fn is_own(service: &Service, client: &Client) -> bool {
-    service.certificate.as_deref().map(format::clients::fingerprint).as_ref() == Some(&client.fingerprint)
+    service.certificate.as_deref().map(fingerprint::of_certificate).as_ref() == Some(&client.fingerprint)
 }
 
 /// Makes sure that somebody means what he does to his own client.
@@ -127,7 +127,7 @@ fn is_own(service: &Service, client: &Client) -> bool {
 /// Nobody said so; `stays` tells how things are.
 pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
     const OWN: &str = "This is the client that you are using";
-    if !prompt::somebody_answers() {
+    if !prompt::stdin_is_terminal() {
         return Err(Error::usage(OWN, Some("Add --yes if that is meant.".to_owned())));
     }
     match prompt::confirm(&format!("{OWN}. {question}")).await? {
@@ -138,8 +138,12 @@ pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
 
 /// What to call a client in a sentence.
 fn title(name: &str, fingerprint: &str) -> String {
-    let short = format::clients::short(fingerprint);
-    crate::text::one_line(&if name.is_empty() { short.to_owned() } else { format!("{name} ({short})") })
+    let short = fingerprint::short(fingerprint);
+    crate::terminal::text::one_line(&if name.is_empty() {
+        short.to_owned()
+    } else {
+        format!("{name} ({short})")
+    })
 }
 
 #[cfg(test)]
@@ -169,9 +173,7 @@ mod tests {
 
     #[test]
     fn a_client_is_called_by_its_name_and_the_beginning_of_its_fingerprint() {
-        // FIPS 180-2, appendix B.1.
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(format::clients::fingerprint(b"abc"), expected);
         assert_eq!(title("alice", expected), "alice (ba7816bf8f01)");
         assert_eq!(title("", expected), "ba7816bf8f01");
         assert_eq!(title("a\n\u{1b}b", "x"), "a b (x)");

@@ -6,10 +6,10 @@ use super::choice::choose;
 use super::{all, confirm, is_own, set_passphrase, title, understood};
 use crate::args::RevokeClientArgs;
 use crate::commands::settings;
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
-use crate::{output, platform, prompt};
+use crate::platform;
+use crate::terminal::{output, prompt};
 
 /// Runs the command.
 ///
@@ -41,7 +41,7 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
 }
 
 async fn offer_a_new_passphrase(context: &Context, service: &mut Service, may: bool) -> Result<(), Error> {
-    if !may || !prompt::somebody_answers() {
+    if !may || !prompt::stdin_is_terminal() {
         output::tell("To replace it, run `multipass set local.passphrase`.");
         return Ok(());
     }

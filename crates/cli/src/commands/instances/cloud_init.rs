@@ -9,7 +9,8 @@ use std::path::Path;
 use fetch::{Answer, Ask, Client, Limits, Url};
 
 use crate::error::Error;
-use crate::{platform, prompt};
+use crate::platform;
+use crate::terminal::{InputFile, input};
 
 /// Longer texts are refused, in bytes: no service would take them in one message.
 const LONGEST: u64 = 1024 * 1024;
@@ -19,8 +20,8 @@ const LONGEST: u64 = 1024 * 1024;
 /// # Errors
 /// It cannot be read, or is no text of a possible length.
 pub(super) async fn read(path: &Path) -> Result<String, Error> {
-    let from_stdin = path.as_os_str() == "-";
-    let shown = if from_stdin { "standard input".to_owned() } else { path.display().to_string() };
+    let source = InputFile::from(path);
+    let shown = source.to_string();
     let fails = |why: String, next: &str| {
         Error::failed(format!("cannot read the cloud-init user data from {shown}: {why}"), next.to_owned())
     };
@@ -29,10 +30,12 @@ pub(super) async fn read(path: &Path) -> Result<String, Error> {
         return text(&bytes[..])
             .map_err(|error| fails(error.to_string(), "Give the address of such a text."));
     }
-    let path = path.to_owned();
-    let read = prompt::detached(move || {
-        // A pipe is waited for, as `--cloud-init <(…)` makes one.
-        text(if from_stdin { platform::unbuffered_stdin()? } else { File::open(path)? })
+    let read = input::on_thread(move || {
+        text(match source {
+            InputFile::Stdin => platform::unbuffered_stdin()?,
+            // A pipe is waited for, as `--cloud-init <(…)` makes one.
+            InputFile::Named(path) => File::open(path)?,
+        })
     });
     read.await
         .map_err(|error| fails(error.to_string(), "Name a file that holds it, or give - and pipe it in."))

@@ -5,11 +5,9 @@ use rpc::{DeleteRequest, InstanceNames, InstanceSnapshotPair, PurgeRequest, Reco
 use super::step;
 use crate::args::{DeleteArgs, RecoverArgs};
 use crate::commands::info;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::prompt;
-use crate::service::{Service, once};
+use crate::terminal::{Progress, prompt};
 
 /// What the service asks before it deletes snapshots, which do not come back.
 const PURGE_SNAPSHOTS: &str =
@@ -23,7 +21,7 @@ pub(crate) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Strin
     let pairs: Vec<_> = args.names.iter().map(|name| info::parse(name)).collect::<Result<_, _>>()?;
     let service = Service::connect(context).await?;
     if ask_to_delete(&service, pairs.clone(), args.purge, args.purge).await? == Outcome::MustConfirm {
-        if !prompt::somebody_sees_and_answers() || !prompt::confirm(PURGE_SNAPSHOTS).await? {
+        if !prompt::stdin_and_stderr_are_terminals() || !prompt::confirm(PURGE_SNAPSHOTS).await? {
             return Err(Error::failed(
                 "deleted snapshots cannot be recovered, so nothing was deleted",
                 "To delete them for good, use --purge.".to_owned(),

@@ -3,18 +3,17 @@
 use std::ffi::{OsStr, OsString};
 
 use crate::args::ExecArgs;
-use crate::attend::{Signals, attend};
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::Guest;
-use crate::service::Service;
+use crate::guest::{Guest, attach};
+use crate::terminal::TerminationSignals;
 
 /// Runs the command.
 ///
 /// # Errors
 /// The instance is not up, or the command has failed.
 pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Result<String, Error> {
-    let mut signals = Signals::own();
+    let mut signals = TerminationSignals::of_process();
     let (service, guest) = signals
         .interrupt(async {
             let service = Service::connect(context).await?;
@@ -23,7 +22,7 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Result<String, E
         })
         .await?;
     let command = line(&args.command, args.working_directory.as_deref());
-    let outcome = attend(guest, Some(&command), &mut signals).await;
+    let outcome = attach(guest, Some(&command), &mut signals).await;
     drop(service);
     outcome
 }

@@ -4,11 +4,10 @@ use rpc::FindRequest;
 
 use super::image;
 use crate::args::FindArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
 use crate::format;
-use crate::progress::Progress;
-use crate::service::{Service, once};
+use crate::terminal::Progress;
 
 /// Runs the command.
 ///

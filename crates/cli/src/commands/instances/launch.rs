@@ -6,10 +6,9 @@ use rpc::{LaunchProgress, LaunchReply, LaunchRequest};
 
 use super::{cloud_init, image, no_password, refusals, time_limit};
 use crate::args::LaunchArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::service::{Service, once};
+use crate::terminal::Progress;
 
 /// Runs the command. To drop it is to give the launch up.
 ///

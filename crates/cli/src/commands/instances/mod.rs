@@ -16,8 +16,8 @@ mod transfer;
 use rpc::InstanceNames;
 
 use crate::args::InstancesArg;
+use crate::commands::settings::primary_name;
 use crate::error::Error;
-use crate::primary_name;
 
 pub(super) use delete::{delete, purge, recover};
 pub(super) use exec::exec;

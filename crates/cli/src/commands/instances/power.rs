@@ -4,10 +4,9 @@ use rpc::{RestartRequest, StartRequest, StopRequest, SuspendRequest};
 
 use super::{chosen, no_password, refusals, step, time_limit};
 use crate::args::{StartArgs, StopArgs, SuspendArgs};
-use crate::context::Context;
+use crate::connection::{Context, Service, once};
 use crate::error::Error;
-use crate::progress::Progress;
-use crate::service::{Service, once};
+use crate::terminal::Progress;
 
 /// `start`.
 ///

@@ -4,12 +4,11 @@ use tonic::Code;
 
 use super::{launch, start};
 use crate::args::{InstancesArg, LaunchArgs, ShellArgs, StartArgs};
-use crate::attend::{Signals, attend};
-use crate::context::Context;
+use crate::commands::settings::primary_name;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::guest::Guest;
-use crate::service::Service;
-use crate::{output, primary_name};
+use crate::guest::{Guest, attach};
+use crate::terminal::{TerminationSignals, output};
 
 /// Runs the command.
 ///
@@ -20,9 +19,9 @@ pub(crate) async fn shell(context: &Context, args: &ShellArgs) -> Result<String,
         Some(name) => name.clone(),
         None => primary_name::needed()?,
     };
-    let mut signals = Signals::own();
+    let mut signals = TerminationSignals::of_process();
     let (service, guest) = signals.interrupt(enter(context, &name)).await?;
-    let outcome = attend(guest, None, &mut signals).await;
+    let outcome = attach(guest, None, &mut signals).await;
     drop(service);
     outcome
 }

@@ -5,14 +5,11 @@ use transport::Endpoint;
 use super::result_and_hint;
 use crate::args::AddRemoteArgs;
 use crate::commands::token;
-use crate::context::Context;
+use crate::connection::{Context, Existing, Remote, Remotes, RemotesFault, ServerTrust, Service, transports};
+use crate::credentials::Token;
 use crate::error::Error;
-use crate::prompt::{Passphrase, Prompt};
-use crate::remotes::{Existing, Remote, Remotes, RemotesFault};
-use crate::server_trust::ServerTrust;
-use crate::service::Service;
-use crate::token::Token;
-use crate::{output, prompt, text, transports};
+use crate::terminal::prompt::{self, Prompt};
+use crate::terminal::{Secret, output, text};
 
 /// Runs the command. Without a token, the service learns nothing of this client, not even its certificate.
 ///
@@ -53,13 +50,13 @@ fn existing(args: &AddRemoteArgs) -> Existing {
 /// The token on the command line, or the one that is asked for.
 async fn token_in(text: &str) -> Result<Token, Error> {
     let token = match text {
-        "-" => Prompt::open()?.passphrase("Please enter token: ").await?,
+        "-" => Prompt::open()?.secret("Please enter token: ").await?,
         text => {
-            prompt::tell_that_arguments_are_seen("a token", "give - in its place to be asked");
-            Passphrase::new(text.to_owned())
+            prompt::note_visible_argument("a token", "give - in its place to be asked");
+            Secret::new(text.to_owned())
         }
     };
-    Ok(token.token()?)
+    Ok(Token::parse(token.expose())?)
 }
 
 /// Has the service that made a token let this client in, and keeps it by the root in the token.

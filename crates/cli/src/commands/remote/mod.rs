@@ -3,11 +3,12 @@
 mod add;
 
 use crate::args::{Format, RemoteArgs, RemoteCommand};
-use crate::context::{ADDRESS_VARIABLE, Context, InUse, REMOTE_VARIABLE, Whence};
+use crate::connection::{
+    ADDRESS_VARIABLE, Context, InUse, Listed, REMOTE_VARIABLE, Remote, RemoteName, Remotes, Whence,
+};
 use crate::error::Error;
-use crate::format::remotes::Row;
-use crate::remotes::{Listed, Remote, RemoteName, Remotes};
-use crate::{format, output};
+use crate::format::{self, remotes::Row};
+use crate::terminal::output;
 
 /// Runs the command if it needs no service.
 pub(super) fn offline(context: &Context, args: &RemoteArgs) -> Option<Result<String, Error>> {

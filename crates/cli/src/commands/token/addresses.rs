@@ -3,7 +3,7 @@
 use transport::Endpoint;
 
 use crate::args::is_every_address;
-use crate::token::MOST_ADDRESSES;
+use crate::credentials::token::MOST_ADDRESSES;
 
 /// The addresses of a token, the best first.
 #[derive(Debug, PartialEq, Eq)]

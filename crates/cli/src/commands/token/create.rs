@@ -8,12 +8,11 @@ use zeroize::Zeroizing;
 use super::addresses::{self, Addresses};
 use super::understood;
 use crate::args::{CreateTokenArgs, Level};
-use crate::context::Context;
+use crate::connection::{Context, Service};
+use crate::credentials::token::{MOST_ADDRESSES, Token};
 use crate::error::Error;
 use crate::format::tokens::{Created, created};
-use crate::service::Service;
-use crate::token::{MOST_ADDRESSES, Token};
-use crate::{output, text};
+use crate::terminal::{output, text};
 
 /// Runs the command. The token is printed here and not returned: it is wiped when that is done.
 ///

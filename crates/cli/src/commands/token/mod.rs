@@ -11,11 +11,10 @@ use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
 use super::clients;
-use crate::args::{TokenArgs, TokenCommand};
-use crate::context::Context;
+use crate::args::{TokenArgs, TokenCommand, help};
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
-use crate::{format, help};
+use crate::format;
 pub(crate) use redeem::{enrol, redeem, redeem_at_any};
 
 /// Runs the command.

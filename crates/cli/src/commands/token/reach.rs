@@ -9,12 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use transport::Endpoint;
 use transport::tls::{Identity, RootFingerprint};
 
-use crate::context::Context;
+use crate::connection::{Context, ServerTrust, Service, transports};
+use crate::credentials::Token;
 use crate::error::Error;
-use crate::server_trust::ServerTrust;
-use crate::service::Service;
-use crate::token::Token;
-use crate::transports;
 
 /// How long an address is tried alone, before the next one is tried beside it: the Connection Attempt Delay of RFC 8305,
 /// section 5.

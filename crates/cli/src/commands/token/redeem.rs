@@ -6,13 +6,10 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
 use super::{knows_no_tokens, reach};
-use crate::context::{ADDRESS_VARIABLE, Context, NamedRoot, Whence};
+use crate::connection::{ADDRESS_VARIABLE, Acquaintance, Context, NamedRoot, ServerTrust, Service, Whence};
+use crate::credentials::{IdentityStore, Token};
 use crate::error::Error;
-use crate::identity::IdentityStore;
-use crate::server_trust::{Acquaintance, ServerTrust};
-use crate::service::Service;
-use crate::token::Token;
-use crate::{output, text};
+use crate::terminal::{output, text};
 
 /// What has become of this client.
 #[derive(Debug, PartialEq, Eq)]

@@ -4,10 +4,9 @@ use rpc::trust::{RevokeTokenRequest, Token};
 
 use super::{all, understood};
 use crate::args::RevokeTokenArgs;
-use crate::context::Context;
+use crate::connection::{Context, Service};
 use crate::error::Error;
-use crate::service::Service;
-use crate::text;
+use crate::terminal::text;
 
 /// Runs the command.
 ///

@@ -5,14 +5,14 @@ use instances::{DriverError, InstanceError, RegistryError, VaultError};
 use tonic::{Code, Status};
 
 use crate::logging::with_causes;
-use crate::service::status::shown;
+use crate::service::status::excerpt;
 
 /// Failures that are told one by one. Headers carry them, which clients take few of.
 pub(super) const MOST_TOLD: usize = 16;
 
 /// In the contract's words.
 pub(super) fn unknown(name: &str) -> Status {
-    Status::not_found(format!("instance \"{}\" does not exist", shown(name)))
+    Status::not_found(format!("instance \"{}\" does not exist", excerpt(name)))
 }
 
 /// Why a command has failed. What is wrong on this machine is also logged.

@@ -8,7 +8,7 @@ use rpc::{FindReply, FindRequest, NetworksReply, NetworksRequest};
 use tonic::Status;
 
 use super::{Service, failure};
-use crate::service::status::shown;
+use crate::service::status::excerpt;
 
 /// As much of a digest as people type.
 const SHORT: usize = 12;
@@ -23,7 +23,7 @@ pub(in crate::service) async fn find(
     if !request.remote_name.is_empty() {
         return Err(Status::invalid_argument(format!(
             "Remote \"{}\" is unknown: this service has no remotes. Give the address of an image to 'launch'.",
-            shown(&request.remote_name)
+            excerpt(&request.remote_name)
         )));
     }
     let origins: BTreeMap<_, _> =

@@ -1,32 +1,32 @@
 //! The calls about instances: what is asked is read, the domain does it, and what it says is put into the
 //! contract's words and codes. No rule about instances is here.
 
-mod bin;
+mod deletion;
 mod failure;
 mod guest;
 mod images;
 mod launch;
+mod listing;
 mod power;
 mod settings;
 mod ssh;
-mod tell;
 mod tunnel;
 
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use instances::{InstanceError, InstanceName, InstanceState, Instances, Overview};
+use instances::{InstanceError, InstanceName, InstanceState, Instances, Overview, SshAccess};
 use tokio::task::JoinSet;
 use tonic::Status;
 
-pub(super) use bin::{delete, purge, recover};
-pub(super) use guest::AT_ONCE as GUESTS_AT_ONCE;
+pub(super) use deletion::{delete, purge, recover};
+pub(super) use guest::MAX_QUERIES as MAX_GUEST_QUERIES;
 pub(super) use images::{find, networks};
 pub(super) use launch::launch;
+pub(super) use listing::{info, list};
 pub(super) use power::{restart, start, stop, suspend};
 pub(super) use settings::Setting;
 pub(super) use ssh::ssh_info;
-pub(super) use tell::{info, list};
 pub(super) use tunnel::tunnel;
 
 use super::{Service, status};
@@ -72,6 +72,14 @@ async fn chosen(
     failure::all(&missing)?;
     all.retain(|one| wanted.contains(one.name.as_str()));
     Ok(all)
+}
+
+/// The key that opens a guest, as the text that it is.
+fn key_text(name: &InstanceName, access: &SshAccess) -> Result<String, Status> {
+    String::from_utf8(access.client_key.to_vec()).map_err(|_| {
+        tracing::error!("the key of instance \"{name}\" is not text");
+        status::internal()
+    })
 }
 
 fn is_not_deleted(overview: &Overview) -> bool {

@@ -13,13 +13,13 @@ use rpc::{
 use tonic::{Code, Status};
 
 use super::{Service, chosen, each, failure, few_enough, is_not_deleted, outcome};
-use crate::service::reply::Replies;
+use crate::service::grpc::ReplySender;
 
 pub(in crate::service) async fn start(
     service: &Service,
     _by: &Authenticated,
     request: StartRequest,
-    replies: Replies<StartReply>,
+    replies: ReplySender<StartReply>,
 ) -> Result<(), Status> {
     let names = names(request.instance_names)?;
     let instances = service.instances().await?;
@@ -59,7 +59,7 @@ pub(in crate::service) async fn restart(
     service: &Service,
     _by: &Authenticated,
     request: RestartRequest,
-    replies: Replies<RestartReply>,
+    replies: ReplySender<RestartReply>,
 ) -> Result<(), Status> {
     let names = names(request.instance_names)?;
     let instances = service.instances().await?;

@@ -4,7 +4,7 @@ use auth_core::{Authenticated, Channel};
 use rpc::{SshInfo, SshInfoReply, SshInfoRequest};
 use tonic::Status;
 
-use super::{Service, chosen, failure, few_enough, is_not_deleted, status};
+use super::{Service, chosen, failure, few_enough, is_not_deleted, key_text};
 
 /// Tells where guests answer, and the keys that open them.
 pub(in crate::service) async fn ssh_info(
@@ -25,14 +25,10 @@ pub(in crate::service) async fn ssh_info(
     let mut reply = SshInfoReply::default();
     for one in chosen(&instances, &request.instance_name, is_not_deleted).await? {
         let access = instances.connect(&one.name).await.map_err(|error| failure::status(&error))?;
-        let key = String::from_utf8(access.client_key.to_vec()).map_err(|_| {
-            tracing::error!("the key of instance \"{}\" is not text", one.name);
-            status::internal()
-        })?;
         let info = SshInfo {
             port: access.address.port().into(),
             // Despite its name in the contract: the key as a file holds it, which is what libssh reads.
-            priv_key_base64: key,
+            priv_key_base64: key_text(&one.name, &access)?,
             host: access.address.ip().to_string(),
             username: access.user.to_owned(),
         };

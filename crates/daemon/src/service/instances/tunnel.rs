@@ -18,9 +18,9 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::{Service, failure, status, unknown};
-use crate::service::reply::Replies;
-use crate::tunnels::Place;
+use super::{Service, failure, key_text, status, unknown};
+use crate::limits::tunnels::TunnelPermit;
+use crate::service::grpc::ReplySender;
 
 /// What is read from a guest at once, in bytes. A few of these wait for the client to read.
 const CHUNK: usize = 16 * 1024;
@@ -33,14 +33,14 @@ pub(in crate::service) async fn tunnel(
     by: Authenticated,
     first: TunnelRequest,
     requests: Streaming<TunnelRequest>,
-    replies: Replies<TunnelReply>,
+    replies: ReplySender<TunnelReply>,
 ) -> Result<(), Status> {
     // A handler is not polled while its client does not read. What the client sends is to go on.
     let carrying = AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::select! {
             biased;
-            denied = service.no_longer_admits(&by) => Err(status::not_admitted(&denied)),
-            () = service.tunnels.ended() => Err(Status::unavailable("The service is stopping.")),
+            denied = service.authorization_lost(&by) => Err(status::not_admitted(&denied)),
+            () = service.tunnels.closed() => Err(Status::unavailable("The service is stopping.")),
             carried = carry(&service, &by, first, requests, &replies) => carried,
         }
     }));
@@ -52,12 +52,12 @@ async fn carry(
     by: &Authenticated,
     first: TunnelRequest,
     requests: Streaming<TunnelRequest>,
-    replies: &Replies<TunnelReply>,
+    replies: &ReplySender<TunnelReply>,
 ) -> Result<(), Status> {
     let Some(ToGuest::InstanceName(name)) = first.part else {
         return Err(Status::invalid_argument("A tunnel begins with the name of an instance."));
     };
-    let (_place, guest, access) = connect(service, by, &name).await?;
+    let (_permit, guest, access) = connect(service, by, &name).await?;
     replies.send(TunnelReply { part: Some(FromGuest::Access(access)) }).await;
     let (from_guest, to_guest) = guest.into_split();
     let lost = |error: io::Error| {
@@ -71,19 +71,16 @@ async fn connect(
     service: &Service,
     by: &Authenticated,
     name: &str,
-) -> Result<(Place, TcpStream, Access), Status> {
+) -> Result<(TunnelPermit, TcpStream, Access), Status> {
     let instances = service.instances().await?;
     let name = name.parse().map_err(|_| unknown(name))?;
-    let place = service
+    let permit = service
         .tunnels
-        .enter(by.client(), &name)
+        .permit(by.client(), &name)
         .map_err(|full| Status::resource_exhausted(format!("{full}; try again when others have ended")))?;
-    let SshAccess { address, user, host_key, client_key } =
-        instances.connect(&name).await.map_err(|error| failure::status(&error))?;
-    let private_key = String::from_utf8(client_key.to_vec()).map_err(|_| {
-        tracing::error!("the key of instance \"{name}\" is not text");
-        status::internal()
-    })?;
+    let access = instances.connect(&name).await.map_err(|error| failure::status(&error))?;
+    let private_key = key_text(&name, &access)?;
+    let SshAccess { address, user, host_key, .. } = access;
     let access = Access { user_name: user.to_owned(), host_key, private_key };
     let connecting = timeout(CONNECT_DEADLINE, TcpStream::connect(address)).await;
     let guest = connecting.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
@@ -94,7 +91,7 @@ async fn connect(
     })?;
     // What is typed is not to wait for more.
     let _ = guest.set_nodelay(true);
-    Ok((place, guest, access))
+    Ok((permit, guest, access))
 }
 
 /// Passes on what the client sends, until it ends.
@@ -113,7 +110,7 @@ async fn send(mut requests: Streaming<TunnelRequest>, mut guest: OwnedWriteHalf)
 }
 
 /// Passes on what the guest sends, until it ends. The client is waited for.
-async fn receive(mut guest: OwnedReadHalf, replies: &Replies<TunnelReply>) -> io::Result<()> {
+async fn receive(mut guest: OwnedReadHalf, replies: &ReplySender<TunnelReply>) -> io::Result<()> {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(CHUNK);

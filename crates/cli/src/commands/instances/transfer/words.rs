@@ -6,7 +6,7 @@ use ssh::sftp::SftpError;
 use transfer::{Now, Place, Problem, Why};
 
 use super::plan::Job;
-use crate::text;
+use crate::terminal::text;
 
 /// A megabyte, as disks and networks are measured.
 const MEGA: u64 = 1_000_000;

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 /// Has a guest tell, a section for each thing. By `sh`, whatever the user's own shell is; with the tools that
 /// Debian and busybox have in common.
-pub(super) const QUESTION: &str = "exec sh -c '\
+pub(super) const SCRIPT: &str = "exec sh -c '\
     PATH=$PATH:/usr/sbin:/sbin; export LC_ALL=C; \
     echo \"[load]\"; cat /proc/loadavg; \
     echo \"[memory]\"; cat /proc/meminfo; \
@@ -14,12 +14,12 @@ pub(super) const QUESTION: &str = "exec sh -c '\
     echo \"[system]\"; cat /etc/os-release'";
 
 /// More than any honest guest has to say, in bytes.
-pub(super) const LONGEST: usize = 64 * 1024;
+pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
 /// A guest in a network of many containers has more addresses than anybody wants to see.
-const ADDRESSES: usize = 16;
+const MAX_ADDRESSES: usize = 16;
 /// Of a name, in characters.
-const NAME: usize = 64;
+const MAX_NAME: usize = 64;
 
 /// What a guest told of itself, as far as it did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub(in crate::service::instances) struct Usage {
 }
 
 impl Facts {
-    /// Reads the answer to [`QUESTION`].
+    /// Reads the answer to [`SCRIPT`].
     pub(super) fn read(answer: &str) -> Self {
         let section = |name: &str| {
             let begin = format!("[{name}]");
@@ -55,7 +55,7 @@ impl Facts {
             memory: memory(section("memory")),
             // The first line is a header.
             disk: section("disk").nth(1).and_then(disk),
-            addresses: section("addresses").filter_map(address).take(ADDRESSES).collect(),
+            addresses: section("addresses").filter_map(address).take(MAX_ADDRESSES).collect(),
         }
     }
 }
@@ -79,7 +79,7 @@ fn name(value: &str) -> String {
     let value = value.trim();
     let inner = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
     let shown = inner.unwrap_or(value).chars().filter(|character| is_harmless(*character));
-    shown.take(NAME).collect::<String>().trim().to_owned()
+    shown.take(MAX_NAME).collect::<String>().trim().to_owned()
 }
 
 /// Whether a character neither drives a terminal nor turns the direction of writing (Unicode TR 36, section 3.3).
@@ -231,12 +231,12 @@ ID=ubuntu
         let facts = Facts::read(&format!("[system]\nPRETTY_NAME=\"{hostile}\"\n"));
         assert_eq!(facts.system, "A]0;title31mBC");
         let long = Facts::read(&format!("[system]\nNAME={}\n", "é".repeat(10_000)));
-        assert_eq!(long.system.chars().count(), NAME);
+        assert_eq!(long.system.chars().count(), MAX_NAME);
     }
 
     #[test]
     fn addresses_are_few() {
         let many: String = (0..200).map(|number| format!("2: eth0 inet 10.0.0.{number}/24 x\n")).collect();
-        assert_eq!(Facts::read(&format!("[addresses]\n{many}")).addresses.len(), ADDRESSES);
+        assert_eq!(Facts::read(&format!("[addresses]\n{many}")).addresses.len(), MAX_ADDRESSES);
     }
 }

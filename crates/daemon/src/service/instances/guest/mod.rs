@@ -23,11 +23,11 @@ pub(super) use facts::{Facts, Usage};
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Guests that are asked at the same time, by all callers together.
-pub(in crate::service) const AT_ONCE: usize = 16;
+pub(in crate::service) const MAX_QUERIES: usize = 16;
 
 /// Why a guest's answer is not known.
 #[derive(Debug, Error)]
-enum NoAnswer {
+enum QueryError {
     #[error("it did not answer within {} s", DEADLINE.as_secs())]
     TimedOut,
     #[error(transparent)]
@@ -43,8 +43,8 @@ enum NoAnswer {
 }
 
 /// What those guests tell that are up; nothing about the others, and those who do not answer.
-pub(super) async fn ask(
-    places: &Arc<Semaphore>,
+pub(super) async fn query(
+    permits: &Arc<Semaphore>,
     instances: &Instances,
     of: &[Overview],
 ) -> HashMap<InstanceName, Facts> {
@@ -52,51 +52,51 @@ pub(super) async fn ask(
         |one: &&Overview| matches!(one.state, InstanceState::Running | InstanceState::DelayedShutdown);
     let mut asked = JoinSet::new();
     for one in of.iter().filter(is_up) {
-        let (places, instances, name) = (Arc::clone(places), instances.clone(), one.name.clone());
+        let (permits, instances, name) = (Arc::clone(permits), instances.clone(), one.name.clone());
         asked.spawn(async move {
-            // It is never closed. Who waits for a place has its own time after that.
-            let Ok(_place) = timeout(DEADLINE, places.acquire()).await else {
-                tell(&name, &NoAnswer::TimedOut);
+            // It is never closed. Who waits for a permit has its own time after that.
+            let Ok(_permit) = timeout(DEADLINE, permits.acquire()).await else {
+                log_failure(&name, &QueryError::TimedOut);
                 return None;
             };
-            let answer = timeout(DEADLINE, reach(&instances, &name));
-            match answer.await.unwrap_or(Err(NoAnswer::TimedOut)) {
+            let answer = timeout(DEADLINE, query_one(&instances, &name));
+            match answer.await.unwrap_or(Err(QueryError::TimedOut)) {
                 Ok(facts) => Some((name, facts)),
                 Err(error) => {
-                    tell(&name, &error);
+                    log_failure(&name, &error);
                     None
                 }
             }
         });
     }
-    let mut told = HashMap::new();
+    let mut known = HashMap::new();
     while let Some(answered) = asked.join_next().await {
-        told.extend(answered.ok().flatten());
+        known.extend(answered.ok().flatten());
     }
-    told
+    known
 }
 
-fn tell(name: &InstanceName, error: &NoAnswer) {
+fn log_failure(name: &InstanceName, error: &QueryError) {
     match error {
-        NoAnswer::Session(SessionError::WrongHost) => tracing::warn!("instance \"{name}\": {error}"),
+        QueryError::Session(SessionError::WrongHost) => tracing::warn!("instance \"{name}\": {error}"),
         _ => tracing::debug!("instance \"{name}\" does not tell of itself: {}", with_causes(error)),
     }
 }
 
-async fn reach(instances: &Instances, name: &InstanceName) -> Result<Facts, NoAnswer> {
+async fn query_one(instances: &Instances, name: &InstanceName) -> Result<Facts, QueryError> {
     let access = instances.connect(name).await?;
     let stream = TcpStream::connect(access.address).await?;
-    converse(stream, &access).await
+    query_over(stream, &access).await
 }
 
-async fn converse<S>(stream: S, access: &SshAccess) -> Result<Facts, NoAnswer>
+async fn query_over<S>(stream: S, access: &SshAccess) -> Result<Facts, QueryError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let host: HostKey = access.host_key.parse()?;
     let key = KeyPair::from_openssh(std::str::from_utf8(&access.client_key)?)?;
     let session = Session::open(stream, &host, access.user, &key).await?;
-    let answer = session.run(facts::QUESTION, facts::LONGEST).await?;
+    let answer = session.run(facts::SCRIPT, facts::MAX_ANSWER).await?;
     Ok(Facts::read(&String::from_utf8_lossy(&answer.stdout)))
 }
 

@@ -29,8 +29,8 @@ fn guest(host: &KeyPair, says: &'static str, times: usize) -> (DuplexStream, Hea
     (ours, heard)
 }
 
-async fn answer(stream: DuplexStream, access: &SshAccess) -> Result<Facts, NoAnswer> {
-    timeout(IN_TIME, converse(stream, access)).await.expect("an end")
+async fn answer(stream: DuplexStream, access: &SshAccess) -> Result<Facts, QueryError> {
+    timeout(IN_TIME, query_over(stream, access)).await.expect("an end")
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_guest_is_asked_as_its_user_and_understood() {
     assert_eq!(answer(stream, &access).await.unwrap().load, "0.10 0.20 0.30");
     let key = std::str::from_utf8(&access.client_key).unwrap();
     let key = KeyPair::from_openssh(key).unwrap().public();
-    assert_eq!(heard.all(), [format!("login ubuntu {key}"), facts::QUESTION.to_owned()]);
+    assert_eq!(heard.all(), [format!("login ubuntu {key}"), facts::SCRIPT.to_owned()]);
 }
 
 #[tokio::test]
@@ -48,16 +48,16 @@ async fn another_host_is_not_asked() {
     let (access, _) = access();
     let (stream, heard) = guest(&KeyPair::generate().unwrap(), "", 1);
     let error = answer(stream, &access).await.unwrap_err();
-    assert!(matches!(error, NoAnswer::Session(SessionError::WrongHost)), "{error}");
+    assert!(matches!(error, QueryError::Session(SessionError::WrongHost)), "{error}");
     assert!(heard.all().is_empty(), "it was shown our key: {:?}", heard.all());
 }
 
 #[tokio::test]
 async fn an_endless_answer_is_cut_off() {
     let (access, host) = access();
-    let (stream, _) = guest(&host, "0123456789abcdef0123456789abcdef", facts::LONGEST);
+    let (stream, _) = guest(&host, "0123456789abcdef0123456789abcdef", facts::MAX_ANSWER);
     let error = answer(stream, &access).await.unwrap_err();
-    assert!(matches!(error, NoAnswer::Session(SessionError::TooMuch { .. })), "{error}");
+    assert!(matches!(error, QueryError::Session(SessionError::TooMuch { .. })), "{error}");
 }
 
 /// Who falls silent, before or while keys are exchanged, keeps no connection once nobody waits any more.
@@ -65,7 +65,7 @@ async fn an_endless_answer_is_cut_off() {
 async fn a_silent_guest_is_left() {
     for says in [&b""[..], b"SSH-2.0-guest\r\n"] {
         let (ours, mut theirs) = duplex(4096);
-        let asking = tokio::spawn(async move { converse(ours, &access().0).await });
+        let asking = tokio::spawn(async move { query_over(ours, &access().0).await });
         theirs.write_all(says).await.unwrap();
         let mut heard = Vec::new();
         let heard_all = |heard: &[u8]| match heard.windows(2).position(|end| end == b"\r\n") {

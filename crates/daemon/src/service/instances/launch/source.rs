@@ -5,12 +5,16 @@ use std::path::PathBuf;
 
 use auth_core::Authenticated;
 use instances::{Digest, Source};
+use percent_encoding::percent_decode_str;
 use tonic::Status;
 
 use super::Service;
+use crate::service::status::escaped;
 
 /// Ends the address of an image whose checksum is known.
 const CHECKSUM: &str = "#sha256=";
+/// As many characters of an address as are repeated to who has given it.
+const MAX_SHOWN: usize = 256;
 
 /// Opens or names the image of that address, and tells its digest, if it is part of the address.
 pub(super) async fn source(
@@ -46,7 +50,7 @@ pub(super) async fn source(
     Err(Status::not_found(format!(
         "Unable to find an image matching \"{}\": this service has no remotes. Give the address of an image, as \
          file:///path/to/image or https://host/image.",
-        shown(&wanted)
+        escaped(&wanted, MAX_SHOWN)
     )))
 }
 
@@ -54,12 +58,12 @@ pub(super) async fn source(
 async fn open(service: &Service, by: &Authenticated, path: PathBuf) -> Result<std::fs::File, Status> {
     use auth_core::Channel;
 
-    use crate::open_file::{OpenError, Owner, Refusal};
+    use crate::open_file::{Credentials, OpenError, Refusal};
 
     let Channel::Local { uid, gid, groups } = by.channel() else { return Err(not_from_afar()) };
-    let owner = Owner { uid: *uid, gid: *gid, groups: groups.to_vec() };
-    let place = shown(&path.to_string_lossy());
-    service.opener.open(owner, &path).await.map_err(|error| {
+    let credentials = Credentials { uid: *uid, gid: *gid, groups: groups.to_vec() };
+    let place = escaped(&path.to_string_lossy(), MAX_SHOWN);
+    service.opener.open(credentials, &path).await.map_err(|error| {
         let message = format!("cannot open the image \"{place}\": {error}");
         match error {
             OpenError::Refused(Refusal::NotPermitted { .. }) => Status::permission_denied(message),
@@ -91,21 +95,17 @@ fn not_from_afar() -> Status {
 /// The path in the rest of a `file` address (RFC 8089), if it is one on this machine.
 fn path_of(rest: &str) -> Option<PathBuf> {
     let path = rest.strip_prefix("localhost").unwrap_or(rest);
-    if !path.starts_with('/') {
+    if !path.starts_with('/') || !is_percent_encoded(path) || path.contains("%00") {
         return None;
     }
-    let mut bytes = Vec::new();
-    let mut left = path.bytes();
-    while let Some(byte) = left.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let (high, low) = (digit(left.next())?, digit(left.next())?);
-        bytes.push(u8::try_from(high << 4 | low).ok().filter(|byte| *byte != 0)?);
-    }
-    Some(os_string(bytes)?.into())
+    Some(os_string(percent_decode_str(path).collect())?.into())
+}
+
+/// Whether two digits follow each '%' (RFC 3986, section 2.1). Decoding leaves the others as they are, and so would find
+/// another file than the one that was meant.
+fn is_percent_encoded(text: &str) -> bool {
+    let is_octet = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
+    text.split('%').skip(1).all(|rest| rest.as_bytes().get(..2).is_some_and(is_octet))
 }
 
 #[cfg(unix)]
@@ -119,12 +119,10 @@ fn os_string(bytes: Vec<u8>) -> Option<OsString> {
 }
 
 fn invalid(address: &str, why: &dyn std::fmt::Display) -> Status {
-    Status::invalid_argument(format!("\"{}\" is not the address of an image: {why}", shown(address)))
-}
-
-/// Fit for a terminal, and not too much of it.
-fn shown(text: &str) -> String {
-    text.chars().take(256).collect::<String>().escape_debug().to_string()
+    Status::invalid_argument(format!(
+        "\"{}\" is not the address of an image: {why}",
+        escaped(address, MAX_SHOWN)
+    ))
 }
 
 #[cfg(test)]
@@ -134,16 +132,16 @@ mod tests {
     use auth_core::{Channel, Level};
 
     use super::*;
-    use crate::service::tests::Scene;
+    use crate::service::fixture::TestService;
 
     /// Whose rights would count nobody says there; and nobody learns what is there.
     #[tokio::test]
     async fn over_a_network_no_file_is_opened() {
-        let scene = Scene::new();
-        scene.add(Level::Full);
-        let by = scene.client_over(Channel::Remote(Ipv4Addr::LOCALHOST.into()));
+        let test = TestService::new();
+        test.add(Level::Full);
+        let by = test.client_over(Channel::Remote(Ipv4Addr::LOCALHOST.into()));
         for address in ["file:///etc/passwd", "file:///nonexistent", "file:///"] {
-            let refused = source(&scene.service, &by, address, "").await.map(drop).unwrap_err();
+            let refused = source(&test.service, &by, address, "").await.map(drop).unwrap_err();
             assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{address}");
             assert_eq!(refused.message(), not_from_afar().message(), "{address}");
         }
@@ -156,15 +154,41 @@ mod tests {
             ("localhost/a", Some("/a")),
             ("/a%20b%2Fc", Some("/a b/c")),
             ("/100%25", Some("/100%")),
+            ("/%C3%a9", Some("/é")),
+            ("/é", Some("/é")),
+            // Once, and no more.
+            ("/%2541", Some("/%41")),
+            ("/%2500", Some("/%00")),
+            ("/a+b", Some("/a+b")),
             ("", None),
             ("a/b", None),
             ("otherhost/a", None),
             ("/a%", None),
             ("/a%2", None),
             ("/a%zz", None),
+            ("/a%4", None),
+            ("/a%4g", None),
+            ("/a%+1", None),
+            ("/a%%41", None),
+            ("/a%4é", None),
+            ("/%41/%", None),
+            ("localhost%2Fa", None),
             ("/a%00", None),
         ] {
             assert_eq!(path_of(rest), path.map(PathBuf::from), "{rest}");
         }
+    }
+
+    /// A path is any bytes on Unix, and text elsewhere.
+    #[test]
+    fn a_path_that_is_no_text_is_one_on_unix_alone() {
+        let path = path_of("/%FF");
+        #[cfg(unix)]
+        assert_eq!(
+            path.unwrap().as_os_str(),
+            <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"/\xff")
+        );
+        #[cfg(not(unix))]
+        assert_eq!(path, None);
     }
 }

@@ -1,0 +1,325 @@
+//! What a command runs with: the service's address, the root to trust, the verbosity.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::task::TaskTracker;
+use transport::Endpoint;
+use transport::tls::RootFingerprint;
+
+use crate::connection::{Remote, RemoteName, Remotes, transports};
+use crate::error::Error;
+use crate::terminal::output;
+
+/// Names the remote that commands are for.
+pub(crate) const REMOTE_VARIABLE: &str = "MULTIPASS_REMOTE";
+/// Names where the service listens, if not at the system's default address.
+pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
+/// Names the root certificate's file, if it is not the system's.
+pub(crate) const ROOT_CERTIFICATE_VARIABLE: &str = "MULTIPASS_ROOT_CERT";
+/// Names the fingerprint of the root, of a service on another machine.
+pub(crate) const FINGERPRINT_VARIABLE: &str = "MULTIPASS_FINGERPRINT";
+
+/// The highest verbosity there is: trace.
+const MAX_VERBOSITY: u8 = 4;
+/// From this verbosity on, the client tells what it does.
+const TELLING_VERBOSITY: u8 = 2;
+
+/// What the command line says of the service, and of what is told of the way to it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ServiceOptions {
+    /// The remote.
+    pub(crate) remote: Option<RemoteName>,
+    /// The root certificate's file.
+    pub(crate) root_certificate: Option<PathBuf>,
+    /// The root's fingerprint.
+    pub(crate) fingerprint: Option<RootFingerprint>,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+}
+
+/// Settings of one invocation.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// The remote that the command line names.
+    remote: Option<RemoteName>,
+    /// The remote as the environment has it.
+    remote_variable: Option<String>,
+    /// The remote that was found to be meant, so that one command has one, whatever becomes of the file meanwhile.
+    in_use: Arc<OnceLock<Option<InUse>>>,
+    /// The address as the environment has it.
+    address: Option<String>,
+    /// What the command line says of the service's root; the environment if that says nothing.
+    root: Option<NamedRoot>,
+    /// The root certificate's file as the environment has it.
+    root_certificate: Option<PathBuf>,
+    /// The fingerprint as the environment has it.
+    fingerprint: Option<String>,
+    verbosity: u8,
+    /// Services that are being told that this client goes.
+    leaving: TaskTracker,
+}
+
+/// How the user names the root by which the service is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NamedRoot {
+    /// Not at all: it is the one that is usual for the address.
+    Usual,
+    /// By its certificate's file.
+    Certificate(PathBuf),
+    /// By its fingerprint.
+    Fingerprint {
+        /// The fingerprint.
+        fingerprint: RootFingerprint,
+        /// Whether it is to be remembered for the address: it was written for this command, and for no remote.
+        is_remembered: bool,
+    },
+    /// By the fingerprint that its remote has.
+    OfRemote {
+        /// What the remote is called.
+        name: RemoteName,
+        /// The fingerprint.
+        fingerprint: RootFingerprint,
+    },
+}
+
+/// A remote that a command is for.
+#[derive(Clone, Debug)]
+pub(crate) struct InUse {
+    /// Which.
+    pub(crate) remote: Remote,
+    /// What says so.
+    pub(crate) by: Whence,
+}
+
+/// What says which service is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whence {
+    /// `--remote`.
+    RemoteOption,
+    /// [`REMOTE_VARIABLE`].
+    RemoteVariable,
+    /// [`ADDRESS_VARIABLE`].
+    AddressVariable,
+    /// The user's default remote.
+    DefaultRemote,
+    /// Nothing: it is the service at the platform's address.
+    Nothing,
+}
+
+impl Context {
+    /// Takes the settings from the command line, then the environment, then the platform.
+    pub(crate) fn new(options: ServiceOptions) -> Self {
+        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
+        Self {
+            remote: options.remote,
+            remote_variable: text(REMOTE_VARIABLE),
+            in_use: Arc::default(),
+            address: text(ADDRESS_VARIABLE),
+            root: match (options.root_certificate, options.fingerprint) {
+                (Some(file), _) => Some(NamedRoot::Certificate(file)),
+                (None, Some(fingerprint)) => {
+                    Some(NamedRoot::Fingerprint { fingerprint, is_remembered: true })
+                }
+                (None, None) => None,
+            },
+            root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
+            fingerprint: text(FINGERPRINT_VARIABLE),
+            verbosity: options.verbosity.min(MAX_VERBOSITY),
+            leaving: TaskTracker::new(),
+        }
+    }
+
+    /// The remote that the command is for; `None` if it is for the service at the address that the environment names,
+    /// or at the platform's.
+    ///
+    /// # Errors
+    /// The environment names two services, there is no such remote, or the user's remotes cannot be read.
+    pub(crate) fn remote_in_use(&self) -> Result<Option<&InUse>, Error> {
+        if let Some(found) = self.in_use.get() {
+            return Ok(found.as_ref());
+        }
+        let chosen = self.choose()?;
+        Ok(self.in_use.get_or_init(|| chosen).as_ref())
+    }
+
+    fn choose(&self) -> Result<Option<InUse>, Error> {
+        let named = |name: &RemoteName, by| {
+            let remote = match name.is_local() {
+                // Also where the file is damaged.
+                true => Remote::local(),
+                false => Remotes::of_user()?.read()?.find(name)?,
+            };
+            Ok(Some(InUse { remote, by }))
+        };
+        match (&self.remote, &self.remote_variable, &self.address) {
+            (Some(name), _, _) => named(name, Whence::RemoteOption),
+            (None, Some(_), Some(_)) => Err(Error::usage(
+                format!("both {REMOTE_VARIABLE} and {ADDRESS_VARIABLE} are set"),
+                Some("Unset one of them, or name the remote with --remote.".to_owned()),
+            )),
+            (None, Some(name), None) => {
+                named(&name.parse().map_err(Error::RemoteName)?, Whence::RemoteVariable)
+            }
+            (None, None, Some(_)) => Ok(None),
+            (None, None, None) => {
+                let remote = Remotes::default_of_user()?;
+                Ok(remote.map(|remote| InUse { remote, by: Whence::DefaultRemote }))
+            }
+        }
+    }
+
+    /// What says which service is meant.
+    pub(crate) fn whence(&self) -> Whence {
+        match (&self.remote, &self.remote_variable, &self.address) {
+            (Some(_), _, _) => Whence::RemoteOption,
+            (None, Some(_), _) => Whence::RemoteVariable,
+            (None, None, Some(_)) => Whence::AddressVariable,
+            (None, None, None) => match self.remote_in_use() {
+                Ok(None) => Whence::Nothing,
+                _ => Whence::DefaultRemote,
+            },
+        }
+    }
+
+    /// The service's address.
+    ///
+    /// # Errors
+    /// The one in the environment is malformed, or as for [`Self::remote_in_use`].
+    pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
+        match (self.remote_in_use()?, &self.address) {
+            (Some(InUse { remote, .. }), _) => Ok(remote.endpoint.clone()),
+            (None, Some(address)) => address.parse().map_err(Error::Address),
+            (None, None) => Ok(transports::default_endpoint()),
+        }
+    }
+
+    /// Whether the service is one that the user names, and not the platform's.
+    pub(crate) fn service_is_named(&self) -> bool {
+        match self.remote_in_use() {
+            Ok(Some(InUse { remote, .. })) => !remote.name.is_local(),
+            Ok(None) => self.address.is_some(),
+            Err(_) => true,
+        }
+    }
+
+    /// What the environment has to have for the same service and root to be meant by somebody who has other remotes.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let (address, root, fingerprint) = match self.remote_in_use() {
+            Ok(Some(InUse { remote, .. })) => {
+                let address = (!remote.name.is_local()).then(|| remote.endpoint.to_string());
+                (address, None, remote.fingerprint.map(|fingerprint| fingerprint.to_string()))
+            }
+            _ => {
+                let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
+                (self.address.clone(), root, self.fingerprint.clone())
+            }
+        };
+        [(ADDRESS_VARIABLE, address), (ROOT_CERTIFICATE_VARIABLE, root), (FINGERPRINT_VARIABLE, fingerprint)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
+    /// The options that name the service's root, as they were written.
+    pub(crate) fn root_options(&self) -> Option<(&'static str, String)> {
+        match self.root.as_ref()? {
+            NamedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
+            NamedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
+            NamedRoot::Usual | NamedRoot::OfRemote { .. } => None,
+        }
+    }
+
+    /// What the command line says of the service's root.
+    pub(crate) fn root_on_command_line(&self) -> Option<&NamedRoot> {
+        self.root.as_ref()
+    }
+
+    /// How the user names the service's root. The environment does for the service that it names, and for the
+    /// platform's; a remote has its own.
+    ///
+    /// # Errors
+    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::remote_in_use`].
+    pub(crate) fn named_root(&self) -> Result<NamedRoot, Error> {
+        let in_use = self.remote_in_use()?;
+        match &self.root {
+            Some(NamedRoot::Fingerprint { fingerprint, .. }) if in_use.is_some() => {
+                return Ok(NamedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
+            }
+            Some(root) => return Ok(root.clone()),
+            None => {}
+        }
+        if let Some(InUse { remote, .. }) = in_use {
+            let named = |fingerprint| NamedRoot::OfRemote { name: remote.name.clone(), fingerprint };
+            return Ok(remote.fingerprint.map_or(NamedRoot::Usual, named));
+        }
+        match (&self.root_certificate, &self.fingerprint) {
+            (None, None) => Ok(NamedRoot::Usual),
+            (Some(file), None) => Ok(NamedRoot::Certificate(file.clone())),
+            (None, Some(digits)) => digits
+                .parse()
+                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, is_remembered: false })
+                .map_err(Error::Fingerprint),
+            (Some(_), Some(_)) => Err(Error::usage(
+                format!("both {ROOT_CERTIFICATE_VARIABLE} and {FINGERPRINT_VARIABLE} are set"),
+                Some("Unset one of them, or name the root with --fingerprint or --root-cert.".to_owned()),
+            )),
+        }
+    }
+
+    /// The verbosity in the service's numbers: 0 for errors only, 4 for trace.
+    pub(crate) fn verbosity_level(&self) -> i32 {
+        self.verbosity.into()
+    }
+
+    /// Tells the user on standard error what the client does, if that was asked for.
+    pub(crate) fn note(&self, message: impl FnOnce() -> String) {
+        if self.verbosity >= TELLING_VERBOSITY {
+            output::tell(&format!("multipass: {}", message()));
+        }
+    }
+
+    /// Tells a service that this client goes, in the background.
+    pub(crate) fn leaves(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
+        self.leaving.spawn(goodbye);
+    }
+
+    /// Waits until all services have been told that this client goes.
+    pub(crate) async fn leave(&self) {
+        self.leaving.close();
+        self.leaving.wait().await;
+    }
+
+    /// Settings for a test.
+    #[cfg(all(test, unix, feature = "unix"))]
+    pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
+        Self { root: Some(NamedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
+    }
+
+    /// Settings for a test of a service whose root has that fingerprint.
+    #[cfg(all(test, unix, feature = "unix"))]
+    pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
+        let root = NamedRoot::Fingerprint { fingerprint, is_remembered: false };
+        Self { root: Some(root), ..Self::with_address(address) }
+    }
+
+    #[cfg(test)]
+    fn with_address(address: &str) -> Self {
+        Self {
+            remote: None,
+            remote_variable: None,
+            in_use: Arc::default(),
+            address: Some(address.to_owned()),
+            root: None,
+            root_certificate: None,
+            fingerprint: None,
+            verbosity: 0,
+            leaving: TaskTracker::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

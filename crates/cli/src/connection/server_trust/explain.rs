@@ -1,0 +1,48 @@
+//! What a failed connection says of the trust in the service.
+
+use transport::tls::Unpinned;
+use transport::{ConnectError, Endpoint};
+
+use super::{ServerTrust, ServerTrustFault, Source};
+use crate::connection::dial;
+use crate::error::Error;
+
+/// What it means to the user that there is no connection to the service at `endpoint`, which is known by `trust` if by
+/// anything.
+pub(super) fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&ServerTrust>) -> Error {
+    let at = endpoint.clone();
+    let fault = match (error, trust.map(|trust| (&trust.source, trust.root))) {
+        (ConnectError::ServerUntrusted(source), Some((Source::File(root), _))) => {
+            return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
+        }
+        (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
+            ServerTrustFault::OtherThanToken { endpoint: at, token, presented: None }
+        }
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
+        (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
+            match source {
+                Source::Known { file, line } => ServerTrustFault::Changed {
+                    endpoint: at,
+                    known,
+                    file: file.clone(),
+                    line: *line,
+                    presented,
+                },
+                Source::Remote(name) => {
+                    ServerTrustFault::RemoteChanged { name: name.clone(), endpoint: at, known, presented }
+                }
+                Source::Token => ServerTrustFault::OtherThanToken {
+                    endpoint: at,
+                    token: known,
+                    presented: Some(presented),
+                },
+                Source::Named { .. } | Source::File(_) => {
+                    ServerTrustFault::OtherThanNamed { endpoint: at, named: known, presented }
+                }
+            }
+        }
+        (error, _) => return dial::explain(error, endpoint),
+    };
+    fault.into()
+}

@@ -1,0 +1,9 @@
+//! What lets this user in at a service: the client certificate and its key, a passphrase, or a token.
+
+pub(crate) mod fingerprint;
+mod identity;
+pub(crate) mod passphrase;
+pub(crate) mod token;
+
+pub(crate) use identity::{IdentityFault, IdentityStore};
+pub(crate) use token::Token;

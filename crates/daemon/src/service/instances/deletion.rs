@@ -1,0 +1,76 @@
+//! `delet`, `recover` and `purge`: into the bin, out of it, and emptying it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use auth_core::Authenticated;
+use instances::InstanceState;
+use rpc::{DeleteReply, DeleteRequest, PurgeReply, PurgeRequest, RecoverReply, RecoverRequest};
+use tonic::Status;
+
+use super::{Service, chosen, each, few_enough, is_not_deleted, outcome, power};
+use crate::service::grpc::ReplySender;
+use crate::service::status::excerpt;
+
+pub(in crate::service) async fn delete(
+    service: &Service,
+    _by: &Authenticated,
+    request: DeleteRequest,
+    replies: ReplySender<DeleteReply>,
+) -> Result<(), Status> {
+    let pairs = request.instance_snapshot_pairs;
+    few_enough(pairs.len())?;
+    let instances = service.instances().await?;
+    if let Some(pair) = pairs.iter().find(|pair| pair.snapshot_name.is_some()) {
+        return Err(Status::not_found(format!(
+            "instance \"{}\" has no snapshots",
+            excerpt(&pair.instance_name)
+        )));
+    }
+    let names: Vec<String> = pairs.into_iter().map(|pair| pair.instance_name).collect();
+    let for_good = request.purge;
+    let chosen = chosen(&instances, &names, |one| for_good || is_not_deleted(one)).await?;
+    let gone = Arc::new(Mutex::new(Vec::new()));
+    let failed = each(chosen, |name| {
+        let (instances, gone) = (instances.clone(), Arc::clone(&gone));
+        async move {
+            if for_good {
+                instances.delete_for_good(&name).await?;
+                gone.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_string());
+                return Ok(());
+            }
+            instances.delete(&name).await
+        }
+    });
+    let failed = failed.await;
+    let mut purged_instances = std::mem::take(&mut *gone.lock().unwrap_or_else(PoisonError::into_inner));
+    purged_instances.sort();
+    replies.send(DeleteReply { purged_instances, ..Default::default() }).await;
+    outcome(&failed)
+}
+
+pub(in crate::service) async fn recover(
+    service: &Service,
+    _by: &Authenticated,
+    request: RecoverRequest,
+) -> Result<RecoverReply, Status> {
+    let names = power::names(request.instance_names)?;
+    let instances = service.instances().await?;
+    let chosen = chosen(&instances, &names, |one| one.state == InstanceState::Deleted).await?;
+    let failed = each(chosen, |name| {
+        let instances = instances.clone();
+        async move { instances.recover(&name).await }
+    });
+    outcome(&failed.await).map(|()| RecoverReply::default())
+}
+
+pub(in crate::service) async fn purge(
+    service: &Service,
+    _by: &Authenticated,
+    _: PurgeRequest,
+    replies: ReplySender<PurgeReply>,
+) -> Result<(), Status> {
+    let purged = service.instances().await?.purge().await;
+    let purged_instances = purged.gone.iter().map(ToString::to_string).collect();
+    replies.send(PurgeReply { purged_instances, ..Default::default() }).await;
+    outcome(&purged.failed)
+}
