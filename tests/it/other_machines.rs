@@ -43,6 +43,7 @@ fn who_accepts_a_service_authenticates_and_is_not_asked_again() {
     let user = elsewhere(&service, "user", &address);
     let mut terminal = Terminal::run(&user, &["authenticate"]);
     terminal.waits_for(QUESTION);
+    assert!(terminal.echo(), "the answer is no secret");
     terminal.types("yes\n");
     terminal.waits_for(PROMPT);
     assert!(!terminal.echo());

@@ -8,7 +8,7 @@ use crate::connection::{Context, InUse, Service, once};
 use crate::credentials::{Token, token};
 use crate::error::Error;
 use crate::terminal::Secret;
-use crate::terminal::prompt::{self, Prompt};
+use crate::terminal::prompt::{self, Prompt, stdin_is_terminal};
 
 /// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
 pub(super) fn question(context: &Context) -> Result<String, Error> {
@@ -37,12 +37,12 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         (None, Some(file)) => prompt::passphrase_in(file).await?,
         (None, None) => {
             let question = question(context)?;
-            let mut prompt = Prompt::open()?;
-            // Who types it is to know beforehand for whom. What comes through a pipe is sent to nobody else either.
-            if prompt.is_terminal() {
+            // Who types it is to know beforehand for whom, and may be asked, with echo, whether that is who is meant.
+            // What comes through a pipe is sent to nobody else either.
+            if stdin_is_terminal() {
                 Service::verify(context).await?;
             }
-            prompt.secret(&question).await?
+            Prompt::open()?.secret(&question).await?
         }
     };
     let is_token = token::is_token_like(passphrase.expose());
@@ -58,7 +58,12 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         return enrol(context, &Token::parse(passphrase.expose())?).await.map(|()| String::new());
     }
     if passphrase.is_empty() {
-        let next = "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file.";
+        let next = match is_seen {
+            true => {
+                "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file."
+            }
+            false => "Its first line is to be the passphrase. An administrator knows it.",
+        };
         return Err(Error::usage("No passphrase given", Some(next.to_owned())));
     }
 
