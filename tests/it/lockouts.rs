@@ -111,6 +111,18 @@ fn nobody_knows_the_passphrase() {
 }
 
 #[test]
+fn nobody_knows_the_passphrase_and_roots_own_client_may_only_read() {
+    let Some((scene, first)) = Scene::with_first(1001) else { return };
+    run(&first, &["set", "local.passphrase=forgotten"]).prints("");
+    run(&scene.root, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
+    let certificate = scene.root.certificate().display().to_string();
+    assert_eq!(run(&first, &["clients", "add", "--cert", &certificate, "--read-only"]).code, 0);
+    run(&scene.root, &["list"]).prints(NO_INSTANCES);
+    run(&scene.root, &["set", "local.passphrase=a new one"]).prints("");
+    run(&scene.alice.client, &["authenticate", "a new one"]).prints("");
+}
+
+#[test]
 fn only_clients_that_may_only_read_are_left() {
     let Some((scene, first)) = Scene::with_first(1001) else { return };
     let listed = run(&first, &["clients", "--format", "csv"]).stdout;

@@ -139,8 +139,12 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         });
     }
     match outcome {
-        // The way back when no client is left, and nobody knows the passphrase.
-        Err(Error::Refused(status)) if may_go_on_as_root && status.code() == Code::Unauthenticated => {
+        // The way back when nobody is left who may, and nobody knows the passphrase. Root's own client may be one that
+        // only reads.
+        Err(Error::Refused(status))
+            if may_go_on_as_root
+                && matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) =>
+        {
             clients::set_passphrase(&mut service, &value).await?;
         }
         outcome => outcome?,
