@@ -48,6 +48,17 @@ pub mod trust {
 
     /// Full name of the service.
     pub const SERVICE: &str = "multipass.trust.v1.Trust";
+
+    /// Whether a text begins as that of a token does, of this form or a later one: `mpt`, digits and `_`, in either
+    /// case. Such a text is no passphrase: clients would not send it as one.
+    #[must_use]
+    pub fn begins_like_token(text: &str) -> bool {
+        let (beginning, rest) = text.trim_start().split_at_checked("mpt".len()).unwrap_or_default();
+        let form = rest.split_once('_').map_or("", |(form, _)| form);
+        beginning.eq_ignore_ascii_case("mpt")
+            && !form.is_empty()
+            && form.bytes().all(|digit| digit.is_ascii_digit())
+    }
 }
 mod redacted;
 mod secret;

@@ -10,9 +10,17 @@ use super::{Service, status};
 
 /// Sets the passphrase; the empty one unsets it.
 pub(super) async fn change(service: &Service, by: Administrator, value: SecretString) -> Result<(), Status> {
+    if rpc::trust::begins_like_token(value.expose_secret()) {
+        return Err(Status::invalid_argument(
+            "a passphrase that begins as a token does would be taken for one; choose another one",
+        ));
+    }
     let passphrase = match value.expose_secret().is_empty() {
         true => None,
-        false => Some(Passphrase::new(value).map_err(|e| Status::invalid_argument(e.to_string()))?),
+        false => Some(
+            Passphrase::new(value)
+                .map_err(|e| Status::invalid_argument(format!("{e}; choose another one")))?,
+        ),
     };
     let sets = passphrase.is_some();
     // Logged where it is done: the caller may leave before that, and does not take it back.

@@ -135,13 +135,8 @@ impl fmt::Debug for Token {
 /// is there but for its beginning, which was changed or cut off.
 pub(crate) fn is_token_like(text: &str) -> bool {
     let text = text.trim();
-    let (beginning, rest) = text.split_at_checked("mpt".len()).unwrap_or_default();
-    let form = rest.split_once('_').map_or("", |(form, _)| form);
-    let begins = beginning.eq_ignore_ascii_case("mpt")
-        && !form.is_empty()
-        && form.bytes().all(|digit| digit.is_ascii_digit());
     let may_begin = text.char_indices().take(PREFIX.len() + 1).filter_map(|(at, _)| text.get(at..));
-    begins || may_begin.into_iter().any(|encoded| decode(encoded).is_some())
+    rpc::trust::begins_like_token(text) || may_begin.into_iter().any(|encoded| decode(encoded).is_some())
 }
 
 #[cfg(test)]

@@ -59,6 +59,10 @@ async fn what_is_no_setting_or_no_value_is_refused() {
         ("local.1.cpus", "1", Code::InvalidArgument, "Unrecognized settings key"),
         ("local.nosuch.cpus", "1", Code::NotFound, "instance \"nosuch\" does not exist"),
         ("local.driver", "lxd", Code::FailedPrecondition, "'local.driver' cannot be set"),
+        // Clients would not send these as passphrases.
+        ("local.passphrase", "mpt1_open", Code::InvalidArgument, "begins as a token does"),
+        ("local.passphrase", " MPT20_", Code::InvalidArgument, "begins as a token does"),
+        ("local.passphrase", &"x".repeat(1025), Code::InvalidArgument, "choose another one"),
     ] {
         let status = set(&world, key, value).await.unwrap_err();
         assert_eq!(status.code(), code, "{key}: {status:?}");
