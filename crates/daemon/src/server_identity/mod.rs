@@ -334,7 +334,7 @@ fn server_identity(
 
 fn set_life(params: &mut CertificateParams, now: SystemTime, life: Duration) {
     params.not_before = (now - CLOCK_SKEW).into();
-    params.not_after = (now + life).into();
+    params.not_after = (now - CLOCK_SKEW + life).into();
 }
 
 /// The root certificate in a text, if it is this key's own and still valid. What else the text holds is

@@ -65,6 +65,23 @@ impl Files {
     }
 }
 
+/// How long a certificate is valid, in days, and whether it is one for servers.
+fn life_and_use(pem: &str) -> (i64, bool) {
+    let (_, block) = x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap();
+    let certificate = block.parse_x509().unwrap();
+    let validity = certificate.validity();
+    let days = (validity.not_after.timestamp() - validity.not_before.timestamp()) / 86_400;
+    let usage = certificate.extended_key_usage().unwrap();
+    (days, usage.is_some_and(|usage| usage.value.server_auth && !usage.value.client_auth))
+}
+
+#[test]
+fn certificates_live_as_long_as_the_stock_services() {
+    let [_, root, _, server, _] = Files::after_first_start().contents();
+    assert_eq!(life_and_use(&root), (3650, false));
+    assert_eq!(life_and_use(&server), (825, true));
+}
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
