@@ -70,4 +70,12 @@ fn an_unknown_instance_is_named() {
     ] {
         run(&user, arguments).fails(2, &format!("info failed: instance \"{name}\" does not exist"), &[]);
     }
+    run(&user, &["delete", "nosuch.snapshot1"]).fails(
+        2,
+        "delete failed: instance \"nosuch\" does not exist",
+        &[],
+    );
+    for name in ["shell", "sh", "connect"] {
+        run(&user, &[name, "nosuch"]).fails(2, "shell failed: instance \"nosuch\" does not exist", &[]);
+    }
 }

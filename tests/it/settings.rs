@@ -76,7 +76,8 @@ fn an_unknown_key_is_named() {
     let user = service.first_client();
     for key in ["local.nosuch", "nosuch", "local.passphras", "local.Passphrase", "local."] {
         let message = format!("Unrecognized settings key: '{key}'");
-        run(&user, &["get", key]).fails(2, &format!("get failed: {message}"), &[]);
-        run(&user, &["set", &format!("{key}=value")]).fails(2, &format!("set failed: {message}"), &[]);
+        let step = &["multipass get --keys"];
+        run(&user, &["get", key]).fails(2, &format!("get failed: {message}"), step);
+        run(&user, &["set", &format!("{key}=value")]).fails(2, &format!("set failed: {message}"), step);
     }
 }

@@ -38,12 +38,18 @@ pub(crate) async fn delete(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'stati
 }
 
 /// Has a job end that is there already: we were killed in the middle of it. What became of it, the next one shows.
-async fn clear(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<(), QmpError> {
+async fn clear(
+    qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>,
+    job: &'static str,
+) -> Result<(), QmpError> {
     ended(qmp, job).await.map(drop)
 }
 
 /// Waits for a job's end.
-async fn conclude(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<(), QmpError> {
+async fn conclude(
+    qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>,
+    job: &'static str,
+) -> Result<(), QmpError> {
     let refused = |why: String| QmpError::Refused { command: job, why: crate::qmp::printable(&why) };
     match ended(qmp, job).await? {
         Some(None) => Ok(()),
@@ -54,12 +60,18 @@ async fn conclude(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: 
 
 /// Waits for a job's end, and tells with which error it ended; nothing if there is no such. A QEMU that answers,
 /// but never says that the job has ended, is waited for no longer than one that does not answer.
-async fn ended(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+async fn ended(
+    qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>,
+    job: &'static str,
+) -> Result<Option<Option<String>>, QmpError> {
     let within = QueryJobs::WITHIN;
     timeout(within, look(qmp, job)).await.unwrap_or(Err(QmpError::TimedOut { command: job, within }))
 }
 
-async fn look(qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>, job: &'static str) -> Result<Option<Option<String>>, QmpError> {
+async fn look(
+    qmp: &Qmp<impl AsyncRead + AsyncWrite + Send + 'static>,
+    job: &'static str,
+) -> Result<Option<Option<String>>, QmpError> {
     loop {
         let jobs = qmp.run(QueryJobs {}).await?;
         match jobs.into_iter().find(|found| found.id == job) {

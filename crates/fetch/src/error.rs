@@ -90,13 +90,13 @@ impl FetchError {
     pub fn what_helps(&self) -> &'static str {
         match self {
             Self::Connect { .. } => {
-                "check the address, and that its server can be reached from the service's machine"
+                "check the address, and that its server can be reached from the machine that downloads"
             }
             Self::Tls { .. } => {
-                "if that server is to be trusted, add its authority to those that the service's machine trusts"
+                "if that server is to be trusted, add its authority to those that the machine that downloads trusts"
             }
             Self::Authorities(_) => {
-                "install them on the service's machine, on Debian and Ubuntu with 'sudo apt-get install ca-certificates'"
+                "install them on the machine that downloads, on Debian and Ubuntu with 'sudo apt-get install ca-certificates'"
             }
             Self::Stalled { .. } | Self::Broken { .. } | Self::Status { status: 429 | 500.., .. } => {
                 "try again later"

@@ -29,10 +29,10 @@ pub struct Cpus(NonZeroU32);
 #[non_exhaustive]
 pub enum SizeError {
     /// Text that is no size of memory.
-    #[error("{} is not a valid memory size: give bytes, or a number with K, M or G, as in 1.5G", shown(.0))]
+    #[error("{} is not a valid memory size: give bytes, or a number with K, M or G, as in 1.5G", given(.0))]
     NotMemory(String),
     /// Text that is no size of a disk.
-    #[error("{} is not a valid disk size: give bytes, or a number with K, M or G, as in 10G", shown(.0))]
+    #[error("{} is not a valid disk size: give bytes, or a number with K, M or G, as in 10G", given(.0))]
     NotDisk(String),
     /// Too little memory.
     #[error("{given} is not a valid memory size: an instance needs at least {}", MemorySize::LEAST)]
@@ -52,6 +52,11 @@ pub enum SizeError {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{} is not a valid number of CPUs: give a whole number from 1 to {}", shown(.0), Cpus::MOST)]
 pub struct CpusError(String);
+
+/// What was given, of which even nothing is to be seen.
+fn given(text: &str) -> String {
+    if text.is_empty() { "''".to_owned() } else { shown(text) }
+}
 
 impl MemorySize {
     /// The least that an instance may have.
@@ -270,13 +275,17 @@ mod tests {
         assert_eq!(memory("1G"), Ok(MemorySize::DEFAULT));
         assert_eq!(disk("512M"), Ok(DiskSize::LEAST));
         assert_eq!(disk("5G"), Ok(DiskSize::DEFAULT));
-        for text in ["1X", "127.9M", "134217727", "0", ""] {
+        for (text, shown) in
+            [("1X", "1X"), ("127.9M", "127.9M"), ("134217727", "134217727"), ("0", "0"), ("", "''")]
+        {
             let error = memory(text).unwrap_err();
-            assert!(error.starts_with(&format!("{text} is not a valid memory size")), "{error}");
+            assert!(error.starts_with(&format!("{shown} is not a valid memory size")), "{error}");
         }
-        for text in ["1X", "511.9M", "536870911", "0", ""] {
+        for (text, shown) in
+            [("1X", "1X"), ("511.9M", "511.9M"), ("536870911", "536870911"), ("0", "0"), ("", "''")]
+        {
             let error = disk(text).unwrap_err();
-            assert!(error.starts_with(&format!("{text} is not a valid disk size")), "{error}");
+            assert!(error.starts_with(&format!("{shown} is not a valid disk size")), "{error}");
         }
         assert_eq!(
             MemorySize::from_bytes(MIB).unwrap_err().to_string(),
@@ -305,7 +314,8 @@ mod tests {
         for (text, expected) in [("1", 1), ("16", 16), ("1024", 1024), ("04", 4)] {
             assert_eq!(text.parse::<Cpus>().unwrap().get(), expected);
         }
-        for text in ["", "0", "-1", "+1", "1.5", "1025", "two", "4294967297"] {
+        assert!("".parse::<Cpus>().unwrap_err().to_string().starts_with("'' is not a valid number of CPUs"));
+        for text in ["0", "-1", "+1", "1.5", "1025", "two", "4294967297"] {
             let error = text.parse::<Cpus>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("{text} is not a valid number of CPUs")), "{error}");
         }

@@ -97,6 +97,9 @@ fn after_refusal(status: &Status) -> Option<String> {
         Code::NotFound if status.message().contains("does not exist") => {
             ("multipass list", "`multipass list` shows the instances that there are.")
         }
+        Code::InvalidArgument if status.message().contains("Unrecognized settings key") => {
+            ("multipass get --keys", "`multipass get --keys` lists the settings that there are.")
+        }
         _ if status.message().contains("is deleted") => {
             ("multipass recover", "`multipass recover <name>` brings a deleted instance back.")
         }

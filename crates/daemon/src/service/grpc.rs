@@ -140,8 +140,8 @@ async fn first_message<Req>(messages: &mut Streaming<Req>, limits: RequestLimits
     let message = message.map_err(|status| match status.code() {
         // Its length is the first that comes of it.
         Code::OutOfRange => Status::invalid_argument(format!(
-            "The request has more than {} bytes, the most that this call takes. Name fewer instances in it, or leave \
-             out what is long.",
+            "The request has more than {} bytes, the most that this call takes. Send less: fewer \
+             names, or shorter values.",
             limits.max_bytes
         )),
         _ => status,

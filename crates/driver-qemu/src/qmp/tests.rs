@@ -108,7 +108,10 @@ async fn a_silent_qemu_is_not_waited_for_without_end() {
 async fn a_qemu_that_never_ends_a_job_is_not_waited_for_without_end() {
     let qmp = client(|name, command| {
         assert_eq!(name, "query-jobs");
-        vec![done(command, json!([{ "id": "save", "status": "running" }, { "id": "delete", "status": "running" }]))]
+        vec![done(
+            command,
+            json!([{ "id": "save", "status": "running" }, { "id": "delete", "status": "running" }]),
+        )]
     });
     let error = crate::snapshot::save(&qmp.await.unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), "QEMU has not answered 'delete' within 900 seconds");

@@ -17,7 +17,7 @@ use crate::terminal::{TerminationSignals, output};
 pub(crate) async fn shell(context: &Context, args: &ShellArgs) -> Result<String, Error> {
     let name = match &args.instance {
         Some(name) => name.clone(),
-        None => primary_name::needed()?,
+        None => primary_name::needed("")?,
     };
     let mut signals = TerminationSignals::of_process();
     let (service, guest) = signals.interrupt(enter(context, &name)).await?;

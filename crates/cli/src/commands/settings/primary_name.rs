@@ -26,16 +26,15 @@ pub(crate) fn get() -> Result<String, Error> {
     platform::own_directory().map_or_else(|| Ok(DEFAULT.to_owned()), |directory| read(&directory.join(FILE)))
 }
 
-/// The name, for a command that needs one.
+/// The name, for a command that needs one, and of which `otherwise` says what else can be given.
 ///
 /// # Errors
 /// There is none, or as for [`get`].
-pub(crate) fn needed() -> Result<String, Error> {
+pub(crate) fn needed(otherwise: &str) -> Result<String, Error> {
     let name = get()?;
     if name.is_empty() {
-        let next = format!(
-            "Name one, or set the one that is meant then: `multipass set {KEY}=<name>`. --all means all of them."
-        );
+        let next =
+            format!("Name one, or set the one that is meant then: `multipass set {KEY}=<name>`.{otherwise}");
         return Err(Error::usage("No instance is named, and there is no primary one", Some(next)));
     }
     Ok(name)

@@ -75,6 +75,11 @@ fn the_certificate_is_a_client_s() {
     assert!(!constraints.value.ca);
     let usage = certificate.extended_key_usage().expect("valid").expect("present");
     assert!(usage.value.client_auth && !usage.value.server_auth);
+    // What the stock service's library takes: P-256 with SHA-256, the key in PKCS #8.
+    assert_eq!(certificate.signature_algorithm.algorithm.to_id_string(), "1.2.840.10045.4.3.2");
+    let curve = certificate.public_key().algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    assert_eq!(curve.map(|curve| curve.to_id_string()).as_deref(), Some("1.2.840.10045.3.1.7"));
+    assert!(fixture.content(KEY_FILE).starts_with(b"-----BEGIN PRIVATE KEY-----"));
     let validity = certificate.validity();
     let days = (validity.not_after.timestamp() - validity.not_before.timestamp()) / 86_400;
     assert_eq!(days, 365);

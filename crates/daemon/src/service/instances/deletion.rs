@@ -1,4 +1,4 @@
-//! `delet`, `recover` and `purge`: into the bin, out of it, and emptying it.
+//! `delete`, `recover` and `purge`: into the bin, out of it, and emptying it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,15 +20,14 @@ pub(in crate::service) async fn delete(
     let pairs = request.instance_snapshot_pairs;
     few_enough(pairs.len())?;
     let instances = service.instances().await?;
-    if let Some(pair) = pairs.iter().find(|pair| pair.snapshot_name.is_some()) {
-        return Err(Status::not_found(format!(
-            "instance \"{}\" has no snapshots",
-            excerpt(&pair.instance_name)
-        )));
-    }
+    let of_snapshot = pairs.iter().find(|pair| pair.snapshot_name.is_some());
+    let of_snapshot = of_snapshot.map(|pair| excerpt(&pair.instance_name));
     let names: Vec<String> = pairs.into_iter().map(|pair| pair.instance_name).collect();
     let for_good = request.purge;
     let chosen = chosen(&instances, &names, |one| for_good || is_not_deleted(one)).await?;
+    if let Some(name) = of_snapshot {
+        return Err(Status::not_found(format!("instance \"{name}\" has no snapshots")));
+    }
     let gone = Arc::new(Mutex::new(Vec::new()));
     let failed = each(chosen, |name| {
         let (instances, gone) = (instances.clone(), Arc::clone(&gone));
