@@ -56,7 +56,7 @@ fn run(cli: Cli) -> Result<String, Box<Failure>> {
             let context = Context::new(cli.options.service());
             let adds_a_remote = commands::adds_a_remote(&cli);
             block_on(online(&context, cli)).map_err(|error| {
-                let target = match context.remote_in_use() {
+                let target = match context.selected_remote() {
                     _ if adds_a_remote => Target::NewRemote,
                     Ok(Some(in_use)) if !in_use.remote.name.is_local() => Target::Remote(in_use.clone()),
                     _ => Target::Default,
@@ -77,7 +77,7 @@ async fn online(context: &Context, cli: Cli) -> Result<String, Error> {
     } else {
         TerminationSignals::of_process().interrupt(command).await
     };
-    context.leave().await;
+    context.all_closed().await;
     result
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<String, 
         0 => Ok(text),
         problems => {
             output::print(&text).map_err(Error::Output)?;
-            Err(Error::Unwell { problems })
+            Err(Error::ProblemsFound { problems })
         }
     }
 }

@@ -42,7 +42,7 @@ async fn service_version(context: &Context) -> Result<Option<rpc::VersionReply>,
     };
     let mut service = Service::connect_as(context, identity).await?;
     service.note_call("ping");
-    service.rpc.ping(rpc::PingRequest {}).await.map_err(Error::of_call)?;
+    service.rpc.ping(rpc::PingRequest {}).await.map_err(Error::from_status)?;
 
     service.note_call("version");
     let request = rpc::VersionRequest { verbosity_level: service.verbosity_level() };
@@ -55,5 +55,5 @@ async fn service_version(context: &Context) -> Result<Option<rpc::VersionReply>,
             }
         })
         .await?;
-    found.map(Some).ok_or(Error::Answer("the service did not report its version"))
+    found.map(Some).ok_or(Error::InvalidReply("the service did not report its version"))
 }

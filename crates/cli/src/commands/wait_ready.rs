@@ -64,7 +64,7 @@ fn may_pass(error: &Error) -> bool {
         Error::NoService { .. }
         | Error::RootCertificateMissing { .. }
         | Error::ConnectTimeout { .. }
-        | Error::Lost(_)
+        | Error::ConnectionLost(_)
         // The socket accepts connections before the service speaks TLS on them, or goes down again.
         | Error::Connect { .. } => true,
         Error::Refused(status) => status.code() == Code::Unavailable,
@@ -86,10 +86,10 @@ mod tests {
         for (error, expected) in [
             (Error::NoService { endpoint, source: io::ErrorKind::NotFound.into() }, true),
             (Error::RootCertificateMissing { path: "/none".into() }, true),
-            (Error::of_call(Status::unavailable("starting")), true),
-            (Error::of_call(Status::unauthenticated("")), false),
-            (Error::of_call(Status::unimplemented("")), false),
-            (Error::Identity(crate::credentials::IdentityFault::NoHome), false),
+            (Error::from_status(Status::unavailable("starting")), true),
+            (Error::from_status(Status::unauthenticated("")), false),
+            (Error::from_status(Status::unimplemented("")), false),
+            (Error::Identity(crate::credentials::IdentityStoreError::NoHome), false),
         ] {
             assert_eq!(may_pass(&error), expected, "{error}");
         }

@@ -34,7 +34,7 @@ pub(crate) fn default_endpoint() -> Endpoint {
 ///
 /// # Errors
 /// This build lacks it.
-pub(crate) fn reaching(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
+pub(crate) fn for_endpoint(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
     match endpoint {
         #[cfg(all(unix, feature = "unix"))]
         Endpoint::Unix(_) => Ok(Box::new(transport_unix::UnixTransport::default())),
@@ -54,7 +54,7 @@ mod tests {
     fn what_is_not_built_in_is_named() {
         for address in ["unix:/run/socket", "localhost:50051", "quic:localhost:50051"] {
             let endpoint: Endpoint = address.parse().expect("an address");
-            match reaching(&endpoint) {
+            match for_endpoint(&endpoint) {
                 Ok(_) => assert!(BUILT_IN.contains(&endpoint.scheme()), "{address}"),
                 Err(error) => {
                     assert!(!BUILT_IN.contains(&endpoint.scheme()), "{address}");

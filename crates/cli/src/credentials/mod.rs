@@ -5,5 +5,5 @@ mod identity;
 pub(crate) mod passphrase;
 pub(crate) mod token;
 
-pub(crate) use identity::{IdentityFault, IdentityStore};
+pub(crate) use identity::{IdentityStore, IdentityStoreError};
 pub(crate) use token::Token;

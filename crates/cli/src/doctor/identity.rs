@@ -8,9 +8,9 @@ use super::remedy;
 use super::report::{Report, Verdict};
 use super::way::broken;
 use super::{IDENTITY, KEY};
-use crate::credentials::{IdentityFault, IdentityStore, fingerprint};
+use crate::credentials::{IdentityStore, IdentityStoreError, fingerprint};
 use crate::error::Error;
-use crate::files::FileFault;
+use crate::files::FileError;
 use crate::platform;
 
 /// The identity, if there is one that can be used.
@@ -36,7 +36,9 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
             let verdict = Verdict::fine(format!("{}, in {directory}", fingerprint::short(&fingerprint)));
             Ok((Some(identity), verdict))
         }
-        Ok(None) if !store.is_own() => Err(faulty(IdentityFault::NotOwn(store.directory().to_owned()), None)),
+        Ok(None) if !store.is_own() => {
+            Err(faulty(IdentityStoreError::NotOwn(store.directory().to_owned()), None))
+        }
         Ok(None) if store.certificate_file().exists() && !store.key_file().exists() => {
             let verdict = Verdict::warning(
                 format!("{} is of no use without its key", store.certificate_file().display()),
@@ -54,21 +56,21 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
     }
 }
 
-fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
+fn faulty(fault: IdentityStoreError, store: Option<&IdentityStore>) -> Verdict {
     let next = fault.next_step();
     let error = Error::from(fault);
     let cause = error.message();
     let Error::Identity(fault) = &error else { return broken(&error) };
     let directory = store.map(|store| remedy::quoted_path(store.directory()));
     match (fault, directory) {
-        (IdentityFault::Unusable { .. } | IdentityFault::KeyUnusable { .. }, Some(directory)) => {
+        (IdentityStoreError::Unusable { .. } | IdentityStoreError::KeyUnusable { .. }, Some(directory)) => {
             Verdict::problem(
                 cause,
                 "Restore both files from a backup, or move them away and authenticate again:",
                 Some(format!("mv {directory} {directory}.old")),
             )
         }
-        (IdentityFault::File(FileFault::Io { source, .. }), Some(directory))
+        (IdentityStoreError::File(FileError::Io { source, .. }), Some(directory))
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
             let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
@@ -78,12 +80,12 @@ fn faulty(fault: IdentityFault, store: Option<&IdentityStore>) -> Verdict {
                 Some(remedy::as_root(&format!("chown -R {} {directory}", remedy::quoted(&user)))),
             )
         }
-        (IdentityFault::NotOwn(_), _) => Verdict::problem(
+        (IdentityStoreError::NotOwn(_), _) => Verdict::problem(
             cause,
             "Run commands without sudo, or with root's own home directory:",
             Some("sudo -H multipass doctor".to_owned()),
         ),
-        (IdentityFault::NoHome, _) => Verdict::problem(
+        (IdentityStoreError::NoHome, _) => Verdict::problem(
             cause,
             next,
             (!cfg!(windows)).then(|| format!("export {}=~", platform::HOME_VARIABLE)),

@@ -6,7 +6,9 @@ use transport::Endpoint;
 
 use super::report::{Ailment, Verdict};
 use crate::connection::transports;
-use crate::connection::{ADDRESS_VARIABLE, Context, InUse, NamedRoot, REMOTE_VARIABLE, Whence};
+use crate::connection::{
+    ADDRESS_VARIABLE, Context, ExpectedRoot, REMOTE_VARIABLE, SelectedRemote, ServiceSource,
+};
 use crate::platform::{self, Listener};
 pub(super) use crate::terminal::text::quoted;
 
@@ -29,8 +31,8 @@ pub(super) fn as_root(command: &str) -> String {
 
 /// This program with `arguments`, on the same way to the service.
 pub(super) fn client(context: &Context, arguments: &str) -> String {
-    match context.remote_in_use() {
-        Ok(Some(InUse { remote, by: Whence::RemoteOption })) => {
+    match context.selected_remote() {
+        Ok(Some(SelectedRemote { remote, source: ServiceSource::RemoteOption })) => {
             with_root(context, &format!("--remote {} {arguments}", remote.name))
         }
         _ => with_root(context, arguments),
@@ -56,15 +58,15 @@ pub(super) fn client_as_root(context: &Context, arguments: &str) -> String {
 
 /// What makes commands go to the service at the default address; nothing if they do.
 pub(super) fn use_the_default(context: &Context) -> Option<String> {
-    let command = match context.whence() {
-        Whence::RemoteVariable => format!("unset {REMOTE_VARIABLE}"),
-        Whence::AddressVariable => format!("unset {ADDRESS_VARIABLE}"),
+    let command = match context.service_source() {
+        ServiceSource::RemoteVariable => format!("unset {REMOTE_VARIABLE}"),
+        ServiceSource::AddressVariable => format!("unset {ADDRESS_VARIABLE}"),
         _ if !context.service_is_named() => return None,
-        Whence::DefaultRemote if context.remote_in_use().is_ok() => {
+        ServiceSource::DefaultRemote if context.selected_remote().is_ok() => {
             "multipass remote default local".to_owned()
         }
         // Also where it cannot be told which remote is the default.
-        Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => {
+        ServiceSource::RemoteOption | ServiceSource::DefaultRemote | ServiceSource::Nothing => {
             "multipass --remote local doctor".to_owned()
         }
     };
@@ -83,8 +85,8 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
     let command = if let Some(manager) = manager(context) {
         manager.start()
     } else {
-        let root = match context.named_root() {
-            Ok(NamedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
+        let root = match context.expected_root() {
+            Ok(ExpectedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
             _ => String::new(),
         };
         let at = match *endpoint == transports::default_endpoint() {
@@ -97,8 +99,10 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
             _ => as_root(&program),
         }
     };
-    let advice = match context.whence() {
-        Whence::AddressVariable => "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:",
+    let advice = match context.service_source() {
+        ServiceSource::AddressVariable => {
+            "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:"
+        }
         _ if context.service_is_named() => {
             "Start the service there, or correct the address with `multipass remote add --replace`:"
         }

@@ -11,8 +11,8 @@ use super::report::{Ailment, Report, Verdict};
 use super::way::{Answer, Way, broken};
 use super::{CLOCK, SERVER};
 use crate::connection::{
-    Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE, ServerTrust, ServerTrustFault,
-    Service, Unknown,
+    Context, ExpectedRoot, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VARIABLE, ServerTrust, ServerTrustError,
+    Service, UnknownServer,
 };
 use crate::error::Error;
 use crate::platform::Listener;
@@ -23,7 +23,7 @@ pub(super) async fn root(
     way: &Way,
     answer: Option<&Answer>,
 ) -> Result<(ServerTrust, Verdict), Verdict> {
-    let found = ServerTrust::find(context, &way.endpoint, &*way.transport, Unknown::Refuse).await;
+    let found = ServerTrust::find(context, &way.endpoint, &*way.transport, UnknownServer::Refuse).await;
     let error = match found {
         Ok(trust) => {
             let verdict = Verdict::fine(format!("the service is known by {}", trust.describe()));
@@ -67,7 +67,7 @@ pub(super) async fn root(
             error.next_step().unwrap_or_default(),
             Some(format!("unset {FINGERPRINT_VARIABLE}")),
         ),
-        Error::ServerTrust(fault) if matches!(**fault, ServerTrustFault::Unknown(_)) => Verdict::problem(
+        Error::ServerTrust(fault) if matches!(**fault, ServerTrustError::Unknown(_)) => Verdict::problem(
             cause,
             "Run a command on a terminal, which shows the service's fingerprint and asks whether you trust it. \
              `sudo multipassd fingerprint` prints the right one on that machine:",
@@ -85,7 +85,7 @@ pub(super) async fn look(
     trust: &ServerTrust,
     report: &mut Report,
 ) -> Option<Service> {
-    let met = Service::look_at(context, &way.endpoint, &*way.transport, trust, None).await;
+    let met = Service::connect_to(context, &way.endpoint, &*way.transport, trust, None).await;
     let clock = clock(context, &answer.presented, trust.dates);
     let error = match met {
         Ok(service) => {
@@ -110,8 +110,8 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
     let cause = error.message();
     let accepting = match error {
         Error::ServerTrust(fault) => match &**fault {
-            ServerTrustFault::Changed { .. } => Some("--fingerprint THE-FINGERPRINT list".to_owned()),
-            ServerTrustFault::RemoteChanged { name, endpoint, .. } => Some(format!(
+            ServerTrustError::Changed { .. } => Some("--fingerprint THE-FINGERPRINT list".to_owned()),
+            ServerTrustError::RemoteChanged { name, endpoint, .. } => Some(format!(
                 "remote add --replace {name} {} --fingerprint THE-FINGERPRINT",
                 remedy::quoted(&endpoint.to_string())
             )),
@@ -144,13 +144,13 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
 
 /// What to do if another file than the system's was named, and the system's would have been the right one.
 async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
-    let Ok(NamedRoot::Certificate(named)) = context.named_root() else { return None };
+    let Ok(ExpectedRoot::Certificate(named)) = context.expected_root() else { return None };
     let system = transport::system_root_certificate();
     if named == system || !way.endpoint.is_on_this_machine() {
         return None;
     }
     let trust = ServerTrust::by_system_file(&way.endpoint)?;
-    Service::look_at(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
+    Service::connect_to(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
     let command = match context.root_options() {
         None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),
         Some((option, _)) => format!("multipass doctor  # without {option}"),

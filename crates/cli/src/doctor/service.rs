@@ -51,11 +51,11 @@ async fn recognised(
     let Some(identity) = identity else { return Ok(None) };
     let Reached { way, trust, .. } = reached;
     let mut service =
-        Service::look_at(context, &way.endpoint, &*way.transport, trust, Some(identity)).await?;
+        Service::connect_to(context, &way.endpoint, &*way.transport, trust, Some(identity)).await?;
     match in_time(service.rpc.ping(rpc::PingRequest {})).await {
         Ok(_) => Ok(Some(service)),
         Err(status) if status.code() == Code::Unauthenticated => Ok(None),
-        Err(status) => Err(Error::of_call(status)),
+        Err(status) => Err(Error::from_status(status)),
     }
 }
 
@@ -129,7 +129,7 @@ async fn versions(service: &mut Service) -> Verdict {
             "Features that only one of them has do not work. Install the same version of both.",
             None,
         ),
-        Err(status) => broken(&Error::of_call(status)),
+        Err(status) => broken(&Error::from_status(status)),
     }
 }
 

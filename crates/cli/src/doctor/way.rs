@@ -9,7 +9,7 @@ use transport::{ConnectError, Endpoint, Transport};
 use super::remedy;
 use super::report::{Report, Verdict};
 use super::{ACCESS, ADDRESS, CONNECTION, SOCKET, TRANSPORT};
-use crate::connection::{ADDRESS_VARIABLE, Context, InUse, Whence, dial, transports};
+use crate::connection::{ADDRESS_VARIABLE, Context, SelectedRemote, ServiceSource, dial, transports};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
 use crate::terminal::text;
@@ -57,7 +57,7 @@ pub(super) fn find(context: &Context, report: &mut Report) -> Option<Way> {
 fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
     match context.endpoint() {
         Ok(endpoint) => {
-            let verdict = Verdict::fine(format!("{endpoint} ({})", whence(context)));
+            let verdict = Verdict::fine(format!("{endpoint} ({})", describe_source(context)));
             Ok((endpoint, verdict))
         }
         Err(error @ Error::Address(_)) => Err(Verdict::problem(
@@ -77,21 +77,23 @@ fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
 }
 
 /// What says that the service is at its address.
-fn whence(context: &Context) -> String {
-    let Ok(Some(InUse { remote, by })) = context.remote_in_use() else {
-        let is_named = context.whence() == Whence::AddressVariable;
+fn describe_source(context: &Context) -> String {
+    let Ok(Some(SelectedRemote { remote, source })) = context.selected_remote() else {
+        let is_named = context.service_source() == ServiceSource::AddressVariable;
         return if is_named { ADDRESS_VARIABLE } else { "default" }.to_owned();
     };
-    let by = match by {
-        Whence::RemoteOption => "by --remote",
-        Whence::RemoteVariable => "by MULTIPASS_REMOTE",
-        Whence::AddressVariable | Whence::DefaultRemote | Whence::Nothing => "the default one",
+    let by = match source {
+        ServiceSource::RemoteOption => "by --remote",
+        ServiceSource::RemoteVariable => "by MULTIPASS_REMOTE",
+        ServiceSource::AddressVariable | ServiceSource::DefaultRemote | ServiceSource::Nothing => {
+            "the default one"
+        }
     };
     format!("the remote {}, {by}", remote.name)
 }
 
 fn transport(context: &Context, endpoint: &Endpoint) -> Result<(Box<dyn Transport>, Verdict), Verdict> {
-    match transports::reaching(endpoint) {
+    match transports::for_endpoint(endpoint) {
         Ok(transport) => {
             let verdict = Verdict::fine(format!("{} is built into this client", endpoint.scheme()));
             Ok((transport, verdict))

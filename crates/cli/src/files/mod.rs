@@ -19,7 +19,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a file could not be used.
 #[derive(Debug, Error)]
-pub(crate) enum FileFault {
+pub(crate) enum FileError {
     /// The operating system refused a step.
     #[error("cannot {step} {path}", path = path.display())]
     Io {
@@ -35,7 +35,7 @@ pub(crate) enum FileFault {
     Locked(PathBuf),
 }
 
-impl FileFault {
+impl FileError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
@@ -73,15 +73,15 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The lock's file cannot be made or locked, or another client holds it for too long.
-pub(crate) fn lock(path: &Path) -> Result<File, FileFault> {
-    let file = platform::open_lock_file(path).map_err(FileFault::io("lock", path))?;
+pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
+    let file = platform::open_lock_file(path).map_err(FileError::io("lock", path))?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(FileFault::io("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(FileError::io("lock", path)(error)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked(path.to_owned())),
+            Err(TryLockError::WouldBlock) => return Err(FileError::Locked(path.to_owned())),
         }
     }
 }

@@ -64,14 +64,14 @@ impl Guest {
             verbosity_level: service.verbosity_level(),
         };
         let mut found = None;
-        let answer = service.calls("ssh_info").ssh_info(once(request)).await;
+        let answer = service.rpc_for("ssh_info").ssh_info(once(request)).await;
         service
             .answer(answer, |reply: rpc::SshInfoReply| {
                 found = reply.ssh_info.into_iter().find(|(name, _)| name == instance).or(found.take());
             })
             .await?;
         let (_, info) =
-            found.ok_or(Error::Answer("the service did not report where the instance answers"))?;
+            found.ok_or(Error::InvalidReply("the service did not report where the instance answers"))?;
         let session = in_time(instance, log_in_at(instance, info)).await??;
         Ok(Self { session, tunnel: None, instance: instance.to_owned() })
     }
@@ -114,7 +114,8 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
     let key = Zeroizing::new(priv_key_base64);
     let fails = |source| Error::Guest { instance: instance.to_owned(), source };
     let key = ClientKey::from_text(&key).map_err(|error| fails(error.into()))?;
-    let port = u16::try_from(port).map_err(|_| Error::Answer("the service reported an invalid port"))?;
+    let port =
+        u16::try_from(port).map_err(|_| Error::InvalidReply("the service reported an invalid port"))?;
     let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| {
         Error::failed(
             format!("instance \"{instance}\" cannot be reached at {host}, port {port}: {error}"),

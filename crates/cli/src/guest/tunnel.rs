@@ -39,12 +39,13 @@ impl Tunnel {
         service.note_call("Tunnel");
         let (requests, sent) = mpsc::channel(CHUNKS);
         let first = TunnelRequest { part: Some(ToGuest::InstanceName(instance.to_owned())) };
-        requests.try_send(first).map_err(|_| Error::Answer("the call ended before it began"))?;
+        requests.try_send(first).map_err(|_| Error::InvalidReply("the call ended before it began"))?;
         let mut calls = service.instances.clone();
-        let mut replies = calls.tunnel(ReceiverStream::new(sent)).await.map_err(Error::of_call)?.into_inner();
-        let first = replies.message().await.map_err(Error::of_call)?.and_then(|reply| reply.part);
+        let mut replies =
+            calls.tunnel(ReceiverStream::new(sent)).await.map_err(Error::from_status)?.into_inner();
+        let first = replies.message().await.map_err(Error::from_status)?.and_then(|reply| reply.part);
         let Some(FromGuest::Access(access)) = first else {
-            return Err(Error::Answer("the service did not report how to log in to the instance"));
+            return Err(Error::InvalidReply("the service did not report how to log in to the instance"));
         };
         let (near, far) = duplex(UNREAD);
         let carrying = tokio::spawn(async move {
@@ -89,12 +90,12 @@ async fn receive(
     mut replies: Streaming<TunnelReply>,
     mut to_here: WriteHalf<DuplexStream>,
 ) -> Result<(), Error> {
-    while let Some(reply) = replies.message().await.map_err(Error::of_call)? {
+    while let Some(reply) = replies.message().await.map_err(Error::from_status)? {
         let passed_on = match reply.part {
             Some(FromGuest::Data(data)) => to_here.write_all(&data).await,
             Some(FromGuest::End(_)) => to_here.shutdown().await,
             Some(FromGuest::Access(_)) | None => {
-                return Err(Error::Answer("the service sent an unexpected reply on a tunnel"));
+                return Err(Error::InvalidReply("the service sent an unexpected reply on a tunnel"));
             }
         };
         if passed_on.is_err() {

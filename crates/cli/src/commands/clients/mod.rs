@@ -11,7 +11,7 @@ use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
 use crate::args::{ClientsArgs, ClientsCommand, Format, OwnCertificateArgs};
-use crate::connection::{Context, LONGEST_LIST, Service};
+use crate::connection::{Context, MAX_LIST_SIZE, Service};
 use crate::credentials::fingerprint;
 use crate::error::Error;
 use crate::format;
@@ -88,7 +88,7 @@ pub(super) async fn passphrase_is_set(service: &mut Service) -> Result<bool, Err
 /// The answer of our own service, or what its refusal means.
 pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
     answer.map(Response::into_inner).map_err(|status| {
-        match Error::of_call(status) {
+        match Error::from_status(status) {
         Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
             format!("the service at {endpoint} cannot list or change its clients: it is a stock service, or an older one"),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
@@ -97,7 +97,7 @@ pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Sta
         ),
         // Of our own library: what it reads is bounded.
         Error::Refused(status) if status.code() == Code::OutOfRange => Error::failed(
-            format!("the list of clients is longer than the {} MiB that are read of it", LONGEST_LIST >> 20),
+            format!("the list of clients is longer than the {} MiB that are read of it", MAX_LIST_SIZE >> 20),
             "They are in the file authenticated-certs/multipass_client_certs.pem in the service's data directory; \
              root can read it there, and remove those that are not needed."
                 .to_owned(),

@@ -28,7 +28,7 @@ pub(crate) async fn delete(context: &Context, args: &DeleteArgs) -> Result<Strin
             ));
         }
         if ask_to_delete(&service, pairs, args.purge, true).await? == Outcome::MustConfirm {
-            return Err(Error::Answer("the service does not take the confirmation"));
+            return Err(Error::InvalidReply("the service does not take the confirmation"));
         }
     }
     Ok(String::new())
@@ -48,7 +48,7 @@ async fn ask_to_delete(
     purge_snapshots: bool,
 ) -> Result<Outcome, Error> {
     let mut progress = Progress::new("Deleting");
-    let mut rpc = service.calls("delet");
+    let mut rpc = service.rpc_for("delet");
     let verbosity_level = service.verbosity_level();
     let request = DeleteRequest { instance_snapshot_pairs, purge, verbosity_level, purge_snapshots };
     let mut outcome = Outcome::Done;
@@ -57,7 +57,7 @@ async fn ask_to_delete(
             if reply.confirm_snapshot_purging {
                 outcome = Outcome::MustConfirm;
                 // Ends the call: the answer is another one, for which the user may take his time.
-                return Err(Error::Answer("the service asks for a confirmation"));
+                return Err(Error::InvalidReply("the service asks for a confirmation"));
             }
             Ok(())
         })
@@ -76,7 +76,7 @@ pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<Str
     let instance_names = InstanceNames { instance_name: args.names.clone() };
     let mut progress = Progress::new(&step("Recovering", &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("recover");
+    let mut rpc = service.rpc_for("recover");
     let verbosity_level = service.verbosity_level();
     let request = RecoverRequest { instance_names: Some(instance_names), verbosity_level };
     let answer = rpc.recover(once(request));
@@ -91,7 +91,7 @@ pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<Str
 pub(crate) async fn purge(context: &Context) -> Result<String, Error> {
     let mut progress = Progress::new("Purging deleted instances");
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("purge");
+    let mut rpc = service.rpc_for("purge");
     let request = PurgeRequest { verbosity_level: service.verbosity_level() };
     let answer = rpc.purge(once(request));
     service.answer_with_progress(&mut progress, answer, |_: rpc::PurgeReply, _| Ok(())).await?;

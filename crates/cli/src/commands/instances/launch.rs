@@ -22,7 +22,7 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     let service = Service::connect(context).await?;
     request.verbosity_level = service.verbosity_level();
     let mut progress = Progress::new("Launching");
-    let mut rpc = service.calls("launch");
+    let mut rpc = service.rpc_for("launch");
     let mut name = None;
     let answer = rpc.launch(once(request.clone()));
     let answered = service
@@ -30,7 +30,7 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     time_limit::keep(args.timeout, "to launch", answered)
         .await
         .map_err(|error| refusals::of_launch(error, &request))?;
-    let name: String = name.ok_or(Error::Answer("the service did not report the instance's name"))?;
+    let name: String = name.ok_or(Error::InvalidReply("the service did not report the instance's name"))?;
     Ok(format!("Launched: {name}\n"))
 }
 

@@ -16,7 +16,7 @@ pub(crate) async fn start(context: &Context, args: &StartArgs) -> Result<String,
     let instance_names = chosen(&args.instances)?;
     let mut progress = Progress::new(&step("Starting", &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("start");
+    let mut rpc = service.rpc_for("start");
     let request = StartRequest {
         instance_names: Some(instance_names),
         verbosity_level: service.verbosity_level(),
@@ -39,7 +39,7 @@ pub(crate) async fn restart(context: &Context, args: &StartArgs) -> Result<Strin
     let instance_names = chosen(&args.instances)?;
     let mut progress = Progress::new(&step("Restarting", &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("restart");
+    let mut rpc = service.rpc_for("restart");
     let request = RestartRequest {
         instance_names: Some(instance_names),
         verbosity_level: service.verbosity_level(),
@@ -67,7 +67,7 @@ pub(crate) async fn stop(context: &Context, args: &StopArgs) -> Result<String, E
     };
     let mut progress = Progress::new(&step(doing, &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("stop");
+    let mut rpc = service.rpc_for("stop");
     let request = StopRequest {
         instance_names: Some(instance_names),
         time_minutes: args.time.unwrap_or_default(),
@@ -88,7 +88,7 @@ pub(crate) async fn suspend(context: &Context, args: &SuspendArgs) -> Result<Str
     let instance_names = chosen(&args.instances)?;
     let mut progress = Progress::new(&step("Suspending", &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("suspend");
+    let mut rpc = service.rpc_for("suspend");
     let verbosity_level = service.verbosity_level();
     let request = SuspendRequest { instance_names: Some(instance_names), verbosity_level };
     let answer = rpc.suspend(once(request));

@@ -141,7 +141,7 @@ mod tests {
 
     fn refused(message: &str, details: &impl Message) -> Error {
         let details = details.encode_to_vec().into();
-        Error::of_call(Status::with_details(Code::InvalidArgument, message, details))
+        Error::from_status(Status::with_details(Code::InvalidArgument, message, details))
     }
 
     #[test]
@@ -226,7 +226,9 @@ mod tests {
         let request = LaunchRequest::default();
         for details in [&[][..], &[0xff; 3]] {
             let status = || Status::with_details(Code::Unauthenticated, "", details.to_vec().into());
-            for error in [of_start(Error::of_call(status())), of_launch(Error::of_call(status()), &request)] {
+            for error in
+                [of_start(Error::from_status(status())), of_launch(Error::from_status(status()), &request)]
+            {
                 assert!(error.next_step().is_some_and(|next| next.contains("multipass authenticate")));
             }
         }

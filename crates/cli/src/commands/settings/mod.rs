@@ -9,8 +9,8 @@ use tonic::Code;
 use crate::args::{GetArgs, SetArgs};
 use crate::commands::authenticate::question;
 use crate::commands::clients;
-use crate::connection::{Context, Service, is_known_by_its_user, once};
-use crate::credentials::{IdentityFault, passphrase, token};
+use crate::connection::{Context, Service, has_peer_credentials, once};
+use crate::credentials::{IdentityStoreError, passphrase, token};
 use crate::error::Error;
 use crate::platform;
 use crate::terminal::Secret;
@@ -64,13 +64,13 @@ pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Erro
 /// Whether this is root on the service's machine, who may set the passphrase, and see whether there is one, without
 /// being its client.
 fn is_root_at(context: &Context) -> Result<bool, Error> {
-    Ok(platform::is_root() && is_known_by_its_user(&context.endpoint()?))
+    Ok(platform::is_root() && has_peer_credentials(&context.endpoint()?))
 }
 
 /// Connects as the current user; or as root without an identity, if that is enough and there is none of root's own.
 async fn connect(context: &Context, may_go_on_as_root: bool) -> Result<Service, Error> {
     match Service::connect(context).await {
-        Err(Error::Identity(IdentityFault::NotOwn(_))) if may_go_on_as_root => {
+        Err(Error::Identity(IdentityStoreError::NotOwn(_))) if may_go_on_as_root => {
             Service::connect_as_administrator(context).await
         }
         connected => connected,
@@ -187,7 +187,7 @@ pub(super) async fn ask_for_new_passphrase(context: &Context) -> Result<Option<S
     let mut prompt = Prompt::open()?;
     let passphrase = prompt.secret(&question).await?;
     if prompt.is_terminal() && prompt.secret(SECOND_QUESTION).await? != passphrase {
-        return Err(Error::usage("Secrets do not match", None));
+        return Err(Error::usage("Passphrases do not match", None));
     }
     Ok((!passphrase.is_empty()).then_some(passphrase))
 }

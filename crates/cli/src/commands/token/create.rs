@@ -36,7 +36,7 @@ pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<Str
     // One in a form that this client does not know is of no use to it.
     let listens: Vec<_> = reply.addresses.iter().filter_map(|address| address.parse().ok()).collect();
     let addresses = addresses::choose(&args.address, &service.endpoint, &listens);
-    const STRANGE: Error = Error::Answer("the service returned an invalid token");
+    const STRANGE: Error = Error::InvalidReply("the service returned an invalid token");
     let root = reply.root_fingerprint.parse().map_err(|_| STRANGE)?;
     let token = Token::new(&reply.secret, root, addresses.chosen.clone()).map_err(|_| STRANGE)?;
     let token = token.text();

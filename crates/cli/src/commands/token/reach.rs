@@ -21,17 +21,17 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// calls. Nothing that the user knows of a service there counts, and nothing is remembered.
 ///
 /// # Errors
-/// The service was not reached, or is another one, as [`Error::is_on_the_way`] tells.
+/// The service was not reached, or is another one, as [`Error::concerns_connection`] tells.
 pub(super) async fn at(
     context: &Context,
     endpoint: &Endpoint,
     root: RootFingerprint,
     identity: Identity,
 ) -> Result<Service, Error> {
-    let transport = transports::reaching(endpoint)?;
+    let transport = transports::for_endpoint(endpoint)?;
     let trust = ServerTrust::by_token(endpoint, root);
     context.note(|| format!("connecting to {endpoint}, which has to have the root in the token"));
-    Service::look_at(context, endpoint, &*transport, &trust, Some(identity)).await
+    Service::connect_to(context, endpoint, &*transport, &trust, Some(identity)).await
 }
 
 /// As [`at`], at the first of the token's addresses that answers so; of the others, connections are given up. Tells which
@@ -56,7 +56,7 @@ pub(super) async fn anywhere(
         }
     });
     // Only of what stands between this client and the service there may be less at another address.
-    race(attempts, Error::is_on_the_way).await
+    race(attempts, Error::concerns_connection).await
 }
 
 /// Makes the attempts in their order: each as soon as the one before it has failed, and [`HEAD_START`] after that began at

@@ -6,7 +6,9 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
 use super::{knows_no_tokens, reach};
-use crate::connection::{ADDRESS_VARIABLE, Acquaintance, Context, NamedRoot, ServerTrust, Service, Whence};
+use crate::connection::{
+    ADDRESS_VARIABLE, Context, ExpectedRoot, KnownServerUpdate, ServerTrust, Service, ServiceSource,
+};
 use crate::credentials::{IdentityStore, Token};
 use crate::error::Error;
 use crate::terminal::{output, text};
@@ -26,17 +28,17 @@ pub(crate) struct Redeemed {
 /// # Errors
 /// The service was not reached, or is another one, or refused.
 pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error> {
-    if context.whence() != Whence::Nothing || token.addresses().is_empty() {
+    if context.service_source() != ServiceSource::Nothing || token.addresses().is_empty() {
         let endpoint = context.endpoint()?;
-        let acquaintance = ServerTrust::acquaintance(context, &endpoint, token.root())?;
+        let update = ServerTrust::check_token_of_service(context, &endpoint, token.root())?;
         let redeemed = redeem(context, &endpoint, token).await?;
-        welcome(context, &endpoint, token, &acquaintance, &redeemed);
+        welcome(context, &endpoint, token, &update, &redeemed);
         return Ok(());
     }
-    let known = |endpoint: &Endpoint| ServerTrust::acquaintance(context, endpoint, token.root());
+    let known = |endpoint: &Endpoint| ServerTrust::check_token_of_service(context, endpoint, token.root());
     let elsewhere = format!("set {ADDRESS_VARIABLE} to its address from here");
-    let (endpoint, acquaintance, redeemed) = redeem_at_any(context, token, known, &elsewhere).await?;
-    welcome(context, endpoint, token, &acquaintance, &redeemed);
+    let (endpoint, update, redeemed) = redeem_at_any(context, token, known, &elsewhere).await?;
+    welcome(context, endpoint, token, &update, &redeemed);
     Ok(())
 }
 
@@ -57,10 +59,11 @@ pub(crate) async fn redeem_at_any<'a, T>(
     match reach::anywhere(context, token, &identity).await {
         Ok((place, service)) => {
             let found = token.addresses().iter().zip(known).nth(place);
-            let (endpoint, known) = found.ok_or(Error::Answer("there is no such address in the token"))?;
+            let (endpoint, known) =
+                found.ok_or(Error::InvalidReply("there is no such address in the token"))?;
             Ok((endpoint, known, present(service, token).await?))
         }
-        Err(mut errors) => Err(match errors.pop_if(|error| !error.is_on_the_way()) {
+        Err(mut errors) => Err(match errors.pop_if(|error| !error.concerns_connection()) {
             Some(error) => error,
             None => unreached(token.addresses(), &errors, elsewhere),
         }),
@@ -72,10 +75,10 @@ fn welcome(
     context: &Context,
     endpoint: &Endpoint,
     token: &Token,
-    acquaintance: &Acquaintance,
+    update: &KnownServerUpdate,
     redeemed: &Redeemed,
 ) {
-    acquaintance.remember(endpoint, token.root());
+    update.apply(endpoint, token.root());
     output::tell(&redeemed.told(endpoint));
     if let Some(way) = way_to_use(context, endpoint, token.root()) {
         output::tell(&way);
@@ -88,7 +91,7 @@ fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> 
     let is_known = ServerTrust::is_known_by_address(endpoint, root);
     // It has let this client in, and so has that root.
     let is_named_for_all = context.root_on_command_line().is_none()
-        && context.named_root().is_ok_and(|named| named != NamedRoot::Usual);
+        && context.expected_root().is_ok_and(|named| named != ExpectedRoot::Default);
     let address = text::quoted(&endpoint.to_string());
     match (is_meant, is_known || is_named_for_all) {
         (true, true) => None,
@@ -113,7 +116,7 @@ pub(crate) async fn redeem(context: &Context, endpoint: &Endpoint, token: &Token
 async fn present(mut service: Service, token: &Token) -> Result<Redeemed, Error> {
     service.note_call("RedeemToken");
     let answer = service.trust.redeem_token(RedeemTokenRequest { secret: token.secret() }).await;
-    let reply = answer.map_err(|status| refusal(Error::of_call(status), &service.endpoint))?.into_inner();
+    let reply = answer.map_err(|status| refusal(Error::from_status(status), &service.endpoint))?.into_inner();
     Ok(Redeemed { name: reply.name, level: reply.level })
 }
 
@@ -152,7 +155,7 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
         // The service's own message has what to do, and what is usual after such a code is about passphrases.
         Error::Refused(_) => Error::failed(error.message(), None),
         // The answer is lost, and maybe nothing else.
-        Error::Lost(_) => Error::failed(
+        Error::ConnectionLost(_) => Error::failed(
             format!("{}; the token may have been used before that", error.message()),
             "`multipass list` tells whether you may use the service. If not, try the token again.".to_owned(),
         ),
@@ -190,11 +193,11 @@ mod tests {
             (Status::failed_precondition("It was not used."), "It was not used.", ""),
             (broken, "the token may have been used", "multipass list"),
         ] {
-            let error = refusal(Error::of_call(status), &at("a.example:1"));
+            let error = refusal(Error::from_status(status), &at("a.example:1"));
             assert!(error.message().contains(message), "{}", error.message());
             let step = error.next_step().unwrap_or_default();
             assert!(step.contains(next) && step.is_empty() == next.is_empty(), "{step}");
-            assert!(!error.is_on_the_way(), "{message}");
+            assert!(!error.concerns_connection(), "{message}");
             assert_eq!(error.exit_code(), 2);
         }
     }

@@ -47,25 +47,25 @@ pub(crate) struct Context {
     /// The remote as the environment has it.
     remote_variable: Option<String>,
     /// The remote that was found to be meant, so that one command has one, whatever becomes of the file meanwhile.
-    in_use: Arc<OnceLock<Option<InUse>>>,
+    selected_remote: Arc<OnceLock<Option<SelectedRemote>>>,
     /// The address as the environment has it.
     address: Option<String>,
     /// What the command line says of the service's root; the environment if that says nothing.
-    root: Option<NamedRoot>,
+    root: Option<ExpectedRoot>,
     /// The root certificate's file as the environment has it.
     root_certificate: Option<PathBuf>,
     /// The fingerprint as the environment has it.
     fingerprint: Option<String>,
     verbosity: u8,
     /// Services that are being told that this client goes.
-    leaving: TaskTracker,
+    closing: TaskTracker,
 }
 
 /// How the user names the root by which the service is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NamedRoot {
+pub(crate) enum ExpectedRoot {
     /// Not at all: it is the one that is usual for the address.
-    Usual,
+    Default,
     /// By its certificate's file.
     Certificate(PathBuf),
     /// By its fingerprint.
@@ -76,7 +76,7 @@ pub(crate) enum NamedRoot {
         is_remembered: bool,
     },
     /// By the fingerprint that its remote has.
-    OfRemote {
+    Remote {
         /// What the remote is called.
         name: RemoteName,
         /// The fingerprint.
@@ -86,16 +86,16 @@ pub(crate) enum NamedRoot {
 
 /// A remote that a command is for.
 #[derive(Clone, Debug)]
-pub(crate) struct InUse {
+pub(crate) struct SelectedRemote {
     /// Which.
     pub(crate) remote: Remote,
     /// What says so.
-    pub(crate) by: Whence,
+    pub(crate) source: ServiceSource,
 }
 
 /// What says which service is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whence {
+pub(crate) enum ServiceSource {
     /// `--remote`.
     RemoteOption,
     /// [`REMOTE_VARIABLE`].
@@ -116,19 +116,19 @@ impl Context {
         Self {
             remote: options.remote,
             remote_variable: text(REMOTE_VARIABLE),
-            in_use: Arc::default(),
+            selected_remote: Arc::default(),
             address: text(ADDRESS_VARIABLE),
             root: match (options.root_certificate, options.fingerprint) {
-                (Some(file), _) => Some(NamedRoot::Certificate(file)),
+                (Some(file), _) => Some(ExpectedRoot::Certificate(file)),
                 (None, Some(fingerprint)) => {
-                    Some(NamedRoot::Fingerprint { fingerprint, is_remembered: true })
+                    Some(ExpectedRoot::Fingerprint { fingerprint, is_remembered: true })
                 }
                 (None, None) => None,
             },
             root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
             fingerprint: text(FINGERPRINT_VARIABLE),
             verbosity: options.verbosity.min(MAX_VERBOSITY),
-            leaving: TaskTracker::new(),
+            closing: TaskTracker::new(),
         }
     }
 
@@ -137,49 +137,49 @@ impl Context {
     ///
     /// # Errors
     /// The environment names two services, there is no such remote, or the user's remotes cannot be read.
-    pub(crate) fn remote_in_use(&self) -> Result<Option<&InUse>, Error> {
-        if let Some(found) = self.in_use.get() {
+    pub(crate) fn selected_remote(&self) -> Result<Option<&SelectedRemote>, Error> {
+        if let Some(found) = self.selected_remote.get() {
             return Ok(found.as_ref());
         }
-        let chosen = self.choose()?;
-        Ok(self.in_use.get_or_init(|| chosen).as_ref())
+        let chosen = self.select_remote()?;
+        Ok(self.selected_remote.get_or_init(|| chosen).as_ref())
     }
 
-    fn choose(&self) -> Result<Option<InUse>, Error> {
-        let named = |name: &RemoteName, by| {
+    fn select_remote(&self) -> Result<Option<SelectedRemote>, Error> {
+        let named = |name: &RemoteName, source| {
             let remote = match name.is_local() {
                 // Also where the file is damaged.
                 true => Remote::local(),
                 false => Remotes::of_user()?.read()?.find(name)?,
             };
-            Ok(Some(InUse { remote, by }))
+            Ok(Some(SelectedRemote { remote, source }))
         };
         match (&self.remote, &self.remote_variable, &self.address) {
-            (Some(name), _, _) => named(name, Whence::RemoteOption),
+            (Some(name), _, _) => named(name, ServiceSource::RemoteOption),
             (None, Some(_), Some(_)) => Err(Error::usage(
                 format!("both {REMOTE_VARIABLE} and {ADDRESS_VARIABLE} are set"),
                 Some("Unset one of them, or name the remote with --remote.".to_owned()),
             )),
             (None, Some(name), None) => {
-                named(&name.parse().map_err(Error::RemoteName)?, Whence::RemoteVariable)
+                named(&name.parse().map_err(Error::RemoteName)?, ServiceSource::RemoteVariable)
             }
             (None, None, Some(_)) => Ok(None),
             (None, None, None) => {
                 let remote = Remotes::default_of_user()?;
-                Ok(remote.map(|remote| InUse { remote, by: Whence::DefaultRemote }))
+                Ok(remote.map(|remote| SelectedRemote { remote, source: ServiceSource::DefaultRemote }))
             }
         }
     }
 
     /// What says which service is meant.
-    pub(crate) fn whence(&self) -> Whence {
+    pub(crate) fn service_source(&self) -> ServiceSource {
         match (&self.remote, &self.remote_variable, &self.address) {
-            (Some(_), _, _) => Whence::RemoteOption,
-            (None, Some(_), _) => Whence::RemoteVariable,
-            (None, None, Some(_)) => Whence::AddressVariable,
-            (None, None, None) => match self.remote_in_use() {
-                Ok(None) => Whence::Nothing,
-                _ => Whence::DefaultRemote,
+            (Some(_), _, _) => ServiceSource::RemoteOption,
+            (None, Some(_), _) => ServiceSource::RemoteVariable,
+            (None, None, Some(_)) => ServiceSource::AddressVariable,
+            (None, None, None) => match self.selected_remote() {
+                Ok(None) => ServiceSource::Nothing,
+                _ => ServiceSource::DefaultRemote,
             },
         }
     }
@@ -187,10 +187,10 @@ impl Context {
     /// The service's address.
     ///
     /// # Errors
-    /// The one in the environment is malformed, or as for [`Self::remote_in_use`].
+    /// The one in the environment is malformed, or as for [`Self::selected_remote`].
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
-        match (self.remote_in_use()?, &self.address) {
-            (Some(InUse { remote, .. }), _) => Ok(remote.endpoint.clone()),
+        match (self.selected_remote()?, &self.address) {
+            (Some(SelectedRemote { remote, .. }), _) => Ok(remote.endpoint.clone()),
             (None, Some(address)) => address.parse().map_err(Error::Address),
             (None, None) => Ok(transports::default_endpoint()),
         }
@@ -198,8 +198,8 @@ impl Context {
 
     /// Whether the service is one that the user names, and not the platform's.
     pub(crate) fn service_is_named(&self) -> bool {
-        match self.remote_in_use() {
-            Ok(Some(InUse { remote, .. })) => !remote.name.is_local(),
+        match self.selected_remote() {
+            Ok(Some(SelectedRemote { remote, .. })) => !remote.name.is_local(),
             Ok(None) => self.address.is_some(),
             Err(_) => true,
         }
@@ -207,8 +207,8 @@ impl Context {
 
     /// What the environment has to have for the same service and root to be meant by somebody who has other remotes.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let (address, root, fingerprint) = match self.remote_in_use() {
-            Ok(Some(InUse { remote, .. })) => {
+        let (address, root, fingerprint) = match self.selected_remote() {
+            Ok(Some(SelectedRemote { remote, .. })) => {
                 let address = (!remote.name.is_local()).then(|| remote.endpoint.to_string());
                 (address, None, remote.fingerprint.map(|fingerprint| fingerprint.to_string()))
             }
@@ -226,14 +226,14 @@ impl Context {
     /// The options that name the service's root, as they were written.
     pub(crate) fn root_options(&self) -> Option<(&'static str, String)> {
         match self.root.as_ref()? {
-            NamedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
-            NamedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
-            NamedRoot::Usual | NamedRoot::OfRemote { .. } => None,
+            ExpectedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
+            ExpectedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
+            ExpectedRoot::Default | ExpectedRoot::Remote { .. } => None,
         }
     }
 
     /// What the command line says of the service's root.
-    pub(crate) fn root_on_command_line(&self) -> Option<&NamedRoot> {
+    pub(crate) fn root_on_command_line(&self) -> Option<&ExpectedRoot> {
         self.root.as_ref()
     }
 
@@ -241,26 +241,26 @@ impl Context {
     /// platform's; a remote has its own.
     ///
     /// # Errors
-    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::remote_in_use`].
-    pub(crate) fn named_root(&self) -> Result<NamedRoot, Error> {
-        let in_use = self.remote_in_use()?;
+    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::selected_remote`].
+    pub(crate) fn expected_root(&self) -> Result<ExpectedRoot, Error> {
+        let selected_remote = self.selected_remote()?;
         match &self.root {
-            Some(NamedRoot::Fingerprint { fingerprint, .. }) if in_use.is_some() => {
-                return Ok(NamedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
+            Some(ExpectedRoot::Fingerprint { fingerprint, .. }) if selected_remote.is_some() => {
+                return Ok(ExpectedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
             }
             Some(root) => return Ok(root.clone()),
             None => {}
         }
-        if let Some(InUse { remote, .. }) = in_use {
-            let named = |fingerprint| NamedRoot::OfRemote { name: remote.name.clone(), fingerprint };
-            return Ok(remote.fingerprint.map_or(NamedRoot::Usual, named));
+        if let Some(SelectedRemote { remote, .. }) = selected_remote {
+            let named = |fingerprint| ExpectedRoot::Remote { name: remote.name.clone(), fingerprint };
+            return Ok(remote.fingerprint.map_or(ExpectedRoot::Default, named));
         }
         match (&self.root_certificate, &self.fingerprint) {
-            (None, None) => Ok(NamedRoot::Usual),
-            (Some(file), None) => Ok(NamedRoot::Certificate(file.clone())),
+            (None, None) => Ok(ExpectedRoot::Default),
+            (Some(file), None) => Ok(ExpectedRoot::Certificate(file.clone())),
             (None, Some(digits)) => digits
                 .parse()
-                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, is_remembered: false })
+                .map(|fingerprint| ExpectedRoot::Fingerprint { fingerprint, is_remembered: false })
                 .map_err(Error::Fingerprint),
             (Some(_), Some(_)) => Err(Error::usage(
                 format!("both {ROOT_CERTIFICATE_VARIABLE} and {FINGERPRINT_VARIABLE} are set"),
@@ -282,26 +282,26 @@ impl Context {
     }
 
     /// Tells a service that this client goes, in the background.
-    pub(crate) fn leaves(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
-        self.leaving.spawn(goodbye);
+    pub(crate) fn close_in_background(&self, close: impl Future<Output = ()> + Send + 'static) {
+        self.closing.spawn(close);
     }
 
     /// Waits until all services have been told that this client goes.
-    pub(crate) async fn leave(&self) {
-        self.leaving.close();
-        self.leaving.wait().await;
+    pub(crate) async fn all_closed(&self) {
+        self.closing.close();
+        self.closing.wait().await;
     }
 
     /// Settings for a test.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
-        Self { root: Some(NamedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
+        Self { root: Some(ExpectedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
     }
 
     /// Settings for a test of a service whose root has that fingerprint.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
-        let root = NamedRoot::Fingerprint { fingerprint, is_remembered: false };
+        let root = ExpectedRoot::Fingerprint { fingerprint, is_remembered: false };
         Self { root: Some(root), ..Self::with_address(address) }
     }
 
@@ -310,13 +310,13 @@ impl Context {
         Self {
             remote: None,
             remote_variable: None,
-            in_use: Arc::default(),
+            selected_remote: Arc::default(),
             address: Some(address.to_owned()),
             root: None,
             root_certificate: None,
             fingerprint: None,
             verbosity: 0,
-            leaving: TaskTracker::new(),
+            closing: TaskTracker::new(),
         }
     }
 }

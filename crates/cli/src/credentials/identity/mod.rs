@@ -17,10 +17,10 @@ use rcgen::{
 use transport::tls::Identity;
 use zeroize::Zeroizing;
 
-use crate::files::{self, FileFault};
+use crate::files::{self, FileError};
 use crate::platform;
 use crate::terminal::output;
-pub(crate) use error::IdentityFault;
+pub(crate) use error::IdentityStoreError;
 
 const CERTIFICATE_FILE: &str = "multipass_cert.pem";
 const KEY_FILE: &str = "multipass_cert_key.pem";
@@ -53,8 +53,8 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The environment does not tell where it is.
-    pub(crate) fn of_user() -> Result<Self, IdentityFault> {
-        let directory = platform::identity_directory().ok_or(IdentityFault::NoHome)?;
+    pub(crate) fn of_user() -> Result<Self, IdentityStoreError> {
+        let directory = platform::identity_directory().ok_or(IdentityStoreError::NoHome)?;
         let own = platform::is_own(&directory);
         Ok(Self { directory, own, tightens: true })
     }
@@ -89,7 +89,7 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The files are there, and cannot be read or used.
-    pub(crate) fn existing(&self) -> Result<Option<Identity>, IdentityFault> {
+    pub(crate) fn existing(&self) -> Result<Option<Identity>, IdentityStoreError> {
         Ok(match self.find()? {
             Found::Pair(identity) => Some(identity),
             Found::Nothing | Found::KeyAlone(_) => None,
@@ -100,15 +100,15 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The files are there, and cannot be read or used; or they cannot be created.
-    pub(crate) fn load_or_create(&self) -> Result<Identity, IdentityFault> {
+    pub(crate) fn load_or_create(&self) -> Result<Identity, IdentityStoreError> {
         if let Ok(Found::Pair(identity)) = self.find() {
             return Ok(identity);
         }
         if !self.own {
-            return Err(IdentityFault::NotOwn(self.directory.clone()));
+            return Err(IdentityStoreError::NotOwn(self.directory.clone()));
         }
         files::create_directory(&self.directory)
-            .map_err(FileFault::io("create the directory", &self.directory))?;
+            .map_err(FileError::io("create the directory", &self.directory))?;
         let _held = self.lock()?;
         // Another client may have finished, or have been between its two files, when we looked above.
         match self.find()? {
@@ -127,26 +127,28 @@ impl IdentityStore {
         }
     }
 
-    fn find(&self) -> Result<Found, IdentityFault> {
+    fn find(&self) -> Result<Found, IdentityStoreError> {
         let Some(key) = self.read(KEY_FILE)? else {
             return Ok(Found::Nothing);
         };
         let Some(certificate) = self.read(CERTIFICATE_FILE)? else {
             return Ok(Found::KeyAlone(key));
         };
-        Identity::from_pem(&certificate, &key).map(Found::Pair).map_err(|source| IdentityFault::Unusable {
-            certificate: self.directory.join(CERTIFICATE_FILE),
-            key: self.directory.join(KEY_FILE),
-            source,
+        Identity::from_pem(&certificate, &key).map(Found::Pair).map_err(|source| {
+            IdentityStoreError::Unusable {
+                certificate: self.directory.join(CERTIFICATE_FILE),
+                key: self.directory.join(KEY_FILE),
+                source,
+            }
         })
     }
 
-    fn parse_key(&self, text: &[u8]) -> Result<Zeroizing<KeyPair>, IdentityFault> {
+    fn parse_key(&self, text: &[u8]) -> Result<Zeroizing<KeyPair>, IdentityStoreError> {
         std::str::from_utf8(text)
             .map_err(|_| rcgen::Error::CouldNotParseKeyPair)
             .and_then(KeyPair::from_pem)
             .map(Zeroizing::new)
-            .map_err(|source| IdentityFault::KeyUnusable {
+            .map_err(|source| IdentityStoreError::KeyUnusable {
                 certificate: self.directory.join(CERTIFICATE_FILE),
                 key: self.directory.join(KEY_FILE),
                 source,
@@ -154,7 +156,7 @@ impl IdentityStore {
     }
 
     /// Makes and stores a certificate for the stored key, and reads both back.
-    fn certify(&self, key: &KeyPair) -> Result<Identity, IdentityFault> {
+    fn certify(&self, key: &KeyPair) -> Result<Identity, IdentityStoreError> {
         let certificate = parameters().self_signed(key)?;
         self.write(CERTIFICATE_FILE, certificate.pem().as_bytes())?;
         match self.find()? {
@@ -162,24 +164,24 @@ impl IdentityStore {
             Found::Nothing | Found::KeyAlone(_) => {
                 let vanished =
                     io::Error::new(io::ErrorKind::NotFound, "the files vanished as they were created");
-                Err(FileFault::io("read", &self.directory)(vanished).into())
+                Err(FileError::io("read", &self.directory)(vanished).into())
             }
         }
     }
 
     /// Excludes other clients that are about to create the identity, until the file is dropped.
-    fn lock(&self) -> Result<File, IdentityFault> {
+    fn lock(&self) -> Result<File, IdentityStoreError> {
         let path = self.directory.join(LOCK_FILE);
         Ok(files::lock(&path)?)
     }
 
     /// The content of one of the files, or `None` if it is not there.
-    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityFault> {
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityStoreError> {
         let path = self.directory.join(name);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
+            Err(error) => return Err(FileError::io("read", &path)(error).into()),
         };
         if name == KEY_FILE && self.own && self.tightens {
             keep_private(&file, &path);
@@ -187,14 +189,14 @@ impl IdentityStore {
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.
         let length = file.metadata().map_or(0, |found| found.len()).min(MAX_FILE_SIZE);
         let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
-        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(FileFault::io("read", &path))?;
+        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(FileError::io("read", &path))?;
         Ok(Some(content))
     }
 
     /// Puts a file in place.
-    fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityFault> {
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityStoreError> {
         let replaced = files::replace(&self.directory, name, content);
-        Ok(replaced.map_err(FileFault::io("write", &self.directory.join(name)))?)
+        Ok(replaced.map_err(FileError::io("write", &self.directory.join(name)))?)
     }
 }
 

@@ -149,7 +149,7 @@ fn files_that_are_no_identity_are_named_and_left_alone() {
     fs::remove_file(other.path(CERTIFICATE_FILE)).expect("removed");
     fs::write(other.path(KEY_FILE), "garbage").expect("written");
     let fault = other.store.load_or_create().expect_err("no identity");
-    assert!(matches!(fault, IdentityFault::KeyUnusable { .. }), "{fault}");
+    assert!(matches!(fault, IdentityStoreError::KeyUnusable { .. }), "{fault}");
     assert_eq!(other.content(KEY_FILE), b"garbage");
 }
 
@@ -172,7 +172,7 @@ fn where_another_user_decides_nothing_is_made_or_changed() {
     let mut fixture = fixture();
     fixture.store.own = false;
     let fault = fixture.store.load_or_create().expect_err("none is made");
-    assert!(matches!(fault, IdentityFault::NotOwn(_)), "{fault}");
+    assert!(matches!(fault, IdentityStoreError::NotOwn(_)), "{fault}");
     assert!(!fixture.store.directory.exists());
 
     fixture.store.own = true;

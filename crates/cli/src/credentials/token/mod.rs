@@ -42,7 +42,7 @@ pub(crate) struct Token {
 
 /// Why a text that is meant as a token is none.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum NoToken {
+pub(crate) enum InvalidToken {
     /// Its beginning says that it is read in another way.
     #[error(
         "this token is not of a form that this client knows: it has been changed, or needs a newer client"
@@ -55,7 +55,7 @@ pub(crate) enum NoToken {
 
 /// Why no token can be made of something.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum InvalidTokenPart {
     /// The secret is not what a service makes.
     #[error("the secret is not {} hexadecimal digits", 2 * SECRET)]
     Secret,
@@ -72,21 +72,25 @@ impl Token {
     ///
     /// # Errors
     /// It is no such secret, or the addresses do not fit into a token.
-    pub(crate) fn new(digits: &str, root: RootFingerprint, addresses: Vec<Endpoint>) -> Result<Self, Unfit> {
+    pub(crate) fn new(
+        digits: &str,
+        root: RootFingerprint,
+        addresses: Vec<Endpoint>,
+    ) -> Result<Self, InvalidTokenPart> {
         let mut secret = Zeroizing::new([0; SECRET]);
         // `from_str_radix` would take a sign.
         if digits.len() != 2 * SECRET || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(Unfit::Secret);
+            return Err(InvalidTokenPart::Secret);
         }
         for (byte, pair) in secret.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let pair = str::from_utf8(pair).map_err(|_| Unfit::Secret)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| Unfit::Secret)?;
+            let pair = str::from_utf8(pair).map_err(|_| InvalidTokenPart::Secret)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidTokenPart::Secret)?;
         }
         if addresses.len() > MOST_ADDRESSES {
-            return Err(Unfit::TooMany);
+            return Err(InvalidTokenPart::TooMany);
         }
         match addresses.iter().find(|address| address.to_string().len() > LONGEST_ADDRESS) {
-            Some(long) => Err(Unfit::TooLong(long.clone())),
+            Some(long) => Err(InvalidTokenPart::TooLong(long.clone())),
             None => Ok(Self { secret, root, addresses }),
         }
     }
@@ -95,11 +99,11 @@ impl Token {
     ///
     /// # Errors
     /// It is none.
-    pub(crate) fn parse(text: &str) -> Result<Self, NoToken> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidToken> {
         let text = text.trim();
         match text.strip_prefix(PREFIX) {
-            Some(encoded) => decode(encoded).ok_or(NoToken::Changed),
-            None => Err(NoToken::Form),
+            Some(encoded) => decode(encoded).ok_or(InvalidToken::Changed),
+            None => Err(InvalidToken::Form),
         }
     }
 
