@@ -70,9 +70,9 @@ fn run(cli: Cli) -> Result<String, Box<Failure>> {
 /// Runs a command that may talk to the service. However it ends, the service is told that this client goes: what it
 /// does for a client it gives up then, and over some transports it would learn of it no sooner than by silence.
 async fn online(context: &Context, cli: Cli) -> Result<String, Error> {
-    let sees_to_signals = commands::sees_to_signals(&cli);
+    let handles_signals = commands::handles_signals(&cli);
     let command = commands::online(context, cli);
-    let result = if sees_to_signals {
+    let result = if handles_signals {
         command.await
     } else {
         TerminationSignals::of_process().interrupt(command).await

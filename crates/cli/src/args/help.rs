@@ -47,11 +47,11 @@ fn shown(command: &Command, described: &Command) -> Command {
         let described = described.find_subcommand(below.get_name()).unwrap_or(below);
         shown(below, described)
     });
-    let mut shown = Command::new(forever(command.get_name()))
+    let mut shown = Command::new(leaked(command.get_name()))
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
-        .visible_aliases(command.get_visible_aliases().map(forever).collect::<Vec<_>>())
+        .visible_aliases(command.get_visible_aliases().map(leaked).collect::<Vec<_>>())
         .args(command.get_arguments().map(told))
         .groups(command.get_groups())
         .subcommands(below);
@@ -70,7 +70,7 @@ fn told(arg: &Arg) -> Arg {
 }
 
 /// A name as clap takes it. Those that are written in the program live as long; it ends soon after this.
-pub(crate) fn forever(name: &str) -> &'static str {
+pub(crate) fn leaked(name: &str) -> &'static str {
     name.to_owned().leak()
 }
 

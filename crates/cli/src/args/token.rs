@@ -156,7 +156,7 @@ fn address(text: &str) -> Result<Endpoint, String> {
     if endpoint.to_string().len() > LONGEST_ADDRESS {
         return Err(format!("it is longer than {LONGEST_ADDRESS} bytes"));
     }
-    if is_every_address(&endpoint) {
+    if is_wildcard(&endpoint) {
         return Err("that is every address of a machine, and none to connect to; name one".to_owned());
     }
     match &endpoint {
@@ -168,7 +168,7 @@ fn address(text: &str) -> Result<Endpoint, String> {
 }
 
 /// Whether it stands for all addresses of a machine: one to listen on, not to dial.
-pub(crate) fn is_every_address(endpoint: &Endpoint) -> bool {
+pub(crate) fn is_wildcard(endpoint: &Endpoint) -> bool {
     match endpoint {
         Endpoint::Tcp(at) | Endpoint::Quic(at) => {
             at.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_unspecified())

@@ -11,7 +11,7 @@ use crate::{doctor, format};
 /// # Errors
 /// Something keeps this client from using the service. What was found was printed all the same.
 pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<String, Error> {
-    let report = doctor::examine(context).await;
+    let report = doctor::diagnose(context).await;
     let text = format::doctor::report(&report, args.format.format)?;
     match report.problems() {
         0 => Ok(text),

@@ -102,7 +102,7 @@ pub(crate) fn adds_a_remote(cli: &Cli) -> bool {
 }
 
 /// Whether a command sees to signals itself: it has to tell somebody else before it ends.
-pub(crate) fn sees_to_signals(cli: &Cli) -> bool {
+pub(crate) fn handles_signals(cli: &Cli) -> bool {
     matches!(cli.command, Some(Command::Exec(_) | Command::Shell(_) | Command::Transfer(_)))
 }
 

@@ -37,7 +37,7 @@ async fn ask(context: &Context) -> Option<rpc::VersionReply> {
 }
 
 async fn service_version(context: &Context) -> Result<Option<rpc::VersionReply>, Error> {
-    let Some(identity) = IdentityStore::of_user()?.existing()? else {
+    let Some(identity) = IdentityStore::of_user()?.load()? else {
         return Ok(None);
     };
     let mut service = Service::connect_as(context, identity).await?;

@@ -6,7 +6,6 @@ use transport::tls::Identity;
 
 use super::remedy;
 use super::report::{Report, Verdict};
-use super::way::broken;
 use super::{IDENTITY, KEY};
 use crate::credentials::{IdentityStore, IdentityStoreError, fingerprint};
 use crate::error::Error;
@@ -14,11 +13,11 @@ use crate::files::FileError;
 use crate::platform;
 
 /// The identity, if there is one that can be used.
-pub(super) fn look(report: &mut Report) -> Option<Identity> {
+pub(super) fn check(report: &mut Report) -> Option<Identity> {
     let store = match IdentityStore::of_user() {
-        Ok(store) => store.untouched(),
+        Ok(store) => store.without_repairs(),
         Err(fault) => {
-            report.add(IDENTITY, faulty(fault, None));
+            report.add(IDENTITY, identity_problem(fault, None));
             report.skip_all(&[KEY]);
             return None;
         }
@@ -30,14 +29,14 @@ pub(super) fn look(report: &mut Report) -> Option<Identity> {
 
 fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Verdict> {
     let directory = store.directory().display();
-    match store.existing() {
+    match store.load() {
         Ok(Some(identity)) => {
             let fingerprint = fingerprint::of_certificate(identity.certificate());
-            let verdict = Verdict::fine(format!("{}, in {directory}", fingerprint::short(&fingerprint)));
+            let verdict = Verdict::passed(format!("{}, in {directory}", fingerprint::short(&fingerprint)));
             Ok((Some(identity), verdict))
         }
         Ok(None) if !store.is_own() => {
-            Err(faulty(IdentityStoreError::NotOwn(store.directory().to_owned()), None))
+            Err(identity_problem(IdentityStoreError::NotOwn(store.directory().to_owned()), None))
         }
         Ok(None) if store.certificate_file().exists() && !store.key_file().exists() => {
             let verdict = Verdict::warning(
@@ -49,18 +48,18 @@ fn certificate(store: &IdentityStore) -> Result<(Option<Identity>, Verdict), Ver
             Ok((None, verdict))
         }
         Ok(None) => {
-            let verdict = Verdict::fine("there is none yet; the first command that needs one makes it");
+            let verdict = Verdict::passed("there is none yet; the first command that needs one makes it");
             Ok((None, verdict))
         }
-        Err(fault) => Err(faulty(fault, Some(store))),
+        Err(fault) => Err(identity_problem(fault, Some(store))),
     }
 }
 
-fn faulty(fault: IdentityStoreError, store: Option<&IdentityStore>) -> Verdict {
+fn identity_problem(fault: IdentityStoreError, store: Option<&IdentityStore>) -> Verdict {
     let next = fault.next_step();
     let error = Error::from(fault);
     let cause = error.message();
-    let Error::Identity(fault) = &error else { return broken(&error) };
+    let Error::Identity(fault) = &error else { return Verdict::of_error(&error) };
     let directory = store.map(|store| remedy::quoted_path(store.directory()));
     match (fault, directory) {
         (IdentityStoreError::Unusable { .. } | IdentityStoreError::KeyUnusable { .. }, Some(directory)) => {
@@ -77,7 +76,7 @@ fn faulty(fault: IdentityStoreError, store: Option<&IdentityStore>) -> Verdict {
             Verdict::problem(
                 cause,
                 "The files are yours to have. Take them back:",
-                Some(remedy::as_root(&format!("chown -R {} {directory}", remedy::quoted(&user)))),
+                Some(remedy::as_root(&format!("chown -R {} {directory}", remedy::shell_quoted(&user)))),
             )
         }
         (IdentityStoreError::NotOwn(_), _) => Verdict::problem(
@@ -96,12 +95,12 @@ fn faulty(fault: IdentityStoreError, store: Option<&IdentityStore>) -> Verdict {
 
 fn key(store: &IdentityStore) -> Verdict {
     let file = store.key_file();
-    match platform::open_to_others(&file) {
-        Ok(None) => Verdict::fine("it is for its owner alone"),
+    match platform::exposure(&file) {
+        Ok(None) => Verdict::passed("it is for its owner alone"),
         Ok(Some(exposure)) => Verdict::warning(
             format!("other users can access {}: {exposure}", file.display()),
             "Close it; whoever has read it can act as you:",
-            Some(platform::closing(&remedy::quoted_path(&file))),
+            Some(platform::restrict_command(&remedy::quoted_path(&file))),
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Verdict::skipped("there is none"),
         Err(error) => Verdict::skipped(format!("cannot look at {}: {error}", file.display())),

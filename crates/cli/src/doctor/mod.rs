@@ -8,13 +8,13 @@ mod identity;
 mod qemu;
 mod remedy;
 mod report;
+mod route;
 mod server;
 mod service;
-mod way;
 
 use crate::connection::{Context, Service};
 #[cfg(test)]
-pub(crate) use report::Ailment;
+pub(crate) use report::Diagnosis;
 pub(crate) use report::{Finding, Report, Verdict};
 
 const ADDRESS: &str = "address";
@@ -33,16 +33,16 @@ const VERSIONS: &str = "versions";
 const QEMU: &str = "qemu";
 
 /// Looks at everything.
-pub(crate) async fn examine(context: &Context) -> Report {
+pub(crate) async fn diagnose(context: &Context) -> Report {
     let mut report = Report::default();
-    let reached = reach(context, &mut report).await;
-    let identity = identity::look(&mut report);
-    match &reached {
-        Some(reached) => service::look(context, reached, identity, &mut report).await,
+    let verified = verify_service(context, &mut report).await;
+    let identity = identity::check(&mut report);
+    match &verified {
+        Some(verified) => service::check(context, verified, identity, &mut report).await,
         None => report.skip_all(&[TRUST, PASSPHRASE, VERSIONS]),
     }
     match context.endpoint() {
-        Ok(endpoint) if endpoint.is_on_this_machine() => report.add(QEMU, qemu::look()),
+        Ok(endpoint) if endpoint.is_on_this_machine() => report.add(QEMU, qemu::check()),
         Ok(_) => report.add(QEMU, Verdict::skipped("the service is on another machine")),
         Err(_) => report.skip_all(&[QEMU]),
     }
@@ -50,25 +50,25 @@ pub(crate) async fn examine(context: &Context) -> Report {
 }
 
 /// A service that has proven itself.
-struct Reached {
-    way: way::Way,
+struct VerifiedService {
+    route: route::Route,
     trust: crate::connection::ServerTrust,
     /// Connected to as nobody.
-    stranger: Service,
+    anonymous: Service,
 }
 
 /// The way to the service, and whether it is the one that this client trusts.
-async fn reach(context: &Context, report: &mut Report) -> Option<Reached> {
-    let Some(way) = way::find(context, report) else {
+async fn verify_service(context: &Context, report: &mut Report) -> Option<VerifiedService> {
+    let Some(route) = route::find(context, report) else {
         report.skip_all(&[CONNECTION, ROOT, SERVER, CLOCK]);
         return None;
     };
-    let answer = way::connect(context, &way, report).await;
-    let trust = report.take(ROOT, server::root(context, &way, answer.as_ref()).await);
+    let answer = route::check_connection(context, &route, report).await;
+    let trust = report.take(ROOT, server::root(context, &route, answer.as_ref()).await);
     let (Some(answer), Some(trust)) = (answer, trust) else {
         report.skip_all(&[SERVER, CLOCK]);
         return None;
     };
-    let stranger = server::look(context, &way, &answer, &trust, report).await?;
-    Some(Reached { way, trust, stranger })
+    let anonymous = server::check(context, &route, &answer, &trust, report).await?;
+    Some(VerifiedService { route, trust, anonymous })
 }

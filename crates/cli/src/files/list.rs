@@ -87,7 +87,7 @@ impl ListError {
             Self::OpenToOthers { path, .. } => {
                 format!(
                     "Check that every line is yours, then run `{}`.",
-                    platform::closing(&path.display().to_string())
+                    platform::restrict_command(&path.display().to_string())
                 )
             }
             Self::Damaged { .. } => {

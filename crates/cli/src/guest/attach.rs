@@ -127,7 +127,7 @@ fn signal_of(number: u8) -> Option<Signal> {
 /// Sends the command what this process is given, to the end of that.
 async fn forward_input(input: &Input) -> Result<(), SessionError> {
     // A process may have no standard input at all.
-    if let Ok(mut own) = stdio::Input::begin() {
+    if let Ok(mut own) = stdio::Input::start() {
         while let Some(chunk) = own.next().await {
             match chunk {
                 Ok(chunk) => input.write(chunk).await?,

@@ -59,7 +59,7 @@ impl Account {
     }
 
     /// This program with `arguments`, in an environment that is empty and a directory that is nobody's, to
-    /// [go on as](go_on_as) this user. Until then it is root's.
+    /// [become](exec_as) this user. Until then it is root's.
     ///
     /// # Errors
     /// The system does not tell where this program is.
@@ -75,7 +75,7 @@ impl Account {
 ///
 /// It leaves the terminal first: who may act as that user could otherwise type into root's. And it closes what
 /// root's shell left open, which that user could otherwise read or write through the new program.
-pub(crate) fn go_on_as(name: &str, arguments: &[&str]) -> io::Error {
+pub(crate) fn exec_as(name: &str, arguments: &[&str]) -> io::Error {
     let prepare = || {
         let user = User::from_name(name)?.ok_or(io::ErrorKind::NotFound)?;
         setsid()?;

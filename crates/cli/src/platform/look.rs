@@ -29,7 +29,7 @@ pub(crate) fn socket_file(path: &Path) -> io::Result<SocketFile> {
 }
 
 /// The first directory on the way to `path` that this user may not pass.
-pub(crate) fn impassable(path: &Path) -> Option<PathBuf> {
+pub(crate) fn blocked_directory(path: &Path) -> Option<PathBuf> {
     let above: Vec<&Path> = path.ancestors().skip(1).collect();
     let shut = |directory: &&&Path| {
         let passed = faccessat(AT_FDCWD, **directory, AccessFlags::X_OK, AtFlags::AT_EACCESS);
@@ -71,13 +71,13 @@ pub(crate) fn user_name() -> Option<String> {
 ///
 /// # Errors
 /// There is no such file.
-pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn exposure(path: &Path) -> io::Result<Option<String>> {
     let mode = fs::metadata(path)?.mode() & 0o7777;
     Ok((mode & 0o077 != 0).then(|| format!("its mode is {mode:04o}")))
 }
 
 /// The command that keeps a file from others. The path is one word.
-pub(crate) fn closing(path: &str) -> String {
+pub(crate) fn restrict_command(path: &str) -> String {
     format!("chmod 600 {path}")
 }
 

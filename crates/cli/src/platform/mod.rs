@@ -116,17 +116,18 @@ pub(crate) struct Listener {
 }
 
 #[cfg(unix)]
-pub(crate) use account::{Account, go_on_as, is_own, is_root};
+pub(crate) use account::{Account, exec_as, is_own, is_root};
 #[cfg(unix)]
 pub(crate) use unix::{
-    EchoOff, RawTerminal, create_private_directory, create_private_file, explain_denial, interrupted,
-    keep_memory_private, open_lock_file, open_without_waiting, others_may_change, tighten, typed_or_piped,
+    EchoOff, RawTerminal, create_private_directory, create_private_file, explain_denial, keep_memory_private,
+    make_private, open_lock_file, open_nonblocking, others_may_change, stdin_as_utf8, termination_signal,
     unbuffered_stdin,
 };
 
 #[cfg(unix)]
 pub(crate) use look::{
-    closing, impassable, is_stopped, listener, open_to_others, owns_directory_of, socket_file, user_name,
+    blocked_directory, exposure, is_stopped, listener, owns_directory_of, restrict_command, socket_file,
+    user_name,
 };
 
 #[cfg(unix)]
@@ -138,10 +139,10 @@ mod unix;
 
 #[cfg(windows)]
 pub(crate) use windows::{
-    Account, EchoOff, RawTerminal, closing, create_private_directory, create_private_file, explain_denial,
-    go_on_as, impassable, interrupted, is_own, is_root, is_stopped, keep_memory_private, listener,
-    open_lock_file, open_to_others, open_without_waiting, others_may_change, owns_directory_of, socket_file,
-    tighten, typed_or_piped, unbuffered_stdin, user_name,
+    Account, EchoOff, RawTerminal, blocked_directory, create_private_directory, create_private_file, exec_as,
+    explain_denial, exposure, is_own, is_root, is_stopped, keep_memory_private, listener, make_private,
+    open_lock_file, open_nonblocking, others_may_change, owns_directory_of, restrict_command, socket_file,
+    stdin_as_utf8, termination_signal, unbuffered_stdin, user_name,
 };
 
 #[cfg(windows)]

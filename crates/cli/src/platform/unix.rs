@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, raise};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid};
 use ssh::TerminalSize;
-use tokio::signal::unix::{Signal as Arrivals, SignalKind, signal};
+use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
 use super::{Denial, Path};
 
@@ -20,18 +20,18 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
     let Ok(socket) = fs::metadata(path) else {
         return unknown;
     };
-    let facts = Facts {
+    let access = SocketAccess {
         mode: socket.mode(),
         owner: name_of_user(Uid::from_raw(socket.uid())),
         group: name_of_group(Gid::from_raw(socket.gid())),
         process_has_group: process_groups().contains(&Gid::from_raw(socket.gid())),
         account_has_group: account_has_group(Gid::from_raw(socket.gid())),
     };
-    facts.judge().unwrap_or(unknown)
+    access.denial().unwrap_or(unknown)
 }
 
 /// What decides who may connect to a socket.
-struct Facts {
+struct SocketAccess {
     mode: u32,
     owner: String,
     group: String,
@@ -39,8 +39,8 @@ struct Facts {
     account_has_group: bool,
 }
 
-impl Facts {
-    fn judge(self) -> Option<Denial> {
+impl SocketAccess {
+    fn denial(self) -> Option<Denial> {
         const GROUP_WRITES: u32 = 0o020;
         const OTHERS_WRITE: u32 = 0o002;
         let Self { mode, owner, group, process_has_group, account_has_group } = self;
@@ -88,7 +88,7 @@ fn account_has_group(gid: Gid) -> bool {
 ///
 /// # Errors
 /// The file's mode cannot be read or changed.
-pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
+pub(crate) fn make_private(file: &fs::File) -> io::Result<bool> {
     const OTHERS_ACCESS: u32 = 0o077;
     let found = file.metadata()?;
     if found.mode() & OTHERS_ACCESS == 0 || found.uid() != geteuid().as_raw() {
@@ -116,7 +116,7 @@ pub(crate) fn keep_memory_private() -> io::Result<()> {
 ///
 /// # Errors
 /// It cannot be opened.
-pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn open_nonblocking(path: &Path) -> io::Result<fs::File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
@@ -144,7 +144,7 @@ pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
 ///
 /// # Errors
 /// It is closed.
-pub(crate) fn typed_or_piped() -> io::Result<fs::File> {
+pub(crate) fn stdin_as_utf8() -> io::Result<fs::File> {
     unbuffered_stdin()
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn open_lock_file(path: &Path) -> io::Result<fs::File> {
 ///
 /// # Errors
 /// The signals cannot be caught.
-pub(crate) async fn interrupted() -> io::Result<u8> {
+pub(crate) async fn termination_signal() -> io::Result<u8> {
     // POSIX gives these four their numbers.
     const SIGHUP: u8 = 1;
     const SIGINT: u8 = 2;
@@ -199,7 +199,7 @@ pub(crate) struct EchoOff {
     terminal: Stdin,
     before: Termios,
     silent: Termios,
-    stops: Arrivals,
+    stops: SignalStream,
 }
 
 impl EchoOff {
@@ -245,7 +245,7 @@ impl Drop for EchoOff {
 pub(crate) struct RawTerminal {
     terminal: Stdin,
     before: Termios,
-    resizes: Arrivals,
+    resizes: SignalStream,
 }
 
 impl RawTerminal {
@@ -295,7 +295,8 @@ mod tests {
     #[test]
     fn a_denial_names_who_may_connect() {
         let judge = |mode, process_has_group, account_has_group| {
-            Facts { mode, owner: "o".into(), group: "g".into(), process_has_group, account_has_group }.judge()
+            SocketAccess { mode, owner: "o".into(), group: "g".into(), process_has_group, account_has_group }
+                .denial()
         };
         let group = || "g".to_owned();
         assert_eq!(judge(0o660, false, false), Some(Denial::NotMember { group: group() }));

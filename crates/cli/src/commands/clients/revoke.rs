@@ -2,8 +2,8 @@
 
 use rpc::trust::RevokeRequest;
 
-use super::choice::choose;
-use super::{all, confirm, is_own, set_passphrase, title, understood};
+use super::find::find_client;
+use super::{confirm, display_name, into_reply, is_own, list_clients, set_passphrase};
 use crate::args::RevokeClientArgs;
 use crate::commands::settings;
 use crate::connection::{Context, Service};
@@ -17,17 +17,18 @@ use crate::terminal::{output, prompt};
 /// No such client is trusted, nobody confirmed it, or the service refused.
 pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<String, Error> {
     let mut service = Service::connect_as_administrator(context).await?;
-    let clients = all(&mut service).await?;
-    let client = choose(&clients, &args.client)?;
+    let clients = list_clients(&mut service).await?;
+    let client = find_client(&clients, &args.client)?;
     let is_own = is_own(&service, client);
     if is_own && !args.yes {
         confirm("Revoke it?", "the client is still trusted").await?;
     }
     service.note_call("Revoke");
     let answer = service.trust.revoke(RevokeRequest { fingerprint: client.fingerprint.clone() }).await;
-    let passphrase_is_set = understood(&service.endpoint, answer)?.passphrase_is_set;
+    let passphrase_is_set = into_reply(&service.endpoint, answer)?.passphrase_is_set;
     // It is done, whatever becomes of the rest.
-    let done = format!("The client {} is no longer trusted.\n", title(&client.name, &client.fingerprint));
+    let done =
+        format!("The client {} is no longer trusted.\n", display_name(&client.name, &client.fingerprint));
     output::print(&done).map_err(Error::Output)?;
     if passphrase_is_set {
         output::tell(

@@ -2,7 +2,7 @@
 
 use rpc::{DeleteRequest, InstanceNames, InstanceSnapshotPair, PurgeRequest, RecoverRequest};
 
-use super::step;
+use super::progress_label;
 use crate::args::{DeleteArgs, RecoverArgs};
 use crate::commands::info;
 use crate::connection::{Context, Service, once};
@@ -74,7 +74,7 @@ async fn ask_to_delete(
 /// An instance cannot be recovered.
 pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<String, Error> {
     let instance_names = InstanceNames { instance_name: args.names.clone() };
-    let mut progress = Progress::new(&step("Recovering", &instance_names));
+    let mut progress = Progress::new(&progress_label("Recovering", &instance_names));
     let service = Service::connect(context).await?;
     let mut rpc = service.rpc_for("recover");
     let verbosity_level = service.verbosity_level();

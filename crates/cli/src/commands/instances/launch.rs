@@ -4,7 +4,7 @@ use rpc::launch_progress::ProgressType;
 use rpc::launch_reply::CreateOneof;
 use rpc::{LaunchProgress, LaunchReply, LaunchRequest};
 
-use super::{cloud_init, image, no_password, refusals, time_limit};
+use super::{cloud_init, image, no_password, status_details, time_limit};
 use crate::args::LaunchArgs;
 use crate::connection::{Context, Service, once};
 use crate::error::Error;
@@ -27,9 +27,9 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     let answer = rpc.launch(once(request.clone()));
     let answered = service
         .answer_with_progress(&mut progress, answer, |reply, progress| take(reply, progress, &mut name));
-    time_limit::keep(args.timeout, "to launch", answered)
+    time_limit::within(args.timeout, "to launch", answered)
         .await
-        .map_err(|error| refusals::of_launch(error, &request))?;
+        .map_err(|error| status_details::explain_launch(error, &request))?;
     let name: String = name.ok_or(Error::InvalidReply("the service did not report the instance's name"))?;
     Ok(format!("Launched: {name}\n"))
 }

@@ -77,7 +77,7 @@ async fn by_token(
         ServerTrust::check_token_of_remote(endpoint, token.root(), before)?;
         Ok(remote_at(endpoint).check()?)
     };
-    let (endpoint, redeemed) = match &args.address {
+    let (endpoint, enrolment) = match &args.address {
         Some(endpoint) => {
             check(endpoint)?;
             (endpoint, token::redeem(context, endpoint, token).await?)
@@ -88,18 +88,18 @@ async fn by_token(
         }
         None => {
             let elsewhere = "name its address from here";
-            let (endpoint, (), redeemed) = token::redeem_at_any(context, token, check, elsewhere).await?;
-            (endpoint, redeemed)
+            let (endpoint, (), enrolment) = token::redeem_at_any(context, token, check, elsewhere).await?;
+            (endpoint, enrolment)
         }
     };
-    output::tell(&redeemed.told(endpoint));
+    output::tell(&enrolment.told(endpoint));
     let remote = remote_at(endpoint);
     remotes.add(&remote, on_conflict(args)).map_err(|fault| {
         let next = format!(
             "{} Then run `multipass remote add {} {} --fingerprint {}`; the token is used up.",
             fault.next_step(),
             args.name,
-            text::quoted(&endpoint.to_string()),
+            text::shell_quoted(&endpoint.to_string()),
             token.root()
         );
         Error::failed(format!("the service trusts this client, but the remote is not kept: {fault}"), next)

@@ -8,7 +8,7 @@ use crate::connection::{
     ServiceSource,
 };
 use crate::error::Error;
-use crate::format::{self, remotes::Row};
+use crate::format::{self, remotes::RemoteRow};
 use crate::terminal::output;
 
 /// Runs the command if it needs no service.
@@ -55,17 +55,17 @@ fn read() -> Result<RemoteList, Error> {
 fn list(context: &Context, format: Format) -> Result<String, Error> {
     let listed = read()?;
     let all = std::iter::once(Remote::local()).chain(listed.remotes.iter().cloned());
-    let rows: Vec<Row> = all.map(|remote| row(context, &listed, remote)).collect();
+    let rows: Vec<RemoteRow> = all.map(|remote| row(context, &listed, remote)).collect();
     format::remotes::remotes(&rows, format)
 }
 
-fn row(context: &Context, listed: &RemoteList, remote: Remote) -> Row {
+fn row(context: &Context, listed: &RemoteList, remote: Remote) -> RemoteRow {
     let used = match context.selected_remote() {
         Ok(Some(SelectedRemote { remote, .. })) => Some(remote.name.clone()),
         Ok(None) => (context.service_source() == ServiceSource::Nothing).then(RemoteName::local),
         Err(_) => None,
     };
-    Row {
+    RemoteRow {
         is_default: listed.default_name() == remote.name,
         is_in_use: used.as_ref() == Some(&remote.name),
         remote,

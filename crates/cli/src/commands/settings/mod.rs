@@ -26,7 +26,7 @@ const SECOND_QUESTION: &str = "Please re-enter passphrase: ";
 /// # Errors
 /// It cannot be read.
 pub(super) fn get_primary_name(raw: bool) -> Result<String, Error> {
-    Ok(shown(primary_name::KEY, &primary_name::get()?, raw))
+    Ok(display_value(primary_name::KEY, &primary_name::get()?, raw))
 }
 
 /// `get`.
@@ -57,7 +57,7 @@ pub(super) async fn get(context: &Context, args: GetArgs) -> Result<String, Erro
         Err(Error::Refused(status)) if may_go_on_as_root && status.code() == Code::Unauthenticated => {
             Ok(format!("{}\n", clients::passphrase_is_set(&mut service).await?))
         }
-        answered => answered.map(|()| shown(&key, &value, args.raw)),
+        answered => answered.map(|()| display_value(&key, &value, args.raw)),
     }
 }
 
@@ -78,7 +78,7 @@ async fn connect(context: &Context, may_go_on_as_root: bool) -> Result<Service, 
 }
 
 /// A setting's value as `get` prints it.
-fn shown(key: &str, value: &str, raw: bool) -> String {
+fn display_value(key: &str, value: &str, raw: bool) -> String {
     match value {
         // A stock service sends the passphrase's hash here: only whether there is one may be shown.
         _ if key == PASSPHRASE => format!("{}\n", !value.is_empty()),
@@ -112,7 +112,7 @@ pub(super) async fn set(context: &Context, args: SetArgs) -> Result<String, Erro
         }
         (key, None) => {
             Service::verify(context).await?;
-            (key, ask(context).await?)
+            (key, ask_for_passphrase(context).await?)
         }
     };
     if key == PASSPHRASE && token::is_token_like(value.expose()) {
@@ -170,7 +170,7 @@ fn parse(setting: String) -> Result<(String, Option<Secret>), Error> {
 }
 
 /// Asks for the passphrase, which must be one.
-async fn ask(context: &Context) -> Result<Secret, Error> {
+async fn ask_for_passphrase(context: &Context) -> Result<Secret, Error> {
     // Removing the passphrase must not happen by pressing Enter.
     ask_for_new_passphrase(context).await?.ok_or_else(|| {
         let next = format!("To remove the passphrase, run `multipass set {PASSPHRASE}=`.");
@@ -242,7 +242,7 @@ mod tests {
             ("local.bridged-network", "", false, "<empty>\n"),
             ("local.bridged-network", "", true, "\n"),
         ] {
-            assert_eq!(shown(key, value, raw), expected, "{key} {value} {raw}");
+            assert_eq!(display_value(key, value, raw), expected, "{key} {value} {raw}");
         }
     }
 }

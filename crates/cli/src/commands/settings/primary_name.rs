@@ -78,7 +78,7 @@ fn write(directory: &Path, name: &str) -> Result<(), Error> {
 
 fn read(path: &Path) -> Result<String, Error> {
     let mut text = String::new();
-    let read = platform::open_without_waiting(path)
+    let read = platform::open_nonblocking(path)
         .and_then(|file| file.take(LONGEST as u64 + 2).read_to_string(&mut text));
     match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(DEFAULT.to_owned()),

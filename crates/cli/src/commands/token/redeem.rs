@@ -5,7 +5,7 @@ use tonic::Code;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use super::{knows_no_tokens, reach};
+use super::{dial, tokens_unsupported};
 use crate::connection::{
     ADDRESS_VARIABLE, Context, ExpectedRoot, KnownServerUpdate, ServerTrust, Service, ServiceSource,
 };
@@ -15,7 +15,7 @@ use crate::terminal::{output, text};
 
 /// What has become of this client.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Redeemed {
+pub(crate) struct Enrolment {
     /// What the service calls it; may be empty.
     name: String,
     /// What it may do.
@@ -31,14 +31,14 @@ pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error>
     if context.service_source() != ServiceSource::Nothing || token.addresses().is_empty() {
         let endpoint = context.endpoint()?;
         let update = ServerTrust::check_token_of_service(context, &endpoint, token.root())?;
-        let redeemed = redeem(context, &endpoint, token).await?;
-        welcome(context, &endpoint, token, &update, &redeemed);
+        let enrolment = redeem(context, &endpoint, token).await?;
+        remember_and_tell(context, &endpoint, token, &update, &enrolment);
         return Ok(());
     }
     let known = |endpoint: &Endpoint| ServerTrust::check_token_of_service(context, endpoint, token.root());
     let elsewhere = format!("set {ADDRESS_VARIABLE} to its address from here");
-    let (endpoint, update, redeemed) = redeem_at_any(context, token, known, &elsewhere).await?;
-    welcome(context, endpoint, token, &update, &redeemed);
+    let (endpoint, update, enrolment) = redeem_at_any(context, token, known, &elsewhere).await?;
+    remember_and_tell(context, endpoint, token, &update, &enrolment);
     Ok(())
 }
 
@@ -52,16 +52,16 @@ pub(crate) async fn redeem_at_any<'a, T>(
     token: &'a Token,
     known: impl Fn(&Endpoint) -> Result<T, Error>,
     elsewhere: &str,
-) -> Result<(&'a Endpoint, T, Redeemed), Error> {
+) -> Result<(&'a Endpoint, T, Enrolment), Error> {
     // Before any is reached: which one answers first is chance.
     let known = token.addresses().iter().map(known).collect::<Result<Vec<T>, Error>>()?;
     let identity = IdentityStore::of_user()?.load_or_create()?;
-    match reach::anywhere(context, token, &identity).await {
+    match dial::dial_any(context, token, &identity).await {
         Ok((place, service)) => {
             let found = token.addresses().iter().zip(known).nth(place);
             let (endpoint, known) =
                 found.ok_or(Error::InvalidReply("there is no such address in the token"))?;
-            Ok((endpoint, known, present(service, token).await?))
+            Ok((endpoint, known, send_secret(service, token).await?))
         }
         Err(mut errors) => Err(match errors.pop_if(|error| !error.concerns_connection()) {
             Some(error) => error,
@@ -71,28 +71,28 @@ pub(crate) async fn redeem_at_any<'a, T>(
 }
 
 /// Remembers the service that has let this client in, and tells the user.
-fn welcome(
+fn remember_and_tell(
     context: &Context,
     endpoint: &Endpoint,
     token: &Token,
     update: &KnownServerUpdate,
-    redeemed: &Redeemed,
+    enrolment: &Enrolment,
 ) {
     update.apply(endpoint, token.root());
-    output::tell(&redeemed.told(endpoint));
-    if let Some(way) = way_to_use(context, endpoint, token.root()) {
+    output::tell(&enrolment.told(endpoint));
+    if let Some(way) = usage_hint(context, endpoint, token.root()) {
         output::tell(&way);
     }
 }
 
 /// What has to be done for commands to be for the service at `endpoint`, and to know it; nothing if they are and do.
-fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> Option<String> {
+fn usage_hint(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> Option<String> {
     let is_meant = context.endpoint().is_ok_and(|meant| meant == *endpoint);
     let is_known = ServerTrust::is_known_by_address(endpoint, root);
     // It has let this client in, and so has that root.
     let is_named_for_all = context.root_on_command_line().is_none()
         && context.expected_root().is_ok_and(|named| named != ExpectedRoot::Default);
-    let address = text::quoted(&endpoint.to_string());
+    let address = text::shell_quoted(&endpoint.to_string());
     match (is_meant, is_known || is_named_for_all) {
         (true, true) => None,
         (false, _) if is_known => Some(format!("To use it, set {ADDRESS_VARIABLE}={address}.")),
@@ -106,18 +106,22 @@ fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> 
 /// Redeems a token at `endpoint`, where the service that made it has to be.
 ///
 /// # Errors
-/// As of [`reach::at`]; or it refused.
-pub(crate) async fn redeem(context: &Context, endpoint: &Endpoint, token: &Token) -> Result<Redeemed, Error> {
+/// As of [`dial::dial`]; or it refused.
+pub(crate) async fn redeem(
+    context: &Context,
+    endpoint: &Endpoint,
+    token: &Token,
+) -> Result<Enrolment, Error> {
     let identity = IdentityStore::of_user()?.load_or_create()?;
-    present(reach::at(context, endpoint, token.root(), identity).await?, token).await
+    send_secret(dial::dial(context, endpoint, token.root(), identity).await?, token).await
 }
 
 /// Has a service that has proven itself hear the secret: the only one that does.
-async fn present(mut service: Service, token: &Token) -> Result<Redeemed, Error> {
+async fn send_secret(mut service: Service, token: &Token) -> Result<Enrolment, Error> {
     service.note_call("RedeemToken");
     let answer = service.trust.redeem_token(RedeemTokenRequest { secret: token.secret() }).await;
     let reply = answer.map_err(|status| refusal(Error::from_status(status), &service.endpoint))?.into_inner();
-    Ok(Redeemed { name: reply.name, level: reply.level })
+    Ok(Enrolment { name: reply.name, level: reply.level })
 }
 
 /// The service was reached at none of the token's addresses.
@@ -148,7 +152,7 @@ fn reason(error: &Error) -> String {
 /// What it means that the service, which was reached, has not redeemed a token.
 fn refusal(error: Error, endpoint: &Endpoint) -> Error {
     match &error {
-        Error::Refused(status) if status.code() == Code::Unimplemented => knows_no_tokens(
+        Error::Refused(status) if status.code() == Code::Unimplemented => tokens_unsupported(
             endpoint,
             "Ask its administrator for the passphrase, and give that to `multipass authenticate`.",
         ),
@@ -163,7 +167,7 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
     }
 }
 
-impl Redeemed {
+impl Enrolment {
     /// What the user is told.
     pub(crate) fn told(&self, endpoint: &Endpoint) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" as {}", self.name) };
@@ -229,10 +233,10 @@ mod tests {
 
     #[test]
     fn who_one_is_now_is_told() {
-        let redeemed = |name: &str| Redeemed { name: name.to_owned(), level: "full".to_owned() };
-        let told = redeemed("alice").told(&at("a.example:1"));
+        let enrolment = |name: &str| Enrolment { name: name.to_owned(), level: "full".to_owned() };
+        let told = enrolment("alice").told(&at("a.example:1"));
         assert_eq!(told, "You may use the service at a.example:1 as alice (full) from now on.");
-        assert_eq!(redeemed("").told(&at("a:1")), "You may use the service at a:1 (full) from now on.");
-        assert!(!redeemed("\u{1b}[2J\nx").told(&at("a:1")).contains(['\u{1b}', '\n']));
+        assert_eq!(enrolment("").told(&at("a:1")), "You may use the service at a:1 (full) from now on.");
+        assert!(!enrolment("\u{1b}[2J\nx").told(&at("a:1")).contains(['\u{1b}', '\n']));
     }
 }

@@ -131,7 +131,7 @@ impl ServerTrustError {
             }
             Self::RemoteChanged { name, endpoint, presented, .. } => format!(
                 "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
-                text::quoted(&endpoint.to_string())
+                text::shell_quoted(&endpoint.to_string())
             ),
             Self::OtherThanToken { .. } => format!(
                 "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \

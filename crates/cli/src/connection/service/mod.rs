@@ -61,7 +61,7 @@ impl Service {
             return Self::connect(context).await;
         }
         let store = IdentityStore::of_user().ok().filter(IdentityStore::is_own);
-        let identity = store.and_then(|store| match store.existing() {
+        let identity = store.and_then(|store| match store.load() {
             Ok(identity) => identity,
             Err(fault) => {
                 context.note(|| format!("going without a client certificate: {fault}"));
