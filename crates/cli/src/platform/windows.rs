@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::windows::io::AsHandle;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
@@ -11,7 +12,7 @@ use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_s
 use win32::access::{self, Access, Deed, Existing, another_who_may};
 use win32::console::{self, Settings};
 
-use super::{Denial, Listener, Path, PathBuf, SocketFile};
+use super::{Denial, Listener, SocketFile};
 
 /// How often the console's size is looked at: nothing tells of a change but the events that keys come with.
 const SIZE_INTERVAL: Duration = Duration::from_millis(500);

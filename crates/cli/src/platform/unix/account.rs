@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
-use nix::unistd::{User, geteuid, setsid};
+use nix::unistd::{Gid, Group, Uid, User, geteuid, setsid};
 
 /// Whether this process may do everything.
 pub(crate) fn is_root() -> bool {
@@ -44,6 +44,21 @@ fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
     // Of a file it says nothing.
     let sticky = sticky_suffices && found.is_dir() && found.mode() & STICKY != 0;
     found.uid() == 0 && (closed || sticky || found.is_symlink())
+}
+
+/// This user's name, if the user has an account.
+pub(crate) fn user_name() -> Option<String> {
+    User::from_uid(geteuid()).ok().flatten().map(|user| user.name)
+}
+
+/// A user's name, or the number where there is none.
+pub(super) fn name_of_user(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A group's name, or the number where there is none.
+pub(super) fn name_of_group(gid: Gid) -> String {
+    Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// Another user's account.
