@@ -90,7 +90,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
         Some(Command::Remote(args)) => remote::offline(&Context::new(cli.options.service()), args),
         Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
-            Some(settings::get_primary_name(args.raw))
+            Some(settings::get_primary_name(args))
         }
         _ => None,
     }

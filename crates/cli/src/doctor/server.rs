@@ -23,14 +23,22 @@ pub(super) async fn root(
     route: &Route,
     answer: Option<&UnverifiedServer>,
 ) -> Result<(ServerTrust, Verdict), Verdict> {
-    let found = ServerTrust::find(context, &route.endpoint, &*route.transport, UnknownServer::Refuse).await;
-    let error = match found {
+    match ServerTrust::find(context, &route.endpoint, &*route.transport, UnknownServer::Refuse).await {
         Ok(trust) => {
             let verdict = Verdict::passed(format!("the service is known by {}", trust.describe()));
-            return Ok((trust, verdict));
+            Ok((trust, verdict))
         }
-        Err(error) => error,
-    };
+        Err(error) => Err(root_problem(context, route, answer, &error).await),
+    }
+}
+
+/// What keeps the service's root from being known.
+async fn root_problem(
+    context: &Context,
+    route: &Route,
+    answer: Option<&UnverifiedServer>,
+    error: &Error,
+) -> Verdict {
     let cause = error.message();
     let about_the_file = matches!(
         error,
@@ -39,9 +47,9 @@ pub(super) async fn root(
             | Error::RootCertificateUnreadable { .. }
     );
     if about_the_file && let Some(verdict) = use_system_root(context, route, &cause).await {
-        return Err(verdict);
+        return verdict;
     }
-    Err(match &error {
+    match error {
         Error::RootCertificateMissing { .. } if answer.is_none() => remedy::start_service(
             context,
             &route.endpoint,
@@ -75,8 +83,8 @@ pub(super) async fn root(
              `sudo multipassd fingerprint` prints the right one on that machine:",
             Some(remedy::client_command(context, "list")),
         ),
-        _ => Verdict::of_error(&error),
-    })
+        _ => Verdict::of_error(error),
+    }
 }
 
 /// Completes a handshake with the service, as nobody.

@@ -49,15 +49,25 @@ async fn list(context: &Context, format: Format) -> Result<String, Error> {
     format::clients::clients(&list_clients(&mut service).await?, format)
 }
 
+/// What becomes of a user who has no certificate yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfMissing {
+    /// It is made.
+    MakeOne,
+    /// Nothing is printed, and none is made.
+    PrintNothing,
+}
+
 /// Prints this user's certificate, or goes on as another user to do so. `multipassd enroll-installer` runs it.
 ///
 /// # Errors
 /// There is no certificate and none can be made, or this process cannot go on as that user.
 pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error> {
-    match &args.as_user {
-        Some(name) => Err(other_user::exec_as(name, args.existing)),
-        None if args.existing => add::existing_certificate(),
-        None => add::own_certificate(),
+    let if_missing = if args.existing { IfMissing::PrintNothing } else { IfMissing::MakeOne };
+    match (&args.as_user, if_missing) {
+        (Some(name), _) => Err(other_user::exec_as(name, if_missing)),
+        (None, IfMissing::PrintNothing) => add::existing_certificate(),
+        (None, IfMissing::MakeOne) => add::own_certificate(),
     }
 }
 

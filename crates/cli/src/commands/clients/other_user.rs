@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::add;
+use super::{IfMissing, add};
 use crate::error::Error;
 use crate::platform::{self, Account};
 
@@ -48,8 +48,11 @@ pub(super) async fn certificate(user: &str) -> Result<String, Error> {
 }
 
 /// Becomes the program that is the user's; returns only why that failed.
-pub(super) fn exec_as(name: &str, existing: bool) -> Error {
-    let arguments = if existing { AS_USER_EXISTING } else { AS_USER };
+pub(super) fn exec_as(name: &str, if_missing: IfMissing) -> Error {
+    let arguments = match if_missing {
+        IfMissing::MakeOne => AS_USER,
+        IfMissing::PrintNothing => AS_USER_EXISTING,
+    };
     let error = platform::exec_as(name, arguments);
     Error::failed(format!("cannot run this program as {name}: {error}"), None)
 }

@@ -35,17 +35,17 @@ pub(super) async fn run(context: &Context, args: &RevokeClientArgs) -> Result<St
             "Whoever knows the passphrase can come back with it, and the client's owner may know it.",
         );
         // Who has just left may change nothing more, unless he is root.
-        let may = !is_own || platform::is_root();
-        offer_a_new_passphrase(context, &mut service, may).await?;
+        let may_set_it = !is_own || platform::is_root();
+        if may_set_it && prompt::stdin_is_terminal() {
+            offer_a_new_passphrase(context, &mut service).await?;
+        } else {
+            output::tell("To replace it, run `multipass set local.passphrase`.");
+        }
     }
     Ok(String::new())
 }
 
-async fn offer_a_new_passphrase(context: &Context, service: &mut Service, may: bool) -> Result<(), Error> {
-    if !may || !prompt::stdin_is_terminal() {
-        output::tell("To replace it, run `multipass set local.passphrase`.");
-        return Ok(());
-    }
+async fn offer_a_new_passphrase(context: &Context, service: &mut Service) -> Result<(), Error> {
     if !prompt::confirm("Replace the passphrase now?").await? {
         return Ok(());
     }

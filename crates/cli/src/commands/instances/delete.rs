@@ -1,6 +1,6 @@
 //! `delete`, `recover` and `purge`. Success prints nothing.
 
-use rpc::{DeleteRequest, InstanceNames, InstanceSnapshotPair, PurgeRequest, RecoverRequest};
+use rpc::{DeleteRequest, InstanceNames, PurgeRequest, RecoverRequest};
 
 use super::progress_label;
 use crate::args::{DeleteArgs, RecoverArgs};
@@ -20,14 +20,21 @@ const PURGE_SNAPSHOTS: &str =
 pub(crate) async fn delete(context: &Context, args: &DeleteArgs) -> Result<String, Error> {
     let pairs: Vec<_> = args.names.iter().map(|name| info::parse(name)).collect::<Result<_, _>>()?;
     let service = Service::connect(context).await?;
-    if ask_to_delete(&service, pairs.clone(), args.purge, args.purge).await? == Outcome::MustConfirm {
+    let mut request = DeleteRequest {
+        instance_snapshot_pairs: pairs,
+        purge: args.purge,
+        verbosity_level: service.verbosity_level(),
+        purge_snapshots: args.purge,
+    };
+    if ask_to_delete(&service, request.clone()).await? == Outcome::MustConfirm {
         if !prompt::stdin_and_stderr_are_terminals() || !prompt::confirm(PURGE_SNAPSHOTS).await? {
             return Err(Error::failed(
                 "deleted snapshots cannot be recovered, so nothing was deleted",
                 "To delete them for good, use --purge.".to_owned(),
             ));
         }
-        if ask_to_delete(&service, pairs, args.purge, true).await? == Outcome::MustConfirm {
+        request.purge_snapshots = true;
+        if ask_to_delete(&service, request).await? == Outcome::MustConfirm {
             return Err(Error::InvalidReply("the service does not take the confirmation"));
         }
     }
@@ -41,16 +48,9 @@ enum Outcome {
     MustConfirm,
 }
 
-async fn ask_to_delete(
-    service: &Service,
-    instance_snapshot_pairs: Vec<InstanceSnapshotPair>,
-    purge: bool,
-    purge_snapshots: bool,
-) -> Result<Outcome, Error> {
+async fn ask_to_delete(service: &Service, request: DeleteRequest) -> Result<Outcome, Error> {
     let mut progress = Progress::new("Deleting");
     let mut rpc = service.rpc_for("delet");
-    let verbosity_level = service.verbosity_level();
-    let request = DeleteRequest { instance_snapshot_pairs, purge, verbosity_level, purge_snapshots };
     let mut outcome = Outcome::Done;
     let answered = service
         .answer_with_progress(&mut progress, rpc.delet(once(request)), |reply: rpc::DeleteReply, _| {

@@ -27,11 +27,21 @@ pub(crate) fn is_own(directory: &Path) -> bool {
         return false;
     };
     // What is to be made there nobody else may make before.
-    is_roots(&real, false) && directory.ancestors().chain(real.ancestors()).all(|path| is_roots(path, true))
+    is_roots(&real, Sticky::NotEnough)
+        && directory.ancestors().chain(real.ancestors()).all(|path| is_roots(path, Sticky::Enough))
 }
 
-/// Whether root alone decides what is at `path`, and, where a sticky directory does not suffice, below it.
-fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
+/// Whether it is enough that a directory which others can write to is sticky.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sticky {
+    /// For what is in it already: nobody else can replace that.
+    Enough,
+    /// For what is to be made in it: others may make it before.
+    NotEnough,
+}
+
+/// Whether root alone decides what is at `path`, and, where a sticky directory is not enough, below it.
+fn is_roots(path: &Path, sticky: Sticky) -> bool {
     const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
@@ -42,8 +52,8 @@ fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
     let closed = |writes: u32| found.mode() & writes == 0;
     let closed = closed(OTHERS_WRITE) && (closed(GROUP_WRITES) || found.gid() == 0);
     // Of a file it says nothing.
-    let sticky = sticky_suffices && found.is_dir() && found.mode() & STICKY != 0;
-    found.uid() == 0 && (closed || sticky || found.is_symlink())
+    let is_sticky = sticky == Sticky::Enough && found.is_dir() && found.mode() & STICKY != 0;
+    found.uid() == 0 && (closed || is_sticky || found.is_symlink())
 }
 
 /// This user's name, if the user has an account.
