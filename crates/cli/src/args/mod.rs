@@ -37,7 +37,7 @@ pub(crate) use instances::{
 pub(crate) use parse::{Parsed, definition, is_called, parse, unknown};
 pub(crate) use remotes::{AddRemoteArgs, RemoteArgs, RemoteCommand};
 pub(crate) use settings::{AuthenticateArgs, GetArgs, SetArgs};
-pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand, is_wildcard};
+pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand};
 
 /// What a command line says.
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use transport::{Endpoint, HostPort};
 
 use super::clients::client_name;
 use super::{Format, FormatArg};
+use crate::connection::transports::is_wildcard;
 use crate::credentials::token::LONGEST_ADDRESS;
 
 /// What the help of `token` says.
@@ -164,16 +165,6 @@ fn address(text: &str) -> Result<Endpoint, String> {
             Err("nothing can connect to port 0".to_owned())
         }
         _ => Ok(endpoint),
-    }
-}
-
-/// Whether it stands for all addresses of a machine: one to listen on, not to dial.
-pub(crate) fn is_wildcard(endpoint: &Endpoint) -> bool {
-    match endpoint {
-        Endpoint::Tcp(at) | Endpoint::Quic(at) => {
-            at.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_unspecified())
-        }
-        _ => false,
     }
 }
 

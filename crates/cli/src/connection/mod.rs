@@ -18,4 +18,4 @@ pub(crate) use context::{
 pub(crate) use dial::CONNECT_TIMEOUT;
 pub(crate) use remotes::{InvalidRemoteName, Remote, RemoteList, RemoteName, Remotes, RemotesError};
 pub(crate) use server_trust::{KnownServerUpdate, ServerTrust, ServerTrustError, UnknownServer};
-pub(crate) use service::{MAX_LIST_SIZE, Service, has_peer_credentials, once};
+pub(crate) use service::{MAX_LIST_SIZE, Service, once};

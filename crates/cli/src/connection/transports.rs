@@ -46,6 +46,21 @@ pub(crate) fn for_endpoint(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Er
     }
 }
 
+/// Whether the service at this address learns from the system who connects: then root needs no certificate.
+pub(crate) fn has_peer_credentials(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Unix(_))
+}
+
+/// Whether it stands for all addresses of a machine: one to listen on, not to dial.
+pub(crate) fn is_wildcard(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Tcp(at) | Endpoint::Quic(at) => {
+            at.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_unspecified())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

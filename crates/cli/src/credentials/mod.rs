@@ -1,6 +1,7 @@
 //! What lets this user in at a service: the client certificate and its key, a passphrase, or a token.
 
 pub(crate) mod fingerprint;
+mod hex;
 mod identity;
 pub(crate) mod passphrase;
 pub(crate) mod token;

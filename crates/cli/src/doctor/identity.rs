@@ -72,7 +72,7 @@ fn identity_problem(fault: IdentityStoreError, store: Option<&IdentityStore>) ->
         (IdentityStoreError::File(FileError::Io { source, .. }), Some(directory))
             if source.kind() == io::ErrorKind::PermissionDenied =>
         {
-            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
+            let user = remedy::user_name();
             Verdict::problem(
                 cause,
                 "The files are yours to have. Take them back:",

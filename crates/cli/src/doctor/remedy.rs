@@ -186,6 +186,11 @@ pub(super) fn kill_command(listener: &Listener, name: &str, process: i32) -> Str
     if listener.is_own { command } else { as_root(&command) }
 }
 
+/// This user's name, or what to put it in place of.
+pub(super) fn user_name() -> String {
+    platform::user_name().unwrap_or_else(|| "NAME".to_owned())
+}
+
 /// `path` for a shell.
 pub(super) fn quoted_path(path: &Path) -> String {
     shell_quoted(&path.display().to_string())

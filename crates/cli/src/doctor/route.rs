@@ -149,7 +149,7 @@ fn access(context: &Context, path: &Path, socket: &SocketFile) -> Result<((), Ve
             Some(format!("newgrp {}", remedy::shell_quoted(&group))),
         ),
         Denial::NotMember { group } => {
-            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
+            let user = remedy::user_name();
             Verdict::problem(
                 format!("{cause}, and you are not in its group {group}"),
                 "No client is trusted yet, and the first has to be in that group. Have an administrator let you \

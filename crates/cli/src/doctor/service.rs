@@ -153,7 +153,7 @@ fn not_trusted(context: &Context, verified: &VerifiedService, passphrase: Option
     }
     match passphrase {
         Some(false) if over_unix => {
-            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
+            let user = remedy::user_name();
             let add = format!("clients add --user {}", remedy::shell_quoted(&user));
             Verdict::problem(
                 "the service does not trust this client, and has no passphrase to authenticate with",

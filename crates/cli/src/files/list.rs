@@ -4,7 +4,7 @@
 //! and changed as a whole, by one client at a time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
@@ -147,13 +147,9 @@ impl ListFile {
         if platform::others_may_change(&file).map_err(FileError::io("read", &path))? {
             return Err(ListError::OpenToOthers { entries: self.spec.entries, path });
         }
-        let mut text = String::new();
-        let length =
-            file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(FileError::io("read", &path))?;
-        if length as u64 > MAX_SIZE {
-            return Err(FileError::io("read", &path)(too_long()).into());
-        }
-        Ok(text)
+        let bytes = files::read_bounded(file, MAX_SIZE);
+        let text = bytes.and_then(|bytes| io::read_to_string(bytes.as_slice()));
+        Ok(text.map_err(FileError::io("read", &path))?)
     }
 
     /// Replaces the list by what `change` makes of its lines, which are the header where there is no list yet. Other
@@ -176,7 +172,7 @@ impl ListFile {
         let done = change(&mut lines)?;
         let after = lines.join("\n") + "\n";
         let written = match after.len() as u64 > MAX_SIZE {
-            true => Err(too_long()),
+            true => Err(files::too_long(MAX_SIZE)),
             false => files::replace(&self.directory, self.spec.file, after.as_bytes()),
         };
         written.map_err(|error| ListError::from(FileError::io("write", &self.path())(error)))?;
@@ -188,8 +184,4 @@ impl ListFile {
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let says_something = |(_, content): &(usize, &str)| !content.is_empty() && !content.starts_with('#');
     (1..).zip(text.lines()).map(|(line, content)| (line, content.trim())).filter(says_something)
-}
-
-fn too_long() -> io::Error {
-    io::Error::other(format!("it is longer than {MAX_SIZE} bytes"))
 }

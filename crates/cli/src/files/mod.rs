@@ -4,7 +4,7 @@
 pub(crate) mod list;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -49,6 +49,22 @@ impl FileError {
         let path = path.to_owned();
         move |source| Self::Io { step, path, source }
     }
+}
+
+/// All of `input`.
+///
+/// # Errors
+/// It cannot be read, or is longer than `limit` bytes.
+pub(crate) fn read_bounded(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match input.take(limit + 1).read_to_end(&mut bytes)? as u64 > limit {
+        true => Err(too_long(limit)),
+        false => Ok(bytes),
+    }
+}
+
+fn too_long(limit: u64) -> io::Error {
+    io::Error::other(format!("it is longer than {limit} bytes"))
 }
 
 /// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut: the

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{Labels, Table};
+use super::table::{LABELS, Labels, Table};
 use super::values::or_unknown;
 use crate::args::Format;
 use crate::connection::Remote;
@@ -71,7 +71,7 @@ pub(crate) fn remote(row: &RemoteRow, format: Format) -> Result<String, Error> {
         return remotes(std::slice::from_ref(row), format);
     }
     let Remote { name, endpoint, .. } = &row.remote;
-    let mut labels = Labels::default();
+    let mut labels = Labels::new(LABELS);
     labels.push("Name", &name.to_string());
     labels.push("Address", &endpoint.to_string());
     let root = match row.remote.fingerprint {

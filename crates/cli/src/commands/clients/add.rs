@@ -1,7 +1,7 @@
 //! `clients add`: trusts a client, by the certificate that is found for it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use rpc::trust::{AddReply, AddRequest};
@@ -11,8 +11,8 @@ use crate::args::{AddClientArgs, Level, client_name};
 use crate::connection::{Context, Service};
 use crate::credentials::{IdentityStore, fingerprint};
 use crate::error::Error;
-use crate::platform;
 use crate::terminal::{InputFile, input, text};
+use crate::{files, platform};
 
 /// Larger texts hold no certificate, in bytes.
 pub(super) const MAX_CERTIFICATE_SIZE: u64 = 64 * 1024;
@@ -106,11 +106,7 @@ fn read(source: &InputFile) -> io::Result<Vec<u8>> {
         InputFile::Stdin => platform::unbuffered_stdin()?,
         InputFile::Named(path) => open_regular_file(path)?,
     };
-    let mut text = Vec::new();
-    match file.take(MAX_CERTIFICATE_SIZE + 1).read_to_end(&mut text)? as u64 > MAX_CERTIFICATE_SIZE {
-        true => Err(io::Error::other(format!("it is longer than {MAX_CERTIFICATE_SIZE} bytes"))),
-        false => Ok(text),
-    }
+    files::read_bounded(file, MAX_CERTIFICATE_SIZE)
 }
 
 /// Opens a file that has an end. Whoever owns its directory may have it replaced while root looks at it; so

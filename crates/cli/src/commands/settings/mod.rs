@@ -6,7 +6,8 @@ mod set;
 
 use tonic::{Code, Status};
 
-use crate::connection::{Context, Service, has_peer_credentials};
+use crate::connection::transports::has_peer_credentials;
+use crate::connection::{Context, Service};
 use crate::credentials::IdentityStoreError;
 use crate::error::Error;
 use crate::platform;

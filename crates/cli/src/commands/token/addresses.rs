@@ -2,7 +2,7 @@
 
 use transport::Endpoint;
 
-use crate::args::is_wildcard;
+use crate::connection::transports::is_wildcard;
 use crate::credentials::token::MOST_ADDRESSES;
 
 /// The addresses of a token, the best first.

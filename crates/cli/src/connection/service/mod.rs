@@ -12,6 +12,7 @@ use rpc::trust::trust_client::TrustClient;
 use transport::tls::{ClientTls, Identity};
 use transport::{Connection, Endpoint, Transport};
 
+use crate::connection::transports::has_peer_credentials;
 use crate::connection::{Context, ExpectedRoot, ServerTrust, UnknownServer, dial, transports};
 use crate::credentials::IdentityStore;
 use crate::error::Error;
@@ -181,11 +182,6 @@ impl Target {
         trust.remember_named(&endpoint);
         Ok(service)
     }
-}
-
-/// Whether the service at this address learns from the system who connects: then root needs no certificate.
-pub(crate) fn has_peer_credentials(endpoint: &Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Unix(_))
 }
 
 #[cfg(all(unix, feature = "unix"))]

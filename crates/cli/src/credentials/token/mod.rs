@@ -19,6 +19,7 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 use zeroize::Zeroizing;
 
+use super::hex;
 use encoding::decode;
 
 /// What every token begins with that this client knows.
@@ -78,14 +79,7 @@ impl Token {
         addresses: Vec<Endpoint>,
     ) -> Result<Self, InvalidTokenPart> {
         let mut secret = Zeroizing::new([0; SECRET]);
-        // `from_str_radix` would take a sign.
-        if digits.len() != 2 * SECRET || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(InvalidTokenPart::Secret);
-        }
-        for (byte, pair) in secret.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let pair = str::from_utf8(pair).map_err(|_| InvalidTokenPart::Secret)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| InvalidTokenPart::Secret)?;
-        }
+        hex::decode_into(secret.as_mut_slice(), digits).ok_or(InvalidTokenPart::Secret)?;
         if addresses.len() > MOST_ADDRESSES {
             return Err(InvalidTokenPart::TooMany);
         }
@@ -109,13 +103,7 @@ impl Token {
 
     /// The secret in hexadecimal, for the request, which wipes its copy.
     pub(crate) fn secret(&self) -> String {
-        let mut digits = String::with_capacity(2 * SECRET);
-        for byte in self.secret.iter() {
-            for half in [byte >> 4, byte & 0xf] {
-                digits.extend(char::from_digit(half.into(), 16));
-            }
-        }
-        digits
+        hex::encode(self.secret.as_slice())
     }
 
     /// The fingerprint of the root of the service that made it.
