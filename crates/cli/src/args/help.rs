@@ -52,7 +52,7 @@ fn shown(command: &Command, described: &Command) -> Command {
         .disable_help_subcommand(true)
         .disable_version_flag(true)
         .visible_aliases(command.get_visible_aliases().map(leaked).collect::<Vec<_>>())
-        .args(command.get_arguments().map(told))
+        .args(command.get_arguments().map(shown_arg))
         .groups(command.get_groups())
         .subcommands(below);
     if let Some(about) = described.get_about() {
@@ -65,7 +65,7 @@ fn shown(command: &Command, described: &Command) -> Command {
 }
 
 /// An option that its help does not tell of, for that is the stock client's to the letter, is told of elsewhere.
-fn told(arg: &Arg) -> Arg {
+fn shown_arg(arg: &Arg) -> Arg {
     arg.clone().hide(arg.is_hide_set() && arg.is_positional())
 }
 

@@ -69,6 +69,6 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         verbosity_level: service.verbosity_level(),
     };
     let answer = service.rpc.authenticate(once(request)).await;
-    service.answer(answer, drop).await?;
+    service.read_replies(answer, drop).await?;
     Ok(String::new())
 }

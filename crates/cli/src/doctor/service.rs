@@ -51,7 +51,7 @@ async fn connect_if_trusted(
     let VerifiedService { route, trust, .. } = verified;
     let mut service =
         Service::connect_to(context, &route.endpoint, &*route.transport, trust, Some(identity)).await?;
-    match in_time(service.rpc.ping(rpc::PingRequest {})).await {
+    match within_timeout(service.rpc.ping(rpc::PingRequest {})).await {
         Ok(_) => Ok(Some(service)),
         Err(status) if status.code() == Code::Unauthenticated => Ok(None),
         Err(status) => Err(Error::from_status(status)),
@@ -59,7 +59,7 @@ async fn connect_if_trusted(
 }
 
 /// What comes of a call, unless it takes too long.
-async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+async fn within_timeout<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late =
         || Status::deadline_exceeded(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()));
     tokio::time::timeout(CONNECT_TIMEOUT, call).await.unwrap_or_else(|_| Err(late()))
@@ -78,7 +78,7 @@ async fn passphrase_by_client(service: &mut Service) -> Verdict {
         }
         Ok(is_set)
     };
-    passphrase(in_time(asked).await.ok())
+    passphrase(within_timeout(asked).await.ok())
 }
 
 /// The same, as a stranger is told: by an attempt without a certificate, which could not be let in, and without a
@@ -92,7 +92,7 @@ async fn passphrase_by_anonymous(service: &Service) -> Option<bool> {
         while replies.message().await?.is_some() {}
         Ok(())
     };
-    match in_time(asked).await.map_err(|status| status.code()) {
+    match within_timeout(asked).await.map_err(|status| status.code()) {
         Err(Code::FailedPrecondition) => Some(false),
         Err(Code::InvalidArgument) => Some(true),
         _ => None,
@@ -119,7 +119,7 @@ async fn versions(service: &mut Service) -> Verdict {
         }
         Ok(version)
     };
-    match in_time(asked).await {
+    match within_timeout(asked).await {
         Ok(version) if version == VERSION => {
             Verdict::passed(format!("multipass {VERSION}, multipassd {version}"))
         }

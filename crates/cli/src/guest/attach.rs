@@ -43,7 +43,7 @@ pub(crate) async fn attach(
         biased;
         signal = signals.received() => Err(AttachError::signal(signal)),
         started = starting => match started {
-            Ok((input, output)) => carry(input, output, raw, signals).await,
+            Ok((input, output)) => join_streams(input, output, raw, signals).await,
             Err(fault) => Err(fault),
         },
     };
@@ -76,7 +76,7 @@ impl AttachError {
 }
 
 /// Connects the running command with this process until it ends, and returns its exit code.
-async fn carry(
+async fn join_streams(
     input: Input,
     output: Output,
     raw: Option<RawTerminal>,

@@ -45,7 +45,7 @@ impl Guest {
             }
             opened => opened?,
         };
-        match in_time(instance, log_in(stream, access)).await? {
+        match within_timeout(instance, log_in(stream, access)).await? {
             Ok(session) => Ok(Self { session, tunnel: Some(tunnel), instance: instance.to_owned() }),
             Err(error) => Err(explained(Some(tunnel), instance, error).await),
         }
@@ -66,13 +66,13 @@ impl Guest {
         let mut found = None;
         let answer = service.rpc_for("ssh_info").ssh_info(once(request)).await;
         service
-            .answer(answer, |reply: rpc::SshInfoReply| {
+            .read_replies(answer, |reply: rpc::SshInfoReply| {
                 found = reply.ssh_info.into_iter().find(|(name, _)| name == instance).or(found.take());
             })
             .await?;
         let (_, info) =
             found.ok_or(Error::InvalidReply("the service did not report where the instance answers"))?;
-        let session = in_time(instance, log_in_at(instance, info)).await??;
+        let session = within_timeout(instance, log_in_at(instance, info)).await??;
         Ok(Self { session, tunnel: None, instance: instance.to_owned() })
     }
 
@@ -93,7 +93,7 @@ async fn explained(tunnel: Option<Tunnel>, instance: &str, source: SessionError)
     Error::Guest { instance: instance.to_owned(), source }
 }
 
-async fn in_time<T>(instance: &str, login: impl Future<Output = T>) -> Result<T, Error> {
+async fn within_timeout<T>(instance: &str, login: impl Future<Output = T>) -> Result<T, Error> {
     timeout(LOGIN_TIMEOUT, login).await.map_err(|_| {
         Error::failed(
             format!("instance \"{instance}\" did not answer within {} s", LOGIN_TIMEOUT.as_secs()),

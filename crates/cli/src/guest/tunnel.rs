@@ -22,7 +22,7 @@ const CHUNK: usize = 16 * 1024;
 const CHUNKS: usize = 4;
 const UNREAD: usize = CHUNKS * CHUNK;
 /// How long an end is waited for that should be there.
-const END_LIMIT: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open tunnel. Dropping it ends the call.
 pub(crate) struct Tunnel(AbortOnDropHandle<Result<(), Error>>);
@@ -65,7 +65,7 @@ impl Tunnel {
 
     /// What has ended the tunnel, if it was neither the guest nor this side.
     pub(crate) async fn fault(self) -> Option<Error> {
-        timeout(END_LIMIT, self.0).await.ok()?.ok()?.err()
+        timeout(END_TIMEOUT, self.0).await.ok()?.ok()?.err()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::platform::{self, Account};
 
 /// How long the user's program may take. It needs milliseconds, but the user's files may lie anywhere.
-const LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The command line of the program that is still root's, without the user's name.
 const AS_ROOT: &[&str] = &["clients", "own-certificate", "--as-user"];
 /// The command line of the program that is the user's.
@@ -71,8 +71,8 @@ async fn run_as_user(user: &str) -> io::Result<Option<Result<Vec<u8>, String>>> 
         let (output, errors) = tokio::join!(read_beginning(output), read_beginning(errors));
         Ok::<_, io::Error>((child.wait().await?, output?, errors?))
     };
-    let (status, output, errors) = timeout(LIMIT, ends).await.unwrap_or_else(|_| {
-        let why = format!("nothing was found or made within {} seconds", LIMIT.as_secs());
+    let (status, output, errors) = timeout(TIMEOUT, ends).await.unwrap_or_else(|_| {
+        let why = format!("nothing was found or made within {} seconds", TIMEOUT.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, why))
     })?;
     Ok(Some(match status.success() {

@@ -53,7 +53,7 @@ async fn ask_to_delete(service: &Service, request: DeleteRequest) -> Result<Outc
     let mut rpc = service.rpc_for("delet");
     let mut outcome = Outcome::Done;
     let answered = service
-        .answer_with_progress(&mut progress, rpc.delet(once(request)), |reply: rpc::DeleteReply, _| {
+        .read_replies_with_progress(&mut progress, rpc.delet(once(request)), |reply: rpc::DeleteReply, _| {
             if reply.confirm_snapshot_purging {
                 outcome = Outcome::MustConfirm;
                 // Ends the call: the answer is another one, for which the user may take his time.
@@ -80,7 +80,7 @@ pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<Str
     let verbosity_level = service.verbosity_level();
     let request = RecoverRequest { instance_names: Some(instance_names), verbosity_level };
     let answer = rpc.recover(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::RecoverReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::RecoverReply, _| Ok(())).await?;
     Ok(String::new())
 }
 
@@ -94,6 +94,6 @@ pub(crate) async fn purge(context: &Context) -> Result<String, Error> {
     let mut rpc = service.rpc_for("purge");
     let request = PurgeRequest { verbosity_level: service.verbosity_level() };
     let answer = rpc.purge(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::PurgeReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::PurgeReply, _| Ok(())).await?;
     Ok(String::new())
 }

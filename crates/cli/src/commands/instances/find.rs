@@ -28,7 +28,7 @@ pub(crate) async fn find(context: &Context, args: &FindArgs) -> Result<String, E
     let mut images = Vec::new();
     let answer = rpc.find(once(request));
     service
-        .answer_with_progress(&mut progress, answer, |reply: rpc::FindReply, _| {
+        .read_replies_with_progress(&mut progress, answer, |reply: rpc::FindReply, _| {
             images.extend(reply.images_info);
             Ok(())
         })

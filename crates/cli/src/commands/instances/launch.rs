@@ -25,8 +25,9 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     let mut rpc = service.rpc_for("launch");
     let mut name = None;
     let answer = rpc.launch(once(request.clone()));
-    let answered = service
-        .answer_with_progress(&mut progress, answer, |reply, progress| take(reply, progress, &mut name));
+    let answered = service.read_replies_with_progress(&mut progress, answer, |reply, progress| {
+        handle_reply(reply, progress, &mut name)
+    });
     time_limit::within(args.timeout, "to launch", answered)
         .await
         .map_err(|error| status_details::explain_launch(error, &request))?;
@@ -52,7 +53,7 @@ fn request(context: &Context, args: &LaunchArgs) -> Result<LaunchRequest, Error>
     })
 }
 
-fn take(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) -> Result<(), Error> {
+fn handle_reply(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) -> Result<(), Error> {
     if reply.password_requested {
         return Err(no_password());
     }
@@ -67,14 +68,14 @@ fn take(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) 
     }
     match reply.create_oneof {
         Some(CreateOneof::VmInstanceName(launched)) if !launched.is_empty() => *name = Some(launched),
-        Some(CreateOneof::LaunchProgress(at)) => progress.step(doing(&at), percent(&at)),
+        Some(CreateOneof::LaunchProgress(at)) => progress.step(progress_step(&at), percent(&at)),
         Some(CreateOneof::CreateMessage(message)) if !message.is_empty() => progress.step(&message, None),
         _ => {}
     }
     Ok(())
 }
 
-fn doing(progress: &LaunchProgress) -> &'static str {
+fn progress_step(progress: &LaunchProgress) -> &'static str {
     match progress.r#type() {
         ProgressType::Image => "Retrieving image:",
         ProgressType::Extract => "Extracting image:",

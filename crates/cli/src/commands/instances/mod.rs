@@ -32,7 +32,7 @@ pub(super) use transfer::transfer;
 fn instance_names(instances: &InstancesArg) -> Result<InstanceNames, Error> {
     let instance_name = match (instances.all, instances.names.as_slice()) {
         (true, _) => Vec::new(),
-        (false, []) => vec![primary_name::needed()?],
+        (false, []) => vec![primary_name::required()?],
         (false, names) => names.to_vec(),
     };
     Ok(InstanceNames { instance_name })

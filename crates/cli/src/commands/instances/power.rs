@@ -24,7 +24,7 @@ pub(crate) async fn start(context: &Context, args: &StartArgs) -> Result<String,
         ..Default::default()
     };
     let answer = rpc.start(once(request));
-    let answered = service.answer_with_progress(&mut progress, answer, |reply: rpc::StartReply, _| {
+    let answered = service.read_replies_with_progress(&mut progress, answer, |reply: rpc::StartReply, _| {
         if reply.password_requested { Err(no_password()) } else { Ok(()) }
     });
     time_limit::within(args.timeout, "to start", answered).await.map_err(status_details::explain_start)?;
@@ -47,9 +47,10 @@ pub(crate) async fn restart(context: &Context, args: &StartArgs) -> Result<Strin
         ..Default::default()
     };
     let answer = rpc.restart(once(request));
-    let answered = service.answer_with_progress(&mut progress, answer, |reply: rpc::RestartReply, _| {
-        if reply.password_requested { Err(no_password()) } else { Ok(()) }
-    });
+    let answered =
+        service.read_replies_with_progress(&mut progress, answer, |reply: rpc::RestartReply, _| {
+            if reply.password_requested { Err(no_password()) } else { Ok(()) }
+        });
     time_limit::within(args.timeout, "to restart", answered).await.map_err(status_details::explain_start)?;
     Ok(String::new())
 }
@@ -76,7 +77,7 @@ pub(crate) async fn stop(context: &Context, args: &StopArgs) -> Result<String, E
         force_stop: args.force,
     };
     let answer = rpc.stop(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::StopReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::StopReply, _| Ok(())).await?;
     Ok(String::new())
 }
 
@@ -92,6 +93,6 @@ pub(crate) async fn suspend(context: &Context, args: &SuspendArgs) -> Result<Str
     let verbosity_level = service.verbosity_level();
     let request = SuspendRequest { instance_names: Some(instance_names), verbosity_level };
     let answer = rpc.suspend(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::SuspendReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::SuspendReply, _| Ok(())).await?;
     Ok(String::new())
 }

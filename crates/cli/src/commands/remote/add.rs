@@ -92,7 +92,7 @@ async fn by_token(
             (endpoint, enrolment)
         }
     };
-    output::tell(&enrolment.told(endpoint));
+    output::tell(&enrolment.summary(endpoint));
     let remote = remote_at(endpoint);
     remotes.add(&remote, on_conflict(args)).map_err(|fault| {
         let next = format!(

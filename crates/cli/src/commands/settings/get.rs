@@ -49,7 +49,7 @@ async fn keys(context: &Context) -> Result<String, Error> {
     let mut keys = BTreeSet::from([primary_name::KEY.to_owned()]);
     let request = rpc::KeysRequest { verbosity_level: service.verbosity_level() };
     let answer = service.rpc.keys(once(request)).await;
-    service.answer(answer, |reply| keys.extend(reply.settings_keys)).await?;
+    service.read_replies(answer, |reply| keys.extend(reply.settings_keys)).await?;
     Ok(keys.iter().map(|key| format!("{key}\n")).collect())
 }
 
@@ -66,7 +66,7 @@ async fn value(context: &Context, key: &str, form: ValueForm) -> Result<String, 
             value = reply.value;
         }
     };
-    match service.answer(answer, take).await {
+    match service.read_replies(answer, take).await {
         Err(Error::Refused(status)) if caller.may_go_on_as_root(&status) => {
             Ok(format!("{}\n", clients::passphrase_is_set(&mut service).await?))
         }

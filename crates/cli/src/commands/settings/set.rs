@@ -72,7 +72,8 @@ async fn send(context: &Context, key: &str, value: &Secret) -> Result<(), Error>
     };
     let mut asked = false;
     let answer = service.rpc.set(once(request)).await;
-    let outcome = service.answer(answer, |reply: rpc::SetReply| asked |= reply.needs_authorization).await;
+    let outcome =
+        service.read_replies(answer, |reply: rpc::SetReply| asked |= reply.needs_authorization).await;
     if asked {
         return Err(Error::Unsupported {
             message: format!("the service wants {key} confirmed, which this client cannot do yet"),

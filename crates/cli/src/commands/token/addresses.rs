@@ -3,7 +3,7 @@
 use transport::Endpoint;
 
 use crate::connection::transports::is_wildcard;
-use crate::credentials::token::MOST_ADDRESSES;
+use crate::credentials::token::MAX_ADDRESSES;
 
 /// The addresses of a token, the best first.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) fn select(named: &[Endpoint], used: &Endpoint, listens: &[Endpoint]) 
     if chosen.is_empty() {
         chosen.extend(listens.iter().filter(|at| at.is_on_this_machine()).cloned());
     }
-    chosen.truncate(MOST_ADDRESSES);
+    chosen.truncate(MAX_ADDRESSES);
     let are_local = chosen.iter().all(Endpoint::is_on_this_machine);
     let unnamed = listens.iter().find(|at| are_local && is_wildcard(at)).cloned();
     TokenAddresses { chosen, are_local, unnamed }
@@ -90,7 +90,7 @@ mod tests {
         let many: Vec<Endpoint> =
             (1..=20).map(|port| format!("a:{port}").parse().expect("an address")).collect();
         let found = select(&[], &"b:1".parse().expect("an address"), &many);
-        assert_eq!(found.chosen.len(), MOST_ADDRESSES);
+        assert_eq!(found.chosen.len(), MAX_ADDRESSES);
         assert_eq!(found.chosen[0].to_string(), "b:1");
     }
 }

@@ -9,7 +9,7 @@ use super::addresses::{self, TokenAddresses};
 use super::into_reply;
 use crate::args::{CreateTokenArgs, Level};
 use crate::connection::{Context, Service};
-use crate::credentials::token::{MOST_ADDRESSES, Token};
+use crate::credentials::token::{MAX_ADDRESSES, Token};
 use crate::error::Error;
 use crate::format::tokens::{NewToken, created};
 use crate::terminal::{output, text};
@@ -19,9 +19,9 @@ use crate::terminal::{output, text};
 /// # Errors
 /// The addresses are too many, or the service refused.
 pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<String, Error> {
-    if args.address.len() > MOST_ADDRESSES {
+    if args.address.len() > MAX_ADDRESSES {
         let next = "Name those that are reached from where the token goes.".to_owned();
-        return Err(Error::usage(format!("a token has at most {MOST_ADDRESSES} addresses"), Some(next)));
+        return Err(Error::usage(format!("a token has at most {MAX_ADDRESSES} addresses"), Some(next)));
     }
     let mut service = Service::connect_as_administrator(context).await?;
     service.note_call("CreateToken");
@@ -36,9 +36,9 @@ pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<Str
     // One in a form that this client does not know is of no use to it.
     let listens: Vec<_> = reply.addresses.iter().filter_map(|address| address.parse().ok()).collect();
     let addresses = addresses::select(&args.address, &service.endpoint, &listens);
-    const STRANGE: Error = Error::InvalidReply("the service returned an invalid token");
-    let root = reply.root_fingerprint.parse().map_err(|_| STRANGE)?;
-    let token = Token::new(&reply.secret, root, addresses.chosen.clone()).map_err(|_| STRANGE)?;
+    const INVALID_TOKEN: Error = Error::InvalidReply("the service returned an invalid token");
+    let root = reply.root_fingerprint.parse().map_err(|_| INVALID_TOKEN)?;
+    let token = Token::new(&reply.secret, root, addresses.chosen.clone()).map_err(|_| INVALID_TOKEN)?;
     let token = token.text();
     let told = created(
         &NewToken {

@@ -79,7 +79,7 @@ fn remember_and_tell(
     enrolment: &Enrolment,
 ) {
     update.apply(endpoint, token.root());
-    output::tell(&enrolment.told(endpoint));
+    output::tell(&enrolment.summary(endpoint));
     if let Some(way) = usage_hint(context, endpoint, token.root()) {
         output::tell(&way);
     }
@@ -169,7 +169,7 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
 
 impl Enrolment {
     /// What the user is told.
-    pub(crate) fn told(&self, endpoint: &Endpoint) -> String {
+    pub(crate) fn summary(&self, endpoint: &Endpoint) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" as {}", self.name) };
         text::one_line(&format!("You may use the service at {endpoint}{name} ({}) from now on.", self.level))
     }
@@ -234,9 +234,9 @@ mod tests {
     #[test]
     fn who_one_is_now_is_told() {
         let enrolment = |name: &str| Enrolment { name: name.to_owned(), level: "full".to_owned() };
-        let told = enrolment("alice").told(&at("a.example:1"));
+        let told = enrolment("alice").summary(&at("a.example:1"));
         assert_eq!(told, "You may use the service at a.example:1 as alice (full) from now on.");
-        assert_eq!(enrolment("").told(&at("a:1")), "You may use the service at a:1 (full) from now on.");
-        assert!(!enrolment("\u{1b}[2J\nx").told(&at("a:1")).contains(['\u{1b}', '\n']));
+        assert_eq!(enrolment("").summary(&at("a:1")), "You may use the service at a:1 (full) from now on.");
+        assert!(!enrolment("\u{1b}[2J\nx").summary(&at("a:1")).contains(['\u{1b}', '\n']));
     }
 }

@@ -15,7 +15,7 @@ const NO_FINGERPRINT: &str = "-";
 /// The remote that is always there: this machine's own service, at its usual address.
 pub(super) const LOCAL: &str = "local";
 /// The longest name, in characters.
-pub(super) const LONGEST_NAME: usize = 64;
+pub(super) const MAX_NAME_LENGTH: usize = 64;
 
 /// What a remote is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(crate) enum InvalidRemoteName {
     #[error("it looks like an address; `multipass remote add NAME ADDRESS` gives an address a name")]
     Address,
     /// Anything else.
-    #[error("a name begins with a letter, and has up to {LONGEST_NAME} letters, digits, '.', '_' and '-'")]
+    #[error("a name begins with a letter, and has up to {MAX_NAME_LENGTH} letters, digits, '.', '_' and '-'")]
     Other,
 }
 
@@ -56,7 +56,7 @@ impl FromStr for RemoteName {
             Some(first) if first.is_ascii_alphabetic() && text.chars().all(is_plain) => {
                 // One that is taken for the other would lead to another machine.
                 let is_like_local = text != LOCAL && text.eq_ignore_ascii_case(LOCAL);
-                match text.len() <= LONGEST_NAME && !is_like_local {
+                match text.len() <= MAX_NAME_LENGTH && !is_like_local {
                     true => Ok(Self(text.to_owned())),
                     false => Err(InvalidRemoteName::Other),
                 }

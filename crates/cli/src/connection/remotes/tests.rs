@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::remote::LONGEST_NAME;
+use super::remote::MAX_NAME_LENGTH;
 use super::*;
 use crate::files;
 
@@ -48,13 +48,13 @@ impl Fixture {
 
 #[test]
 fn names_are_told_from_addresses() {
-    for text in ["a", "work", "Work", "host.example", "a-b_c.1", "locals", &"x".repeat(LONGEST_NAME)] {
+    for text in ["a", "work", "Work", "host.example", "a-b_c.1", "locals", &"x".repeat(MAX_NAME_LENGTH)] {
         assert_eq!(name(text).to_string(), text);
     }
     for text in ["a:1", "unix:/run/socket", "10.0.0.1", "::1", "[::1]:5", "/run/socket"] {
         assert_eq!(text.parse::<RemoteName>(), Err(InvalidRemoteName::Address), "{text}");
     }
-    let long = "x".repeat(LONGEST_NAME + 1);
+    let long = "x".repeat(MAX_NAME_LENGTH + 1);
     for text in ["", "-a", ".a", "_a", "1a", "50051", "a b", "\u{e4}", "a\n", "a*", "Local", "LOCAL", &long] {
         assert_eq!(text.parse::<RemoteName>(), Err(InvalidRemoteName::Other), "{text:?}");
     }

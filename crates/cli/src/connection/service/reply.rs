@@ -16,7 +16,7 @@ impl Service {
     ///
     /// # Errors
     /// The service refused, the connection was lost, or there was no end to the answer.
-    pub(crate) async fn answer<R: Reply>(
+    pub(crate) async fn read_replies<R: Reply>(
         &self,
         answer: Result<Response<Streaming<R>>, Status>,
         mut take: impl FnMut(R),
@@ -39,12 +39,12 @@ impl Service {
         Ok(())
     }
 
-    /// As [`Self::answer`], for a call that may take long: shows `progress` until the answer has ended. What
+    /// As [`Self::read_replies`], for a call that may take long: shows `progress` until the answer has ended. What
     /// `take` refuses ends the call.
     ///
     /// # Errors
-    /// As [`Self::answer`], and those of `take`.
-    pub(crate) async fn answer_with_progress<R: Reply>(
+    /// As [`Self::read_replies`], and those of `take`.
+    pub(crate) async fn read_replies_with_progress<R: Reply>(
         &self,
         progress: &mut Progress,
         answer: impl Future<Output = Result<Response<Streaming<R>>, Status>>,

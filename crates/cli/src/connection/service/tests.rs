@@ -99,7 +99,7 @@ fn a_service_that_leaves_in_the_middle_of_a_call_is_lost_and_has_not_refused() {
         test.serve(|mut stream| async move { drop(stream.read(&mut [0; 64]).await) }).await;
         let mut service = test.connect().await.expect("connected");
         let answer = service.rpc.list(once(rpc::ListRequest::default())).await;
-        let error = service.answer(answer, drop).await.expect_err("no answer");
+        let error = service.read_replies(answer, drop).await.expect_err("no answer");
         assert!(matches!(error, Error::ConnectionLost(_)), "{error:?}");
         assert!(error.message().starts_with("the connection to the service was lost"), "{}", error.message());
     });
@@ -161,7 +161,7 @@ fn progress_comes_as_it_is_and_details_come_with_the_refusal() {
         let mut seen = Vec::new();
         let answer = rpc.launch(once(rpc::LaunchRequest::default()));
         let error = service
-            .answer_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
+            .read_replies_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
                 seen.push(reply.reply_message.clone() + &reply.zone);
                 Ok(())
             })
@@ -183,7 +183,8 @@ fn an_answer_without_end_is_given_up() {
         .await;
         let mut parts = 0;
         let answer = service.rpc_for("launch").launch(once(rpc::LaunchRequest::default())).await;
-        let error = service.answer(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
+        let error =
+            service.read_replies(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
         assert!(matches!(error, Error::InvalidReply(why) if why.contains("longer")), "{error:?}");
         assert_eq!(parts, MAX_ANSWER_SIZE / 4_000_000);
     });
@@ -204,7 +205,8 @@ fn what_the_client_refuses_ends_the_call_that_would_not_end() {
             true => Err(Error::InvalidReply("asked")),
             false => Ok(()),
         };
-        let error = service.answer_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
+        let error =
+            service.read_replies_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
         assert!(matches!(error, Error::InvalidReply("asked")), "{error:?}");
     });
 }

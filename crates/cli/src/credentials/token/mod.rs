@@ -25,18 +25,18 @@ use encoding::decode;
 /// What every token begins with that this client knows.
 pub(crate) const PREFIX: &str = "mpt1_";
 /// The secret, in bytes.
-const SECRET: usize = 16;
+const SECRET_LENGTH: usize = 16;
 /// The fingerprint, in bytes.
-const ROOT: usize = 32;
+const ROOT_LENGTH: usize = 32;
 /// The most addresses in a token.
-pub(crate) const MOST_ADDRESSES: usize = 8;
+pub(crate) const MAX_ADDRESSES: usize = 8;
 /// The longest address in a token, in bytes.
-pub(crate) const LONGEST_ADDRESS: usize = u8::MAX as usize;
+pub(crate) const MAX_ADDRESS_LENGTH: usize = u8::MAX as usize;
 
 /// A token.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Token {
-    secret: Zeroizing<[u8; SECRET]>,
+    secret: Zeroizing<[u8; SECRET_LENGTH]>,
     root: RootFingerprint,
     addresses: Vec<Endpoint>,
 }
@@ -58,13 +58,13 @@ pub(crate) enum InvalidToken {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub(crate) enum InvalidTokenPart {
     /// The secret is not what a service makes.
-    #[error("the secret is not {} hexadecimal digits", 2 * SECRET)]
+    #[error("the secret is not {} hexadecimal digits", 2 * SECRET_LENGTH)]
     Secret,
     /// Too many addresses.
-    #[error("a token has at most {MOST_ADDRESSES} addresses")]
+    #[error("a token has at most {MAX_ADDRESSES} addresses")]
     TooMany,
     /// An address that is too long.
-    #[error("an address in a token has at most {LONGEST_ADDRESS} bytes, and '{0}' has more")]
+    #[error("an address in a token has at most {MAX_ADDRESS_LENGTH} bytes, and '{0}' has more")]
     TooLong(Endpoint),
 }
 
@@ -78,12 +78,12 @@ impl Token {
         root: RootFingerprint,
         addresses: Vec<Endpoint>,
     ) -> Result<Self, InvalidTokenPart> {
-        let mut secret = Zeroizing::new([0; SECRET]);
+        let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
         hex::decode_into(secret.as_mut_slice(), digits).ok_or(InvalidTokenPart::Secret)?;
-        if addresses.len() > MOST_ADDRESSES {
+        if addresses.len() > MAX_ADDRESSES {
             return Err(InvalidTokenPart::TooMany);
         }
-        match addresses.iter().find(|address| address.to_string().len() > LONGEST_ADDRESS) {
+        match addresses.iter().find(|address| address.to_string().len() > MAX_ADDRESS_LENGTH) {
             Some(long) => Err(InvalidTokenPart::TooLong(long.clone())),
             None => Ok(Self { secret, root, addresses }),
         }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 
-use super::encoding::{LONGEST_ENCODED, checksum};
+use super::encoding::{MAX_ENCODED_LENGTH, checksum};
 use super::*;
 
 const SECRET_DIGITS: &str = "000102030405060708090a0b0c0d0e0f";
@@ -22,7 +22,7 @@ fn sealed(bytes: &[u8]) -> String {
 
 /// The bytes of a token in front of its addresses.
 fn head(count: u8) -> Vec<u8> {
-    [&[1; SECRET][..], &[2; ROOT], &[count]].concat()
+    [&[1; SECRET_LENGTH][..], &[2; ROOT_LENGTH], &[count]].concat()
 }
 
 /// Typed from the description above, and made with other tools: `printf`, `sha256sum`, `basenc --base64url`.
@@ -127,7 +127,7 @@ fn what_is_no_token_in_spite_of_its_checksum() {
         [&with(1, &[])[..], b"\x04\xff\xff:1"].concat(),
         // Longer than it is.
         [&with(1, &[])[..], b"\xff", &long.as_bytes()[..254]].concat(),
-        head(0)[..SECRET + ROOT].to_vec(),
+        head(0)[..SECRET_LENGTH + ROOT_LENGTH].to_vec(),
         Vec::new(),
     ] {
         assert_eq!(Token::parse(&sealed(&bytes)), Err(InvalidToken::Changed), "{bytes:?}");
@@ -148,10 +148,10 @@ fn what_is_no_token_in_spite_of_its_checksum() {
 
 #[test]
 fn the_longest_token_is_read_and_nothing_longer_is_looked_at() {
-    let host = "a".repeat(LONGEST_ADDRESS - ":1".len());
+    let host = "a".repeat(MAX_ADDRESS_LENGTH - ":1".len());
     let address = format!("{host}:1");
-    let longest = token(&[address.as_str(); MOST_ADDRESSES]);
-    assert_eq!(longest.text().len(), PREFIX.len() + LONGEST_ENCODED);
+    let longest = token(&[address.as_str(); MAX_ADDRESSES]);
+    assert_eq!(longest.text().len(), PREFIX.len() + MAX_ENCODED_LENGTH);
     assert_eq!(Token::parse(&longest.text()), Ok(longest));
     assert_eq!(Token::parse(&format!("{PREFIX}{}", "A".repeat(1 << 20))), Err(InvalidToken::Changed));
 }
@@ -192,7 +192,7 @@ fn addresses() -> impl Strategy<Value = Vec<Endpoint>> {
         Just("[2001:db8::1]:50051".to_owned()),
     ];
     let parsed = address.prop_filter_map("an address", |text| text.parse::<Endpoint>().ok());
-    prop::collection::vec(parsed, 0..=MOST_ADDRESSES)
+    prop::collection::vec(parsed, 0..=MAX_ADDRESSES)
 }
 
 proptest! {

@@ -78,7 +78,7 @@ async fn copy(
         Ok(Err((_, Problem { why: Why::Guest(SftpError::Lost(_)), .. }))) => {
             Err(guest.explain(SessionError::Lost).await)
         }
-        Ok(Err((job, problem))) => Err(fault(job, &problem)),
+        Ok(Err((job, problem))) => Err(to_error(job, &problem)),
         Err(signal) => {
             if let Some(half_made) = watch.half_made() {
                 // The channel may be in the middle of anything. Where this fails, too, nobody is left to be told.
@@ -151,7 +151,7 @@ async fn with_progress<T>(jobs: &[Job], watch: &Watch, work: impl Future<Output 
 }
 
 /// Why a command ends that was to copy one thing, or that cannot go on.
-fn fault(job: &Job, problem: &Problem) -> Error {
+fn to_error(job: &Job, problem: &Problem) -> Error {
     match (job, &problem.why) {
         // Whoever reads from this process and goes away ends it, as it does any other.
         (Job::ToOutput { .. }, Why::Here(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
