@@ -2,6 +2,17 @@
 //!
 //! The edge: reads the command line, runs one command, shows its result or what went wrong, and exits. It
 //! decides nothing about trust; the service does, and this client only keeps its user's identity.
+//!
+//! Of the folders, each knows only those further down in this list; and all know `error`, which joins what may go wrong
+//! in any of them:
+//!
+//! - `commands`: what is done
+//! - `format`: how results look
+//! - `args`, `doctor`, `guest`: the command line; what stands between the user and the service; SSH to an instance
+//! - `connection`: the service, what it has to prove, and the calls
+//! - `credentials`: the client certificate, passphrases, tokens
+//! - `files`, `terminal`: the user's private files; what is asked and shown
+//! - `platform`: what differs between systems
 
 mod args;
 mod commands;

@@ -1,4 +1,6 @@
 //! The commands. Each returns what goes to standard output; nothing is printed half-way.
+//!
+//! They know all other folders, and nothing but `main` knows them.
 
 mod authenticate;
 mod clients;

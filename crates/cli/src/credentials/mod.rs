@@ -1,4 +1,6 @@
 //! What lets this user in at a service: the client certificate and its key, a passphrase, or a token.
+//!
+//! Nothing is sent from here, and no service is known here.
 
 pub(crate) mod fingerprint;
 mod hex;

@@ -3,6 +3,8 @@
 //! It changes nothing, remembers nothing, and sends nothing secret. Nor does it enrol anyone, though a service that
 //! awaits its first client takes it from nearly any call: what it asks as a stranger it asks without a certificate, and
 //! with one it asks `ping` alone, until the service has said that it trusts it.
+//!
+//! What was found is a [`Report`]; how that looks, `format` knows.
 
 mod identity;
 mod qemu;

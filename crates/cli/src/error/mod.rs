@@ -1,6 +1,7 @@
 //! Everything that ends a command before its time: what the user reads, what to do next, the exit code.
 //!
-//! It joins the errors of all other folders, which in turn report theirs as an [`Error`] where they have no others.
+//! It is beside the other folders: it joins the errors of those that have their own, and all report theirs as an
+//! [`Error`] in the end.
 
 mod failure;
 mod next_step;

@@ -1,5 +1,7 @@
 //! Files that are this user's alone: private from their first moment, replaced as a whole, changed by one client at
 //! a time.
+//!
+//! What is in them is the matter of who keeps them; only [`list`] knows of lines. It knows the platform alone.
 
 pub(crate) mod list;
 

@@ -1,5 +1,7 @@
 //! SSH to an instance: through the service, which carries what is said without a part in it; or, with a stock
 //! service, which cannot do that, to where it says that the instance answers.
+//!
+//! It is given a connection to the service, and knows no commands.
 
 mod attach;
 mod tunnel;
