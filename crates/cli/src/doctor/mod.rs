@@ -65,12 +65,12 @@ async fn verify_service(context: &Context, report: &mut Report) -> Option<Verifi
         report.skip_all(&[CONNECTION, ROOT, SERVER, CLOCK]);
         return None;
     };
-    let answer = route::check_connection(context, &route, report).await;
-    let trust = report.take(ROOT, server::root(context, &route, answer.as_ref()).await);
-    let (Some(answer), Some(trust)) = (answer, trust) else {
+    let unverified = route::check_connection(context, &route, report).await;
+    let trust = report.take(ROOT, server::root(context, &route, unverified.as_ref()).await);
+    let (Some(unverified), Some(trust)) = (unverified, trust) else {
         report.skip_all(&[SERVER, CLOCK]);
         return None;
     };
-    let anonymous = server::check(context, &route, &answer, &trust, report).await?;
+    let anonymous = server::check(context, &route, &unverified, &trust, report).await?;
     Some(VerifiedService { route, trust, anonymous })
 }

@@ -52,7 +52,7 @@ pub(super) fn client_command_as_root(context: &Context, arguments: &str) -> Stri
         return client_command(context, arguments);
     }
     let set = |(name, value): (&str, String)| format!("{name}={} ", shell_quoted(&value));
-    let settings: String = context.environment().into_iter().map(set).collect();
+    let settings: String = context.equivalent_environment().into_iter().map(set).collect();
     as_root(&format!("{settings}{}", with_root(context, arguments)))
 }
 

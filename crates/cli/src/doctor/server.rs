@@ -21,14 +21,14 @@ use crate::platform::Listener;
 pub(super) async fn root(
     context: &Context,
     route: &Route,
-    answer: Option<&UnverifiedServer>,
+    unverified: Option<&UnverifiedServer>,
 ) -> Result<(ServerTrust, Verdict), Verdict> {
     match ServerTrust::find(context, &route.endpoint, &*route.transport, UnknownServer::Refuse).await {
         Ok(trust) => {
             let verdict = Verdict::passed(format!("the service is known by {}", trust.describe()));
             Ok((trust, verdict))
         }
-        Err(error) => Err(root_problem(context, route, answer, &error).await),
+        Err(error) => Err(root_problem(context, route, unverified, &error).await),
     }
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn root(
 async fn root_problem(
     context: &Context,
     route: &Route,
-    answer: Option<&UnverifiedServer>,
+    unverified: Option<&UnverifiedServer>,
     error: &Error,
 ) -> Verdict {
     let cause = error.message();
@@ -50,13 +50,13 @@ async fn root_problem(
         return verdict;
     }
     match error {
-        Error::RootCertificateMissing { .. } if answer.is_none() => remedy::start_service(
+        Error::RootCertificateMissing { .. } if unverified.is_none() => remedy::start_service(
             context,
             &route.endpoint,
             format!("{cause}; the service writes it when it starts"),
         ),
         Error::RootCertificateMissing { .. } | Error::RootCertificateInvalid { .. } => {
-            Verdict::Problem(remedy::republish_root(cause, trusted_listener(answer)))
+            Verdict::Problem(remedy::republish_root(cause, trusted_listener(unverified)))
         }
         Error::RootCertificateUnreadable { path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
@@ -91,12 +91,12 @@ async fn root_problem(
 pub(super) async fn check(
     context: &Context,
     route: &Route,
-    answer: &UnverifiedServer,
+    unverified: &UnverifiedServer,
     trust: &ServerTrust,
     report: &mut Report,
 ) -> Option<Service> {
     let met = Service::connect_to(context, &route.endpoint, &*route.transport, trust, None).await;
-    let clock = clock(context, &answer.presented, trust.dates);
+    let clock = clock(context, &unverified.presented, trust.dates);
     let error = match met {
         Ok(service) => {
             report.add(SERVER, Verdict::passed("it proved to be the service that this client trusts"));
@@ -110,13 +110,18 @@ pub(super) async fn check(
         report.add(CLOCK, clock);
         return None;
     }
-    report.add(SERVER, untrusted(context, route, answer, &error).await);
+    report.add(SERVER, untrusted(context, route, unverified, &error).await);
     report.skip_all(&[CLOCK]);
     None
 }
 
 /// A service that is not the one which this client trusts.
-async fn untrusted(context: &Context, route: &Route, answer: &UnverifiedServer, error: &Error) -> Verdict {
+async fn untrusted(
+    context: &Context,
+    route: &Route,
+    unverified: &UnverifiedServer,
+    error: &Error,
+) -> Verdict {
     let cause = error.message();
     let accepting = match error {
         Error::ServerTrust(fault) => match &**fault {
@@ -147,7 +152,8 @@ async fn untrusted(context: &Context, route: &Route, answer: &UnverifiedServer, 
     if let Some(verdict) = use_system_root(context, route, &cause).await {
         return verdict;
     }
-    let Diagnosis { cause, advice, command } = remedy::republish_root(cause, trusted_listener(Some(answer)));
+    let Diagnosis { cause, advice, command } =
+        remedy::republish_root(cause, trusted_listener(Some(unverified)));
     let advice = format!("The service has a new root, or is another than you mean. {advice}");
     Verdict::problem(cause, advice, command)
 }
@@ -171,8 +177,8 @@ async fn use_system_root(context: &Context, route: &Route, cause: &str) -> Optio
 
 /// Who listens, if it is somebody who may say what root is to be trusted here: root can do so anyway, and so can who
 /// listens as this user.
-fn trusted_listener(answer: Option<&UnverifiedServer>) -> Option<&Listener> {
-    answer?.listener.as_ref().filter(|listener| listener.is_roots || listener.is_own)
+fn trusted_listener(unverified: Option<&UnverifiedServer>) -> Option<&Listener> {
+    unverified?.listener.as_ref().filter(|listener| listener.is_roots || listener.is_own)
 }
 
 /// The dates in the service's certificate, by this machine's clock.

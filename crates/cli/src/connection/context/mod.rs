@@ -1,6 +1,8 @@
 //! What a command runs with: the service's address, the root to trust, the verbosity.
 
-use std::env;
+mod environment;
+mod selection;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -11,15 +13,11 @@ use transport::tls::RootFingerprint;
 use crate::connection::{Remote, RemoteName, Remotes, transports};
 use crate::error::Error;
 use crate::terminal::output;
-
-/// Names the remote that commands are for.
-pub(crate) const REMOTE_VARIABLE: &str = "MULTIPASS_REMOTE";
-/// Names where the service listens, if not at the system's default address.
-pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
-/// Names the root certificate's file, if it is not the system's.
-pub(crate) const ROOT_CERTIFICATE_VARIABLE: &str = "MULTIPASS_ROOT_CERT";
-/// Names the fingerprint of the root, of a service on another machine.
-pub(crate) const FINGERPRINT_VARIABLE: &str = "MULTIPASS_FINGERPRINT";
+use environment::Environment;
+pub(crate) use environment::{
+    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE,
+};
+pub(crate) use selection::{ExpectedRoot, SelectedRemote, ServiceSource};
 
 /// The highest verbosity there is: trace.
 const MAX_VERBOSITY: u8 = 4;
@@ -44,80 +42,23 @@ pub(crate) struct ServiceOptions {
 pub(crate) struct Context {
     /// The remote that the command line names.
     remote: Option<RemoteName>,
-    /// The remote as the environment has it.
-    remote_variable: Option<String>,
+    environment: Environment,
     /// The remote that was found to be meant, so that one command has one, whatever becomes of the file meanwhile.
     selected_remote: Arc<OnceLock<Option<SelectedRemote>>>,
-    /// The address as the environment has it.
-    address: Option<String>,
     /// What the command line says of the service's root; the environment if that says nothing.
     root: Option<ExpectedRoot>,
-    /// The root certificate's file as the environment has it.
-    root_certificate: Option<PathBuf>,
-    /// The fingerprint as the environment has it.
-    fingerprint: Option<String>,
     verbosity: u8,
     /// Services that are being told that this client goes.
     closing: TaskTracker,
 }
 
-/// How the user names the root by which the service is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ExpectedRoot {
-    /// Not at all: it is the one that is usual for the address.
-    Default,
-    /// By its certificate's file.
-    Certificate(PathBuf),
-    /// By its fingerprint.
-    Fingerprint {
-        /// The fingerprint.
-        fingerprint: RootFingerprint,
-        /// Whether it is to be remembered for the address: it was written for this command, and for no remote.
-        is_remembered: bool,
-    },
-    /// By the fingerprint that its remote has.
-    Remote {
-        /// What the remote is called.
-        name: RemoteName,
-        /// The fingerprint.
-        fingerprint: RootFingerprint,
-    },
-}
-
-/// A remote that a command is for.
-#[derive(Clone, Debug)]
-pub(crate) struct SelectedRemote {
-    /// Which.
-    pub(crate) remote: Remote,
-    /// What says so.
-    pub(crate) source: ServiceSource,
-}
-
-/// What says which service is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ServiceSource {
-    /// `--remote`.
-    RemoteOption,
-    /// [`REMOTE_VARIABLE`].
-    RemoteVariable,
-    /// [`ADDRESS_VARIABLE`].
-    AddressVariable,
-    /// The user's default remote.
-    DefaultRemote,
-    /// Nothing: it is the service at the platform's address.
-    Nothing,
-}
-
 impl Context {
     /// Takes the settings from the command line, then the environment, then the platform.
     pub(crate) fn new(options: ServiceOptions) -> Self {
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Self {
             remote: options.remote,
-            remote_variable: text(REMOTE_VARIABLE),
+            environment: Environment::of_process(),
             selected_remote: Arc::default(),
-            address: text(ADDRESS_VARIABLE),
             root: match (options.root_certificate, options.fingerprint) {
                 (Some(file), _) => Some(ExpectedRoot::Certificate(file)),
                 (None, Some(fingerprint)) => {
@@ -125,8 +66,6 @@ impl Context {
                 }
                 (None, None) => None,
             },
-            root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
-            fingerprint: text(FINGERPRINT_VARIABLE),
             verbosity: options.verbosity.min(MAX_VERBOSITY),
             closing: TaskTracker::new(),
         }
@@ -154,7 +93,7 @@ impl Context {
             };
             Ok(Some(SelectedRemote { remote, source }))
         };
-        match (&self.remote, &self.remote_variable, &self.address) {
+        match (&self.remote, &self.environment.remote, &self.environment.address) {
             (Some(name), _, _) => named(name, ServiceSource::RemoteOption),
             (None, Some(_), Some(_)) => Err(Error::usage(
                 format!("both {REMOTE_VARIABLE} and {ADDRESS_VARIABLE} are set"),
@@ -173,7 +112,7 @@ impl Context {
 
     /// What says which service is meant.
     pub(crate) fn service_source(&self) -> ServiceSource {
-        match (&self.remote, &self.remote_variable, &self.address) {
+        match (&self.remote, &self.environment.remote, &self.environment.address) {
             (Some(_), _, _) => ServiceSource::RemoteOption,
             (None, Some(_), _) => ServiceSource::RemoteVariable,
             (None, None, Some(_)) => ServiceSource::AddressVariable,
@@ -189,7 +128,7 @@ impl Context {
     /// # Errors
     /// The one in the environment is malformed, or as for [`Self::selected_remote`].
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
-        match (self.selected_remote()?, &self.address) {
+        match (self.selected_remote()?, &self.environment.address) {
             (Some(SelectedRemote { remote, .. }), _) => Ok(remote.endpoint.clone()),
             (None, Some(address)) => address.parse().map_err(Error::Address),
             (None, None) => Ok(transports::default_endpoint()),
@@ -200,21 +139,21 @@ impl Context {
     pub(crate) fn service_is_named(&self) -> bool {
         match self.selected_remote() {
             Ok(Some(SelectedRemote { remote, .. })) => !remote.name.is_local(),
-            Ok(None) => self.address.is_some(),
+            Ok(None) => self.environment.address.is_some(),
             Err(_) => true,
         }
     }
 
     /// What the environment has to have for the same service and root to be meant by somebody who has other remotes.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn equivalent_environment(&self) -> Vec<(&'static str, String)> {
         let (address, root, fingerprint) = match self.selected_remote() {
             Ok(Some(SelectedRemote { remote, .. })) => {
                 let address = (!remote.name.is_local()).then(|| remote.endpoint.to_string());
                 (address, None, remote.fingerprint.map(|fingerprint| fingerprint.to_string()))
             }
             _ => {
-                let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
-                (self.address.clone(), root, self.fingerprint.clone())
+                let root = self.environment.root_certificate.as_ref().map(|file| file.display().to_string());
+                (self.environment.address.clone(), root, self.environment.fingerprint.clone())
             }
         };
         [(ADDRESS_VARIABLE, address), (ROOT_CERTIFICATE_VARIABLE, root), (FINGERPRINT_VARIABLE, fingerprint)]
@@ -255,7 +194,7 @@ impl Context {
             let named = |fingerprint| ExpectedRoot::Remote { name: remote.name.clone(), fingerprint };
             return Ok(remote.fingerprint.map_or(ExpectedRoot::Default, named));
         }
-        match (&self.root_certificate, &self.fingerprint) {
+        match (&self.environment.root_certificate, &self.environment.fingerprint) {
             (None, None) => Ok(ExpectedRoot::Default),
             (Some(file), None) => Ok(ExpectedRoot::Certificate(file.clone())),
             (None, Some(digits)) => digits
@@ -309,12 +248,9 @@ impl Context {
     fn with_address(address: &str) -> Self {
         Self {
             remote: None,
-            remote_variable: None,
+            environment: Environment { address: Some(address.to_owned()), ..Environment::default() },
             selected_remote: Arc::default(),
-            address: Some(address.to_owned()),
             root: None,
-            root_certificate: None,
-            fingerprint: None,
             verbosity: 0,
             closing: TaskTracker::new(),
         }

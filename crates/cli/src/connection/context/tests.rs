@@ -19,7 +19,9 @@ fn the_root_is_named_in_one_way() {
         (Some(by_file.clone()), None, Some("1234"), Some(by_file.clone())),
     ] {
         let fingerprint = variable.map(str::to_owned);
-        let context = Context { root, root_certificate, fingerprint, ..Context::with_address("") };
+        let address = Some(String::new());
+        let environment = Environment { remote: None, address, root_certificate, fingerprint };
+        let context = Context { root, environment, ..Context::with_address("") };
         match (context.expected_root(), expected) {
             (Ok(found), Some(expected)) => assert_eq!(found, expected),
             (Err(error), None) => assert!(error.message().contains(FINGERPRINT_VARIABLE), "{error}"),
@@ -52,9 +54,13 @@ fn a_remote_has_a_root_of_its_own_whatever_the_environment_names() {
         let context = Context {
             selected_remote: Arc::new(OnceLock::from(Some(selected_remote("work", of)))),
             root,
-            root_certificate: Some("/other.pem".into()),
-            fingerprint: Some("no fingerprint".to_owned()),
-            ..Context::with_address("unix:/run/other")
+            environment: Environment {
+                address: Some("unix:/run/other".to_owned()),
+                root_certificate: Some("/other.pem".into()),
+                fingerprint: Some("no fingerprint".to_owned()),
+                ..Environment::default()
+            },
+            ..Context::with_address("")
         };
         assert_eq!(context.expected_root().expect("a root"), expected);
         assert_eq!(context.endpoint().expect("an address").to_string(), "localhost:50051");
@@ -73,8 +79,11 @@ fn one_service_is_meant() {
     ] {
         let context = Context {
             remote: option,
-            remote_variable: remote.map(str::to_owned),
-            address: address.map(str::to_owned),
+            environment: Environment {
+                remote: remote.map(str::to_owned),
+                address: address.map(str::to_owned),
+                ..Environment::default()
+            },
             ..Context::with_address("")
         };
         match (context.endpoint(), expected) {

@@ -6,9 +6,8 @@ use thiserror::Error as ThisError;
 use transport::Endpoint;
 use transport::tls::{RootFingerprint, TlsError};
 
-use crate::connection::{
-    ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE, RemoteName, known_servers::KnownServersError,
-};
+use crate::connection::known_servers::KnownServersError;
+use crate::connection::{ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE, RemoteName};
 use crate::terminal::text;
 
 /// Why a service on another machine is not trusted. Nothing but a greeting was sent to it.
