@@ -1,7 +1,7 @@
 //! The command line: what can be written, how it is read, and what is wrong with what was written.
 //!
-//! Help is rendered by [`help`] from these definitions. Nothing is done here: of the folders below it knows the names of
-//! remotes, the bounds of tokens, and how text is filled.
+//! Help is rendered by [`help`] from these definitions. Nothing is done here: of the folders below it knows the names
+//! of remotes, the bounds of tokens, and how text is filled.
 
 mod clients;
 mod commands;

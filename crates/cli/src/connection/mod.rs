@@ -1,8 +1,8 @@
 //! The connection to the service: which one a command is for, what it has to prove, and the calls over it.
 //!
 //! `context` says which service is meant, `remotes` and `known_servers` are the user's files about services,
-//! `server_trust` decides by what one has to prove itself, and `service` connects and calls; `dial` and `transports` are
-//! below these. What is written on the command line comes as [`ServiceOptions`]; who the user is, from `credentials`.
+//! `server_trust` decides by what one has to prove itself, and `service` connects and calls; `dial` and `transports`
+//! are below these. What is written on the command line comes as [`ServiceOptions`]; who the user is, from `credentials`.
 
 mod context;
 pub(crate) mod dial;

@@ -14,10 +14,11 @@ mod route;
 mod server;
 mod service;
 
-use crate::connection::{Context, Service};
+use crate::connection::{Context, ServerTrust, Service};
 #[cfg(test)]
 pub(crate) use report::Diagnosis;
 pub(crate) use report::{Finding, Report, Verdict};
+use route::Route;
 
 const ADDRESS: &str = "address";
 const TRANSPORT: &str = "transport";
@@ -53,8 +54,8 @@ pub(crate) async fn diagnose(context: &Context) -> Report {
 
 /// A service that has proven itself.
 struct VerifiedService {
-    route: route::Route,
-    trust: crate::connection::ServerTrust,
+    route: Route,
+    trust: ServerTrust,
     /// Connected to as nobody.
     anonymous: Service,
 }

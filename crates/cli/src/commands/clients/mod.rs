@@ -95,24 +95,34 @@ pub(super) async fn passphrase_is_set(service: &mut Service) -> Result<bool, Err
     into_reply(&service.endpoint, answer).map(|reply| reply.is_set)
 }
 
-/// The answer of our own service, or what its refusal means.
+/// The reply of our own service, or what its refusal means.
 pub(super) fn into_reply<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
-    answer.map(Response::into_inner).map_err(|status| {
-        match Error::from_status(status) {
-        Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
-            format!("the service at {endpoint} cannot list or change its clients: it is a stock service, or an older one"),
+    match answer.map_err(Error::from_status) {
+        Ok(response) => Ok(response.into_inner()),
+        Err(Error::Refused(status)) => Err(explain_refusal(endpoint, status)),
+        Err(error) => Err(error),
+    }
+}
+
+fn explain_refusal(endpoint: &Endpoint, status: Box<Status>) -> Error {
+    match status.code() {
+        Code::Unimplemented => Error::failed(
+            format!(
+                "the service at {endpoint} cannot list or change its clients: it is a stock service, or an older \
+                 one"
+            ),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
              that as root, and restart it."
                 .to_owned(),
         ),
         // Of our own library: what it reads is bounded.
-        Error::Refused(status) if status.code() == Code::OutOfRange => Error::failed(
+        Code::OutOfRange => Error::failed(
             format!("the list of clients is longer than the {} MiB that are read of it", MAX_LIST_SIZE >> 20),
             "They are in the file authenticated-certs/multipass_client_certs.pem in the service's data directory; \
              root can read it there, and remove those that are not needed."
                 .to_owned(),
         ),
-        Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
+        Code::Unauthenticated => Error::failed(
             "only clients of the level 'full', and root over the service's Unix socket, may do this",
             match endpoint {
                 Endpoint::Unix(_) => "Run it with sudo, or as a user whose client is 'full'.".to_owned(),
@@ -121,9 +131,8 @@ pub(super) fn into_reply<T>(endpoint: &Endpoint, answer: Result<Response<T>, Sta
                     .to_owned(),
             },
         ),
-        other => other,
+        _ => Error::Refused(status),
     }
-    })
 }
 
 /// Whether it is the client that this command runs as.

@@ -60,7 +60,8 @@ pub(super) async fn dial_any(
 }
 
 /// Makes the attempts in their order: each as soon as the one before it has failed, and
-/// [`CONNECTION_ATTEMPT_DELAY`] after that began at the latest. The first that succeeds is the one, and the others are given up.
+/// [`CONNECTION_ATTEMPT_DELAY`] after that began at the latest. The first that succeeds is the one, and the others are
+/// given up.
 ///
 /// # Errors
 /// Those of all attempts, in their order; or one alone, after which no other `may_go_on`.

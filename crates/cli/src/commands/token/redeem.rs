@@ -35,33 +35,33 @@ pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error>
         remember_and_tell(context, &endpoint, token, &update, &enrolment);
         return Ok(());
     }
-    let known = |endpoint: &Endpoint| ServerTrust::check_token_of_service(context, endpoint, token.root());
+    let check = |endpoint: &Endpoint| ServerTrust::check_token_of_service(context, endpoint, token.root());
     let elsewhere = format!("set {ADDRESS_VARIABLE} to its address from here");
-    let (endpoint, update, enrolment) = redeem_at_any(context, token, known, &elsewhere).await?;
+    let (endpoint, update, enrolment) = redeem_at_any(context, token, check, &elsewhere).await?;
     remember_and_tell(context, endpoint, token, &update, &enrolment);
     Ok(())
 }
 
-/// Redeems a token at the first of its addresses that answers; `known` is asked before, of each. Who knows another address
-/// does `elsewhere`.
+/// Redeems a token at the first of its addresses that answers, after a `check` of each. Who knows another address does
+/// `elsewhere`.
 ///
 /// # Errors
-/// The service was reached at none of them, or refused; or those of `known`.
+/// The service was reached at none of them, or refused; or those of `check`.
 pub(crate) async fn redeem_at_any<'a, T>(
     context: &Context,
     token: &'a Token,
-    known: impl Fn(&Endpoint) -> Result<T, Error>,
+    check: impl Fn(&Endpoint) -> Result<T, Error>,
     elsewhere: &str,
 ) -> Result<(&'a Endpoint, T, Enrolment), Error> {
     // Before any is reached: which one answers first is chance.
-    let known = token.addresses().iter().map(known).collect::<Result<Vec<T>, Error>>()?;
+    let checked = token.addresses().iter().map(check).collect::<Result<Vec<T>, Error>>()?;
     let identity = IdentityStore::of_user()?.load_or_create()?;
     match dial::dial_any(context, token, &identity).await {
         Ok((place, service)) => {
-            let found = token.addresses().iter().zip(known).nth(place);
-            let (endpoint, known) =
+            let found = token.addresses().iter().zip(checked).nth(place);
+            let (endpoint, checked) =
                 found.ok_or(Error::InvalidReply("there is no such address in the token"))?;
-            Ok((endpoint, known, send_secret(service, token).await?))
+            Ok((endpoint, checked, send_secret(service, token).await?))
         }
         Err(mut errors) => Err(match errors.pop_if(|error| !error.concerns_connection()) {
             Some(error) => error,
@@ -80,8 +80,8 @@ fn remember_and_tell(
 ) {
     update.apply(endpoint, token.root());
     output::tell(&enrolment.summary(endpoint));
-    if let Some(way) = usage_hint(context, endpoint, token.root()) {
-        output::tell(&way);
+    if let Some(hint) = usage_hint(context, endpoint, token.root()) {
+        output::tell(&hint);
     }
 }
 

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use transport::tls::RootFingerprint;
 
-#[cfg(doc)]
-use super::environment::{ADDRESS_VARIABLE, REMOTE_VARIABLE};
 use crate::connection::{Remote, RemoteName};
 
 /// How the user names the root by which the service is known.
@@ -45,9 +43,9 @@ pub(crate) struct SelectedRemote {
 pub(crate) enum ServiceSource {
     /// `--remote`.
     RemoteOption,
-    /// [`REMOTE_VARIABLE`].
+    /// The environment: `MULTIPASS_REMOTE`.
     RemoteVariable,
-    /// [`ADDRESS_VARIABLE`].
+    /// The environment: `MULTIPASS_SERVER_ADDRESS`.
     AddressVariable,
     /// The user's default remote.
     DefaultRemote,

@@ -109,11 +109,11 @@ impl ServerTrustError {
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::Unknown(_) => format!(
-                "Run the command on a terminal, where you are asked; or give what {FINGERPRINT_COMMAND} with --fingerprint, or that \
+                "Run the command on a terminal, where you are asked; or give what {SHOWS_IT} with --fingerprint, or that \
                  machine's root certificate with --root-cert."
             ),
             Self::NotAccepted(_) => {
-                format!("Ask an administrator of that machine what {FINGERPRINT_COMMAND}, and give that with --fingerprint.")
+                format!("Ask an administrator of that machine what {SHOWS_IT}, and give that with --fingerprint.")
             }
             Self::NoRoot(_) => format!(
                 "A stock service presents none, and cannot be a remote. Name its address with {ADDRESS_VARIABLE}, copy \
@@ -122,7 +122,7 @@ impl ServerTrustError {
                 transport::system_root_certificate().display()
             ),
             Self::OtherThanNamed { .. } => format!(
-                "Nothing secret was sent. Compare both with what {FINGERPRINT_COMMAND}: if it is neither, something else answers \
+                "Nothing secret was sent. Compare both with what {SHOWS_IT}: if it is neither, something else answers \
                  at that address."
             ),
             Self::Changed { presented, .. } => {
@@ -135,11 +135,11 @@ impl ServerTrustError {
             Self::OtherThanToken { .. } => format!(
                 "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
                  the service has got a new root since the token was made. Ask whoever gave it to you for the service's \
-                 address, and what {FINGERPRINT_COMMAND}."
+                 address, and what {SHOWS_IT}."
             ),
             Self::TokenContradicts { .. } => format!(
                 "Nothing was sent. Somebody may want you to use another service than you think. Ask an administrator \
-                 of the service what {FINGERPRINT_COMMAND}; if it is what the token says, correct what was expected."
+                 of the service what {SHOWS_IT}; if it is what the token says, correct what was expected."
             ),
             Self::Invalid { .. } => {
                 "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
@@ -154,7 +154,7 @@ impl ServerTrustError {
 }
 
 /// Where the right fingerprint is found.
-pub(super) const FINGERPRINT_COMMAND: &str = "`sudo multipassd fingerprint` prints there";
+pub(super) const SHOWS_IT: &str = "`sudo multipassd fingerprint` prints there";
 /// What another root than before means; the command that accepts it follows.
 const CHANGED: &str = "\
 Nothing secret was sent. The service may have got a new root; or something else answers at that address, and waits \

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use transport::tls::{ClientTls, Dates, Pin, RootFingerprint, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-use self::error::FINGERPRINT_COMMAND;
+use self::error::SHOWS_IT;
 pub(crate) use self::error::ServerTrustError;
 use self::explain::explain;
 pub(crate) use self::token::KnownServerUpdate;
@@ -157,7 +157,7 @@ impl ServerTrust {
         let presented = dial::within_timeout(endpoint, looking).await?;
         output::tell(&format!(
             "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its \
-             root is\n  {presented}\nCompare it with what {FINGERPRINT_COMMAND}. If it differs, something else answers, and \
+             root is\n  {presented}\nCompare it with what {SHOWS_IT}. If it differs, something else answers, and \
              would get your passphrase."
         ));
         match prompt::confirm_in_full("Do you trust this service?").await? {
