@@ -2,6 +2,17 @@
 //!
 //! The edge: reads the command line, runs one command, shows its result or what went wrong, and exits. It
 //! decides nothing about trust; the service does, and this client only keeps its user's identity.
+//!
+//! Of the folders, each knows only those further down in this list; and all know `error`, which joins what may go wrong
+//! in any of them:
+//!
+//! - `commands`: what is done
+//! - `format`: how results look
+//! - `args`, `doctor`, `guest`: the command line; what stands between the user and the service; SSH to an instance
+//! - `connection`: the service, what it has to prove, and the calls
+//! - `credentials`: the client certificate, passphrases, tokens
+//! - `files`, `terminal`: the user's private files; what is asked and shown
+//! - `platform`: what differs between systems
 
 mod args;
 mod commands;
@@ -56,7 +67,7 @@ fn run(cli: Cli) -> Result<String, Box<Failure>> {
             let context = Context::new(cli.options.service());
             let adds_a_remote = commands::adds_a_remote(&cli);
             block_on(online(&context, cli)).map_err(|error| {
-                let target = match context.remote_in_use() {
+                let target = match context.selected_remote() {
                     _ if adds_a_remote => Target::NewRemote,
                     Ok(Some(in_use)) if !in_use.remote.name.is_local() => Target::Remote(in_use.clone()),
                     _ => Target::Default,
@@ -70,14 +81,14 @@ fn run(cli: Cli) -> Result<String, Box<Failure>> {
 /// Runs a command that may talk to the service. However it ends, the service is told that this client goes: what it
 /// does for a client it gives up then, and over some transports it would learn of it no sooner than by silence.
 async fn online(context: &Context, cli: Cli) -> Result<String, Error> {
-    let sees_to_signals = commands::sees_to_signals(&cli);
+    let handles_signals = commands::handles_signals(&cli);
     let command = commands::online(context, cli);
-    let result = if sees_to_signals {
+    let result = if handles_signals {
         command.await
     } else {
         TerminationSignals::of_process().interrupt(command).await
     };
-    context.leave().await;
+    context.all_closed().await;
     result
 }
 

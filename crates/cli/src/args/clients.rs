@@ -237,15 +237,15 @@ pub(crate) struct OwnCertificateArgs {
 }
 
 /// The longest name of a client, in characters: the service's own bound.
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_LENGTH: usize = 64;
 
 /// What the service takes for a client's name.
 pub(crate) fn client_name(text: &str) -> Result<String, String> {
-    let fits = (1..=LONGEST_NAME).contains(&text.len())
+    let fits = (1..=MAX_NAME_LENGTH).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
     match fits {
         true => Ok(text.to_owned()),
-        false => Err(format!("a client's name has 1 to {LONGEST_NAME} letters, digits, '.', '_' and '-'")),
+        false => Err(format!("a client's name has 1 to {MAX_NAME_LENGTH} letters, digits, '.', '_' and '-'")),
     }
 }
 

@@ -47,12 +47,12 @@ fn shown(command: &Command, described: &Command) -> Command {
         let described = described.find_subcommand(below.get_name()).unwrap_or(below);
         shown(below, described)
     });
-    let mut shown = Command::new(forever(command.get_name()))
+    let mut shown = Command::new(leaked(command.get_name()))
         .disable_help_flag(true)
         .disable_help_subcommand(true)
         .disable_version_flag(true)
-        .visible_aliases(command.get_visible_aliases().map(forever).collect::<Vec<_>>())
-        .args(command.get_arguments().map(told))
+        .visible_aliases(command.get_visible_aliases().map(leaked).collect::<Vec<_>>())
+        .args(command.get_arguments().map(shown_arg))
         .groups(command.get_groups())
         .subcommands(below);
     if let Some(about) = described.get_about() {
@@ -65,12 +65,12 @@ fn shown(command: &Command, described: &Command) -> Command {
 }
 
 /// An option that its help does not tell of, for that is the stock client's to the letter, is told of elsewhere.
-fn told(arg: &Arg) -> Arg {
+fn shown_arg(arg: &Arg) -> Arg {
     arg.clone().hide(arg.is_hide_set() && arg.is_positional())
 }
 
 /// A name as clap takes it. Those that are written in the program live as long; it ends soon after this.
-pub(crate) fn forever(name: &str) -> &'static str {
+pub(crate) fn leaked(name: &str) -> &'static str {
     name.to_owned().leak()
 }
 

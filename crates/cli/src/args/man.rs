@@ -27,7 +27,7 @@ fn page_of(command: Command, name: &str, called: &str, directory: &Path) -> Resu
             (format!("{name}-{}", below.get_name()), format!("{called} {}", below.get_name()));
         page_of(below.clone(), &page, &called, directory)?;
     }
-    let command = command.name(help::forever(name)).bin_name(called.to_owned()).version(VERSION);
+    let command = command.name(help::leaked(name)).bin_name(called.to_owned()).version(VERSION);
     let page = Man::new(command).title(name.to_uppercase()).source(format!("multipass {VERSION}"));
     let mut text = Vec::new();
     page.render(&mut text).map_err(Error::Output)?;

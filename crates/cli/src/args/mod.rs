@@ -1,6 +1,7 @@
-//! The command line: what can be written, and what is wrong with what was written.
+//! The command line: what can be written, how it is read, and what is wrong with what was written.
 //!
-//! Help is rendered by [`help`] from these definitions.
+//! Help is rendered by [`help`] from these definitions. Nothing is done here: of the folders below it knows the names
+//! of remotes, the bounds of tokens, and how text is filled.
 
 mod clients;
 mod commands;
@@ -37,7 +38,7 @@ pub(crate) use instances::{
 pub(crate) use parse::{Parsed, definition, is_called, parse, unknown};
 pub(crate) use remotes::{AddRemoteArgs, RemoteArgs, RemoteCommand};
 pub(crate) use settings::{AuthenticateArgs, GetArgs, SetArgs};
-pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand, is_every_address};
+pub(crate) use token::{CreateTokenArgs, RevokeTokenArgs, TokenArgs, TokenCommand};
 
 /// What a command line says.
 #[derive(Debug, Args)]

@@ -7,7 +7,8 @@ use transport::{Endpoint, HostPort};
 
 use super::clients::client_name;
 use super::{Format, FormatArg};
-use crate::credentials::token::LONGEST_ADDRESS;
+use crate::connection::transports::is_wildcard;
+use crate::credentials::token::MAX_ADDRESS_LENGTH;
 
 /// What the help of `token` says.
 pub(super) const ABOUT: &str = "\
@@ -39,9 +40,9 @@ those on which the service listens for other machines; if there are none, those
 on this machine, for a token that another user here is to use.";
 
 /// What a token lives, unless it is said.
-const LIFETIME: &str = "24h";
+const DEFAULT_LIFETIME: &str = "24h";
 /// The longest that a token may live: the service's own bound.
-const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Arguments of `token`.
 #[derive(Debug, Args)]
@@ -95,7 +96,7 @@ pub(crate) struct CreateTokenArgs {
         long,
         value_name = "duration",
         value_parser = lifetime,
-        default_value = LIFETIME,
+        default_value = DEFAULT_LIFETIME,
         help = "How long it may be used, for example 30m, 24h (default) or 7d; at most 30d."
     )]
     pub(crate) ttl: Duration,
@@ -141,7 +142,7 @@ fn lifetime(text: &str) -> Result<Duration, String> {
     if asked.is_zero() || asked.subsec_nanos() > 0 {
         return Err("it has to be whole seconds, and at least one".to_owned());
     }
-    if asked > LONGEST {
+    if asked > MAX_LIFETIME {
         return Err(
             "a token lives for 30 days at most; who needs longer is added by `multipass clients add`"
                 .to_owned(),
@@ -153,10 +154,10 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 /// An address that somebody else can dial.
 fn address(text: &str) -> Result<Endpoint, String> {
     let endpoint: Endpoint = text.parse().map_err(|fault: transport::EndpointError| fault.to_string())?;
-    if endpoint.to_string().len() > LONGEST_ADDRESS {
-        return Err(format!("it is longer than {LONGEST_ADDRESS} bytes"));
+    if endpoint.to_string().len() > MAX_ADDRESS_LENGTH {
+        return Err(format!("it is longer than {MAX_ADDRESS_LENGTH} bytes"));
     }
-    if is_every_address(&endpoint) {
+    if is_wildcard(&endpoint) {
         return Err("that is every address of a machine, and none to connect to; name one".to_owned());
     }
     match &endpoint {
@@ -164,16 +165,6 @@ fn address(text: &str) -> Result<Endpoint, String> {
             Err("nothing can connect to port 0".to_owned())
         }
         _ => Ok(endpoint),
-    }
-}
-
-/// Whether it stands for all addresses of a machine: one to listen on, not to dial.
-pub(crate) fn is_every_address(endpoint: &Endpoint) -> bool {
-    match endpoint {
-        Endpoint::Tcp(at) | Endpoint::Quic(at) => {
-            at.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_unspecified())
-        }
-        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::token::enrol;
 use crate::args::AuthenticateArgs;
-use crate::connection::{Context, InUse, Service, once};
+use crate::connection::{Context, SelectedRemote, Service, once};
 use crate::credentials::{Token, token};
 use crate::error::Error;
 use crate::terminal::Secret;
@@ -12,8 +12,8 @@ use crate::terminal::prompt::{self, Prompt, stdin_is_terminal};
 
 /// What is asked, to the letter of the stock client's, unless the passphrase is a remote's.
 pub(super) fn question(context: &Context) -> Result<String, Error> {
-    Ok(match context.remote_in_use()? {
-        Some(InUse { remote, .. }) if !remote.name.is_local() => {
+    Ok(match context.selected_remote()? {
+        Some(SelectedRemote { remote, .. }) if !remote.name.is_local() => {
             format!("Please enter passphrase for {}, {}: ", remote.name, remote.endpoint)
         }
         _ => "Please enter passphrase: ".to_owned(),
@@ -74,6 +74,6 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         verbosity_level: service.verbosity_level(),
     };
     let answer = service.rpc.authenticate(once(request)).await;
-    service.answer(answer, drop).await?;
+    service.read_replies(answer, drop).await?;
     Ok(String::new())
 }

@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context, args: &DeauthenticateArgs) -> Result<
                 "Ask who administers it to remove this client's certificate from its file of clients."
                     .to_owned(),
             ),
-            _ => Error::of_call(status),
+            _ => Error::from_status(status),
         }
     })?;
     Ok("This client is no longer trusted. To come back, run `multipass authenticate`, or ask an administrator.\n"

@@ -11,13 +11,13 @@ use crate::{doctor, format};
 /// # Errors
 /// Something keeps this client from using the service. What was found was printed all the same.
 pub(super) async fn run(context: &Context, args: &DoctorArgs) -> Result<String, Error> {
-    let report = doctor::examine(context).await;
+    let report = doctor::diagnose(context).await;
     let text = format::doctor::report(&report, args.format.format)?;
     match report.problems() {
         0 => Ok(text),
         problems => {
             output::print(&text).map_err(Error::Output)?;
-            Err(Error::Unwell { problems })
+            Err(Error::ProblemsFound { problems })
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(context: &Context, args: &InfoArgs) -> Result<String, Er
     };
     let mut details = Vec::new();
     let answer = service.rpc.info(once(request)).await;
-    service.answer(answer, |reply: rpc::InfoReply| details.extend(reply.details)).await?;
+    service.read_replies(answer, |reply: rpc::InfoReply| details.extend(reply.details)).await?;
 
     let (snapshots, instances): (Vec<_>, Vec<_>) =
         details.iter().partition(|item| format::info::is_snapshot(item));

@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, args: &ListArgs) -> Result<String, Er
     let (mut instances, mut snapshots) = (Vec::new(), Vec::new());
     let answer = service.rpc.list(once(request)).await;
     service
-        .answer(answer, |reply: rpc::ListReply| match reply.list_contents {
+        .read_replies(answer, |reply: rpc::ListReply| match reply.list_contents {
             Some(ListContents::InstanceList(list)) => instances.extend(list.instances),
             Some(ListContents::SnapshotList(list)) => snapshots.extend(list.snapshots),
             None => {}

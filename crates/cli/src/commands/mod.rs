@@ -1,4 +1,6 @@
 //! The commands. Each returns what goes to standard output; nothing is printed half-way.
+//!
+//! They know all other folders, and nothing but `main` knows them.
 
 mod authenticate;
 mod clients;
@@ -90,7 +92,7 @@ pub(crate) fn offline(cli: &Cli) -> Option<Result<String, Error>> {
         Some(Command::Remote(args)) => remote::offline(&Context::new(cli.options.service()), args),
         Some(Command::Token(args)) if args.action.is_none() => Some(Ok(help::named("token"))),
         Some(Command::Get(args)) if args.key.as_deref() == Some(primary_name::KEY) => {
-            Some(settings::get_primary_name(args.raw))
+            Some(settings::get_primary_name(args))
         }
         _ => None,
     }
@@ -102,7 +104,7 @@ pub(crate) fn adds_a_remote(cli: &Cli) -> bool {
 }
 
 /// Whether a command sees to signals itself: it has to tell somebody else before it ends.
-pub(crate) fn sees_to_signals(cli: &Cli) -> bool {
+pub(crate) fn handles_signals(cli: &Cli) -> bool {
     matches!(cli.command, Some(Command::Exec(_) | Command::Shell(_) | Command::Transfer(_)))
 }
 

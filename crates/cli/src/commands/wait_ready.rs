@@ -10,7 +10,7 @@ use crate::connection::{Context, Service, once};
 use crate::error::Error;
 
 /// Between two attempts.
-const PAUSE: Duration = Duration::from_millis(200);
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 /// A service that starts keeps its socket to itself for an instant: a denial counts once it is repeated.
 const DENIALS: u32 = 2;
 
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, args: &WaitReadyArgs) -> Result<Strin
             service.note_call("wait_ready");
             let request = rpc::WaitReadyRequest { verbosity_level: service.verbosity_level() };
             let answer = service.rpc.wait_ready(once(request)).await;
-            service.answer(answer, drop).await
+            service.read_replies(answer, drop).await
         };
         let outcome = match deadline {
             None => Some(attempt.await),
@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: &WaitReadyArgs) -> Result<Strin
             Some(Err(error)) => {
                 denials = if matches!(error, Error::SocketDenied { .. }) { denials + 1 } else { 0 };
                 let fleeting = (1..DENIALS).contains(&denials);
-                if !fleeting && !may_pass(&error) {
+                if !fleeting && !is_transient(&error) {
                     return Err(error);
                 }
                 context.note(|| format!("not ready: {}", error.message()));
@@ -49,22 +49,22 @@ pub(super) async fn run(context: &Context, args: &WaitReadyArgs) -> Result<Strin
             None => {}
         }
         match deadline {
-            Some((seconds, end)) if Instant::now() + PAUSE >= end => {
+            Some((seconds, end)) if Instant::now() + RETRY_INTERVAL >= end => {
                 sleep_until(end).await;
                 return Err(Error::NotReady { seconds, source: last });
             }
-            _ => sleep(PAUSE).await,
+            _ => sleep(RETRY_INTERVAL).await,
         }
     }
 }
 
 /// Whether a failure is one of a service that starts, and waiting may help.
-fn may_pass(error: &Error) -> bool {
+fn is_transient(error: &Error) -> bool {
     match error {
         Error::NoService { .. }
         | Error::RootCertificateMissing { .. }
         | Error::ConnectTimeout { .. }
-        | Error::Lost(_)
+        | Error::ConnectionLost(_)
         // The socket accepts connections before the service speaks TLS on them, or goes down again.
         | Error::Connect { .. } => true,
         Error::Refused(status) => status.code() == Code::Unavailable,
@@ -86,12 +86,12 @@ mod tests {
         for (error, expected) in [
             (Error::NoService { endpoint, source: io::ErrorKind::NotFound.into() }, true),
             (Error::RootCertificateMissing { path: "/none".into() }, true),
-            (Error::of_call(Status::unavailable("starting")), true),
-            (Error::of_call(Status::unauthenticated("")), false),
-            (Error::of_call(Status::unimplemented("")), false),
-            (Error::Identity(crate::credentials::IdentityFault::NoHome), false),
+            (Error::from_status(Status::unavailable("starting")), true),
+            (Error::from_status(Status::unauthenticated("")), false),
+            (Error::from_status(Status::unimplemented("")), false),
+            (Error::Identity(crate::credentials::IdentityStoreError::NoHome), false),
         ] {
-            assert_eq!(may_pass(&error), expected, "{error}");
+            assert_eq!(is_transient(&error), expected, "{error}");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn default_endpoint() -> Endpoint {
 ///
 /// # Errors
 /// This build lacks it.
-pub(crate) fn reaching(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
+pub(crate) fn for_endpoint(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error> {
     match endpoint {
         #[cfg(all(unix, feature = "unix"))]
         Endpoint::Unix(_) => Ok(Box::new(transport_unix::UnixTransport::default())),
@@ -46,6 +46,21 @@ pub(crate) fn reaching(endpoint: &Endpoint) -> Result<Box<dyn Transport>, Error>
     }
 }
 
+/// Whether the service at this address learns from the system who connects: then root needs no certificate.
+pub(crate) fn has_peer_credentials(endpoint: &Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Unix(_))
+}
+
+/// Whether it stands for all addresses of a machine: one to listen on, not to dial.
+pub(crate) fn is_wildcard(endpoint: &Endpoint) -> bool {
+    match endpoint {
+        Endpoint::Tcp(at) | Endpoint::Quic(at) => {
+            at.host.parse().is_ok_and(|ip: std::net::IpAddr| ip.to_canonical().is_unspecified())
+        }
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,7 +69,7 @@ mod tests {
     fn what_is_not_built_in_is_named() {
         for address in ["unix:/run/socket", "localhost:50051", "quic:localhost:50051"] {
             let endpoint: Endpoint = address.parse().expect("an address");
-            match reaching(&endpoint) {
+            match for_endpoint(&endpoint) {
                 Ok(_) => assert!(BUILT_IN.contains(&endpoint.scheme()), "{address}"),
                 Err(error) => {
                     assert!(!BUILT_IN.contains(&endpoint.scheme()), "{address}");

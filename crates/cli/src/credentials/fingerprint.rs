@@ -1,18 +1,15 @@
 //! Fingerprints of client certificates, by which the service tells clients apart.
 
-use std::fmt::Write;
-
 use sha2::{Digest, Sha256};
+
+use super::hex;
 
 /// How much of a fingerprint people are shown: enough to name one client of many, and to give it back.
 const SHORT: usize = 12;
 
 /// A certificate's fingerprint, as the service writes it.
 pub(crate) fn of_certificate(der: &[u8]) -> String {
-    Sha256::digest(der).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex::encode(&Sha256::digest(der))
 }
 
 /// The beginning of a fingerprint.

@@ -17,7 +17,7 @@ const INSTALLERS: [(&str, &str); 4] = [
 ];
 
 /// Looks for it where the service does.
-pub(super) fn look() -> Verdict {
+pub(super) fn check() -> Verdict {
     if cfg!(windows) {
         return Verdict::skipped("this service runs no instances on Windows");
     }
@@ -26,15 +26,15 @@ pub(super) fn look() -> Verdict {
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = FOLDERS.into_iter().map(PathBuf::from).chain(env::split_paths(&path));
-    look_in(&folders.filter(|folder| folder.is_absolute()).collect::<Vec<_>>())
+    check_in(&folders.filter(|folder| folder.is_absolute()).collect::<Vec<_>>())
 }
 
-fn look_in(folders: &[PathBuf]) -> Verdict {
+fn check_in(folders: &[PathBuf]) -> Verdict {
     let find = |name: &str| folders.iter().map(|folder| folder.join(name)).find(|path| is_program(path));
     let machine = format!("qemu-system-{}{}", env::consts::ARCH, env::consts::EXE_SUFFIX);
     let image = format!("qemu-img{}", env::consts::EXE_SUFFIX);
     let (missing, found) = match (find(&machine), find(&image)) {
-        (Some(machine), Some(_)) => return Verdict::fine(machine.display().to_string()),
+        (Some(machine), Some(_)) => return Verdict::passed(machine.display().to_string()),
         (None, _) => (machine, "which runs instances"),
         (Some(_), None) => (image, "which makes their disks"),
     };
@@ -84,10 +84,10 @@ mod tests {
             fs::write(folder.path().join(name), "").expect("written");
             fs::set_permissions(folder.path().join(name), Permissions::from_mode(mode)).expect("set");
         };
-        let missing = |name: &str, command: Option<&str>| match look_in(&folders) {
-            Verdict::Warning(ailment) => {
-                assert!(ailment.cause.starts_with(name), "{ailment:?}");
-                let found = ailment.command.unwrap_or_default();
+        let missing = |name: &str, command: Option<&str>| match check_in(&folders) {
+            Verdict::Warning(diagnosis) => {
+                assert!(diagnosis.cause.starts_with(name), "{diagnosis:?}");
+                let found = diagnosis.command.unwrap_or_default();
                 assert!(found.ends_with(command.unwrap_or_default()), "{found}");
                 assert_eq!(found.is_empty(), command.is_none());
             }
@@ -100,6 +100,6 @@ mod tests {
         place(&machine, 0o755);
         missing("qemu-img", Some("apt-get install qemu-system-x86 qemu-utils"));
         place("qemu-img", 0o755);
-        assert_eq!(look_in(&folders), Verdict::fine(folder.path().join(machine).display().to_string()));
+        assert_eq!(check_in(&folders), Verdict::passed(folder.path().join(machine).display().to_string()));
     }
 }

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use transport::Endpoint;
 
-use super::report::{Ailment, Verdict};
+use super::report::{Diagnosis, Verdict};
 use crate::connection::transports;
-use crate::connection::{ADDRESS_VARIABLE, Context, InUse, NamedRoot, REMOTE_VARIABLE, Whence};
+use crate::connection::{
+    ADDRESS_VARIABLE, Context, ExpectedRoot, REMOTE_VARIABLE, SelectedRemote, ServiceSource,
+};
 use crate::platform::{self, Listener};
-pub(super) use crate::terminal::text::quoted;
+pub(super) use crate::terminal::text::shell_quoted;
 
 /// Where a unit of the service lies, if there is one.
 const UNITS: [&str; 3] = [
@@ -28,9 +30,9 @@ pub(super) fn as_root(command: &str) -> String {
 }
 
 /// This program with `arguments`, on the same way to the service.
-pub(super) fn client(context: &Context, arguments: &str) -> String {
-    match context.remote_in_use() {
-        Ok(Some(InUse { remote, by: Whence::RemoteOption })) => {
+pub(super) fn client_command(context: &Context, arguments: &str) -> String {
+    match context.selected_remote() {
+        Ok(Some(SelectedRemote { remote, source: ServiceSource::RemoteOption })) => {
             with_root(context, &format!("--remote {} {arguments}", remote.name))
         }
         _ => with_root(context, arguments),
@@ -39,32 +41,32 @@ pub(super) fn client(context: &Context, arguments: &str) -> String {
 
 fn with_root(context: &Context, arguments: &str) -> String {
     match context.root_options() {
-        Some((option, value)) => format!("multipass {option} {} {arguments}", quoted(&value)),
+        Some((option, value)) => format!("multipass {option} {} {arguments}", shell_quoted(&value)),
         None => format!("multipass {arguments}"),
     }
 }
 
-/// As [`client`], run as root: sudo keeps nothing of the environment, and root has other remotes.
-pub(super) fn client_as_root(context: &Context, arguments: &str) -> String {
+/// As [`client_command`], run as root: sudo keeps nothing of the environment, and root has other remotes.
+pub(super) fn client_command_as_root(context: &Context, arguments: &str) -> String {
     if platform::is_root() {
-        return client(context, arguments);
+        return client_command(context, arguments);
     }
-    let set = |(name, value): (&str, String)| format!("{name}={} ", quoted(&value));
-    let settings: String = context.environment().into_iter().map(set).collect();
+    let set = |(name, value): (&str, String)| format!("{name}={} ", shell_quoted(&value));
+    let settings: String = context.equivalent_environment().into_iter().map(set).collect();
     as_root(&format!("{settings}{}", with_root(context, arguments)))
 }
 
 /// What makes commands go to the service at the default address; nothing if they do.
-pub(super) fn use_the_default(context: &Context) -> Option<String> {
-    let command = match context.whence() {
-        Whence::RemoteVariable => format!("unset {REMOTE_VARIABLE}"),
-        Whence::AddressVariable => format!("unset {ADDRESS_VARIABLE}"),
+pub(super) fn use_default_service(context: &Context) -> Option<String> {
+    let command = match context.service_source() {
+        ServiceSource::RemoteVariable => format!("unset {REMOTE_VARIABLE}"),
+        ServiceSource::AddressVariable => format!("unset {ADDRESS_VARIABLE}"),
         _ if !context.service_is_named() => return None,
-        Whence::DefaultRemote if context.remote_in_use().is_ok() => {
+        ServiceSource::DefaultRemote if context.selected_remote().is_ok() => {
             "multipass remote default local".to_owned()
         }
         // Also where it cannot be told which remote is the default.
-        Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => {
+        ServiceSource::RemoteOption | ServiceSource::DefaultRemote | ServiceSource::Nothing => {
             "multipass --remote local doctor".to_owned()
         }
     };
@@ -72,7 +74,7 @@ pub(super) fn use_the_default(context: &Context) -> Option<String> {
 }
 
 /// Starts the service that is missing at `endpoint`.
-pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Verdict {
+pub(super) fn start_service(context: &Context, endpoint: &Endpoint, cause: String) -> Verdict {
     if !endpoint.is_on_this_machine() {
         return Verdict::problem(
             cause,
@@ -83,13 +85,13 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
     let command = if let Some(manager) = manager(context) {
         manager.start()
     } else {
-        let root = match context.named_root() {
-            Ok(NamedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
+        let root = match context.expected_root() {
+            Ok(ExpectedRoot::Certificate(file)) => format!(" --root-cert {}", quoted_path(&file)),
             _ => String::new(),
         };
         let at = match *endpoint == transports::default_endpoint() {
             true => String::new(),
-            false => format!(" --address {}", quoted(&endpoint.to_string())),
+            false => format!(" --address {}", shell_quoted(&endpoint.to_string())),
         };
         let program = format!("{SERVICE}{at}{root}");
         match endpoint {
@@ -97,8 +99,10 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
             _ => as_root(&program),
         }
     };
-    let advice = match context.whence() {
-        Whence::AddressVariable => "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:",
+    let advice = match context.service_source() {
+        ServiceSource::AddressVariable => {
+            "Start the service there, or correct or unset MULTIPASS_SERVER_ADDRESS:"
+        }
         _ if context.service_is_named() => {
             "Start the service there, or correct the address with `multipass remote add --replace`:"
         }
@@ -108,26 +112,26 @@ pub(super) fn start(context: &Context, endpoint: &Endpoint, cause: String) -> Ve
 }
 
 /// Restarts the service, where it is known how.
-pub(super) fn restart(context: &Context) -> Option<String> {
-    manager(context).map(Manager::restart)
+pub(super) fn restart_service(context: &Context) -> Option<String> {
+    manager(context).map(ServiceManager::restart)
 }
 
 /// Who starts the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manager {
+enum ServiceManager {
     Systemd,
     Launchd,
 }
 
 /// Who starts the service that this client uses, where it is known.
-fn manager(context: &Context) -> Option<Manager> {
+fn manager(context: &Context) -> Option<ServiceManager> {
     let named = context.service_is_named();
-    (!named).then(|| Manager::by(|file| Path::new(file).exists())).flatten()
+    (!named).then(|| ServiceManager::of_files(|file| Path::new(file).exists())).flatten()
 }
 
-impl Manager {
+impl ServiceManager {
     /// By the files that there are.
-    fn by(exists: impl Fn(&str) -> bool) -> Option<Self> {
+    fn of_files(exists: impl Fn(&str) -> bool) -> Option<Self> {
         if UNITS.into_iter().any(&exists) {
             return Some(Self::Systemd);
         }
@@ -155,8 +159,8 @@ impl Manager {
 }
 
 /// Has the service write its root certificate's file again.
-pub(super) fn publish(cause: String, listener: Option<&Listener>) -> Ailment {
-    let command = listener.and_then(hang_up);
+pub(super) fn republish_root(cause: String, listener: Option<&Listener>) -> Diagnosis {
+    let command = listener.and_then(sighup);
     let advice = match &command {
         Some(_) => {
             "Have the service write it again; if it stays as it is, the service keeps it elsewhere: name that file \
@@ -167,24 +171,29 @@ pub(super) fn publish(cause: String, listener: Option<&Listener>) -> Ailment {
              service's fingerprint with --fingerprint."
         }
     };
-    Ailment { cause, advice: advice.to_owned(), command }
+    Diagnosis { cause, advice: advice.to_owned(), command }
 }
 
 /// The signal on which the service publishes its root certificate again. Other programs would end of it.
-fn hang_up(listener: &Listener) -> Option<String> {
+fn sighup(listener: &Listener) -> Option<String> {
     let process = listener.process.filter(|_| listener.program.as_deref() == Some(SERVICE))?;
-    Some(signal(listener, "HUP", process))
+    Some(kill_command(listener, "HUP", process))
 }
 
 /// A signal to whoever listens.
-pub(super) fn signal(listener: &Listener, name: &str, process: i32) -> String {
+pub(super) fn kill_command(listener: &Listener, name: &str, process: i32) -> String {
     let command = format!("kill -{name} {process}");
     if listener.is_own { command } else { as_root(&command) }
 }
 
+/// This user's name, or what to put it in place of.
+pub(super) fn user_name() -> String {
+    platform::user_name().unwrap_or_else(|| "NAME".to_owned())
+}
+
 /// `path` for a shell.
 pub(super) fn quoted_path(path: &Path) -> String {
-    quoted(&path.display().to_string())
+    shell_quoted(&path.display().to_string())
 }
 
 #[cfg(all(test, unix))]
@@ -198,7 +207,7 @@ mod tests {
             (PROPERTY_LIST, Some(("launchctl bootstrap", "launchctl kickstart -k"))),
             ("/etc/rc.local", None),
         ] {
-            let manager = Manager::by(|asked| asked == file);
+            let manager = ServiceManager::of_files(|asked| asked == file);
             assert_eq!(manager.is_some(), expected.is_some(), "{file}");
             let (Some(manager), Some((start, restart))) = (manager, expected) else { continue };
             assert!(manager.start().contains(start), "{}", manager.start());
@@ -215,7 +224,7 @@ mod tests {
             is_own: true,
             is_roots: false,
         };
-        assert_eq!(hang_up(&listener("multipassd")).as_deref(), Some("kill -HUP 7"));
-        assert_eq!(hang_up(&listener("nc")), None);
+        assert_eq!(sighup(&listener("multipassd")).as_deref(), Some("kill -HUP 7"));
+        assert_eq!(sighup(&listener("nc")), None);
     }
 }

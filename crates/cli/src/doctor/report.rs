@@ -1,8 +1,10 @@
 //! What was found: for each check a verdict, in the order of the checks.
 
+use crate::error::Error;
+
 /// What is wrong, and how it is fixed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ailment {
+pub(crate) struct Diagnosis {
     /// What is wrong.
     pub(crate) cause: String,
     /// What to do about it; what goes on with a command ends in a colon.
@@ -15,18 +17,18 @@ pub(crate) struct Ailment {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// In order.
-    Fine(String),
+    Passed(String),
     /// Out of order, and not in the way.
-    Warning(Ailment),
+    Warning(Diagnosis),
     /// In the way.
-    Problem(Ailment),
+    Problem(Diagnosis),
     /// Not looked at.
     Skipped(String),
 }
 
 impl Verdict {
-    pub(crate) fn fine(what: impl Into<String>) -> Self {
-        Self::Fine(what.into())
+    pub(crate) fn passed(what: impl Into<String>) -> Self {
+        Self::Passed(what.into())
     }
 
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
@@ -38,7 +40,7 @@ impl Verdict {
         advice: impl Into<String>,
         command: Option<String>,
     ) -> Self {
-        Self::Problem(Ailment { cause: cause.into(), advice: advice.into(), command })
+        Self::Problem(Diagnosis { cause: cause.into(), advice: advice.into(), command })
     }
 
     pub(super) fn warning(
@@ -46,13 +48,18 @@ impl Verdict {
         advice: impl Into<String>,
         command: Option<String>,
     ) -> Self {
-        Self::Warning(Ailment { cause: cause.into(), advice: advice.into(), command })
+        Self::Warning(Diagnosis { cause: cause.into(), advice: advice.into(), command })
+    }
+
+    /// A problem of which no more is known than the error says.
+    pub(super) fn of_error(error: &Error) -> Self {
+        Self::problem(error.message(), error.next_step().unwrap_or_default(), None)
     }
 
     /// Its name.
     pub(crate) fn status(&self) -> &'static str {
         match self {
-            Self::Fine(_) => "ok",
+            Self::Passed(_) => "ok",
             Self::Warning(_) => "warning",
             Self::Problem(_) => "problem",
             Self::Skipped(_) => "skipped",

@@ -7,12 +7,12 @@ use std::time::SystemTime;
 use transport::tls::{Dates, Presented, Validity};
 
 use super::remedy;
-use super::report::{Ailment, Report, Verdict};
-use super::way::{Answer, Way, broken};
+use super::report::{Diagnosis, Report, Verdict};
+use super::route::{Route, UnverifiedServer};
 use super::{CLOCK, SERVER};
 use crate::connection::{
-    Context, FINGERPRINT_VARIABLE, NamedRoot, ROOT_CERTIFICATE_VARIABLE, ServerTrust, ServerTrustFault,
-    Service, Unknown,
+    Context, ExpectedRoot, FINGERPRINT_VARIABLE, ROOT_CERTIFICATE_VARIABLE, ServerTrust, ServerTrustError,
+    Service, UnknownServer,
 };
 use crate::error::Error;
 use crate::platform::Listener;
@@ -20,17 +20,25 @@ use crate::platform::Listener;
 /// By what the service is known, if that can be read.
 pub(super) async fn root(
     context: &Context,
-    way: &Way,
-    answer: Option<&Answer>,
+    route: &Route,
+    unverified: Option<&UnverifiedServer>,
 ) -> Result<(ServerTrust, Verdict), Verdict> {
-    let found = ServerTrust::find(context, &way.endpoint, &*way.transport, Unknown::Refuse).await;
-    let error = match found {
+    match ServerTrust::find(context, &route.endpoint, &*route.transport, UnknownServer::Refuse).await {
         Ok(trust) => {
-            let verdict = Verdict::fine(format!("the service is known by {}", trust.describe()));
-            return Ok((trust, verdict));
+            let verdict = Verdict::passed(format!("the service is known by {}", trust.describe()));
+            Ok((trust, verdict))
         }
-        Err(error) => error,
-    };
+        Err(error) => Err(root_problem(context, route, unverified, &error).await),
+    }
+}
+
+/// What keeps the service's root from being known.
+async fn root_problem(
+    context: &Context,
+    route: &Route,
+    unverified: Option<&UnverifiedServer>,
+    error: &Error,
+) -> Verdict {
     let cause = error.message();
     let about_the_file = matches!(
         error,
@@ -38,15 +46,17 @@ pub(super) async fn root(
             | Error::RootCertificateInvalid { .. }
             | Error::RootCertificateUnreadable { .. }
     );
-    if about_the_file && let Some(verdict) = systems(context, way, &cause).await {
-        return Err(verdict);
+    if about_the_file && let Some(verdict) = use_system_root(context, route, &cause).await {
+        return verdict;
     }
-    Err(match &error {
-        Error::RootCertificateMissing { .. } if answer.is_none() => {
-            remedy::start(context, &way.endpoint, format!("{cause}; the service writes it when it starts"))
-        }
+    match error {
+        Error::RootCertificateMissing { .. } if unverified.is_none() => remedy::start_service(
+            context,
+            &route.endpoint,
+            format!("{cause}; the service writes it when it starts"),
+        ),
         Error::RootCertificateMissing { .. } | Error::RootCertificateInvalid { .. } => {
-            Verdict::Problem(remedy::publish(cause, known(answer)))
+            Verdict::Problem(remedy::republish_root(cause, trusted_listener(unverified)))
         }
         Error::RootCertificateUnreadable { path, source }
             if source.kind() == io::ErrorKind::PermissionDenied =>
@@ -67,29 +77,29 @@ pub(super) async fn root(
             error.next_step().unwrap_or_default(),
             Some(format!("unset {FINGERPRINT_VARIABLE}")),
         ),
-        Error::ServerTrust(fault) if matches!(**fault, ServerTrustFault::Unknown(_)) => Verdict::problem(
+        Error::ServerTrust(fault) if matches!(**fault, ServerTrustError::Unknown(_)) => Verdict::problem(
             cause,
             "Run a command on a terminal, which shows the service's fingerprint and asks whether you trust it. \
              `sudo multipassd fingerprint` prints the right one on that machine:",
-            Some(remedy::client(context, "list")),
+            Some(remedy::client_command(context, "list")),
         ),
-        _ => broken(&error),
-    })
+        _ => Verdict::of_error(error),
+    }
 }
 
 /// Completes a handshake with the service, as nobody.
-pub(super) async fn look(
+pub(super) async fn check(
     context: &Context,
-    way: &Way,
-    answer: &Answer,
+    route: &Route,
+    unverified: &UnverifiedServer,
     trust: &ServerTrust,
     report: &mut Report,
 ) -> Option<Service> {
-    let met = Service::look_at(context, &way.endpoint, &*way.transport, trust, None).await;
-    let clock = clock(context, &answer.presented, trust.dates);
+    let met = Service::connect_to(context, &route.endpoint, &*route.transport, trust, None).await;
+    let clock = clock(context, &unverified.presented, trust.dates);
     let error = match met {
         Ok(service) => {
-            report.add(SERVER, Verdict::fine("it proved to be the service that this client trusts"));
+            report.add(SERVER, Verdict::passed("it proved to be the service that this client trusts"));
             report.add(CLOCK, clock);
             return Some(service);
         }
@@ -100,20 +110,25 @@ pub(super) async fn look(
         report.add(CLOCK, clock);
         return None;
     }
-    report.add(SERVER, untrusted(context, way, answer, &error).await);
+    report.add(SERVER, untrusted(context, route, unverified, &error).await);
     report.skip_all(&[CLOCK]);
     None
 }
 
 /// A service that is not the one which this client trusts.
-async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error) -> Verdict {
+async fn untrusted(
+    context: &Context,
+    route: &Route,
+    unverified: &UnverifiedServer,
+    error: &Error,
+) -> Verdict {
     let cause = error.message();
     let accepting = match error {
         Error::ServerTrust(fault) => match &**fault {
-            ServerTrustFault::Changed { .. } => Some("--fingerprint THE-FINGERPRINT list".to_owned()),
-            ServerTrustFault::RemoteChanged { name, endpoint, .. } => Some(format!(
+            ServerTrustError::Changed { .. } => Some("--fingerprint THE-FINGERPRINT list".to_owned()),
+            ServerTrustError::RemoteChanged { name, endpoint, .. } => Some(format!(
                 "remote add --replace {name} {} --fingerprint THE-FINGERPRINT",
-                remedy::quoted(&endpoint.to_string())
+                remedy::shell_quoted(&endpoint.to_string())
             )),
             _ => None,
         },
@@ -132,25 +147,26 @@ async fn untrusted(context: &Context, way: &Way, answer: &Answer, error: &Error)
         );
     }
     if !matches!(error, Error::ServerUntrusted { .. }) {
-        return broken(error);
+        return Verdict::of_error(error);
     }
-    if let Some(verdict) = systems(context, way, &cause).await {
+    if let Some(verdict) = use_system_root(context, route, &cause).await {
         return verdict;
     }
-    let Ailment { cause, advice, command } = remedy::publish(cause, known(Some(answer)));
+    let Diagnosis { cause, advice, command } =
+        remedy::republish_root(cause, trusted_listener(Some(unverified)));
     let advice = format!("The service has a new root, or is another than you mean. {advice}");
     Verdict::problem(cause, advice, command)
 }
 
 /// What to do if another file than the system's was named, and the system's would have been the right one.
-async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
-    let Ok(NamedRoot::Certificate(named)) = context.named_root() else { return None };
+async fn use_system_root(context: &Context, route: &Route, cause: &str) -> Option<Verdict> {
+    let Ok(ExpectedRoot::Certificate(named)) = context.expected_root() else { return None };
     let system = transport::system_root_certificate();
-    if named == system || !way.endpoint.is_on_this_machine() {
+    if named == system || !route.endpoint.is_on_this_machine() {
         return None;
     }
-    let trust = ServerTrust::by_system_file(&way.endpoint)?;
-    Service::look_at(context, &way.endpoint, &*way.transport, &trust, None).await.ok()?;
+    let trust = ServerTrust::by_system_file(&route.endpoint)?;
+    Service::connect_to(context, &route.endpoint, &*route.transport, &trust, None).await.ok()?;
     let command = match context.root_options() {
         None => format!("unset {ROOT_CERTIFICATE_VARIABLE}"),
         Some((option, _)) => format!("multipass doctor  # without {option}"),
@@ -161,8 +177,8 @@ async fn systems(context: &Context, way: &Way, cause: &str) -> Option<Verdict> {
 
 /// Who listens, if it is somebody who may say what root is to be trusted here: root can do so anyway, and so can who
 /// listens as this user.
-fn known(answer: Option<&Answer>) -> Option<&Listener> {
-    answer?.listener.as_ref().filter(|listener| listener.is_roots || listener.is_own)
+fn trusted_listener(unverified: Option<&UnverifiedServer>) -> Option<&Listener> {
+    unverified?.listener.as_ref().filter(|listener| listener.is_roots || listener.is_own)
 }
 
 /// The dates in the service's certificate, by this machine's clock.
@@ -170,10 +186,10 @@ fn clock(context: &Context, presented: &Presented, dates: Dates) -> Verdict {
     let Some(validity) = presented.validity() else {
         return Verdict::skipped("the service presents no certificate that can be read");
     };
-    judge(context, validity, SystemTime::now(), dates)
+    clock_verdict(context, validity, SystemTime::now(), dates)
 }
 
-fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -> Verdict {
+fn clock_verdict(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -> Verdict {
     let Validity { not_before, not_after } = validity;
     let shown = |moment| humantime::format_rfc3339_seconds(moment).to_string();
     let span = format!(
@@ -189,7 +205,7 @@ fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -
     } else if now > not_after && here {
         (
             "Restart the service, which renews its certificate; if the date is wrong, set this machine's clock.",
-            remedy::restart(context),
+            remedy::restart_service(context),
         )
     } else if now > not_after {
         (
@@ -197,7 +213,7 @@ fn judge(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -
             set_clock,
         )
     } else {
-        return Verdict::fine(span);
+        return Verdict::passed(span);
     };
     match dates {
         Dates::Count => Verdict::problem(span, advice, command),
@@ -225,17 +241,17 @@ mod tests {
             (2001, Dates::Count, "problem", "renews"),
             (2001, Dates::DoNotCount, "warning", "renews"),
         ] {
-            let verdict = judge(&context, validity, at(now), dates);
+            let verdict = clock_verdict(&context, validity, at(now), dates);
             assert_eq!(verdict.status(), status, "{now}");
             match verdict {
-                Verdict::Problem(ailment) | Verdict::Warning(ailment) => {
-                    assert!(ailment.advice.contains(part), "{ailment:?}");
+                Verdict::Problem(diagnosis) | Verdict::Warning(diagnosis) => {
+                    assert!(diagnosis.advice.contains(part), "{diagnosis:?}");
                     // This service is no unit of the system's, so nobody knows how it is restarted.
                     let sets_the_clock = now < 1000 && cfg!(target_os = "linux");
-                    assert_eq!(ailment.command.is_some(), sets_the_clock, "{ailment:?}");
-                    assert!(ailment.cause.contains("1970-01-01T00:16:40Z"), "{ailment:?}");
+                    assert_eq!(diagnosis.command.is_some(), sets_the_clock, "{diagnosis:?}");
+                    assert!(diagnosis.cause.contains("1970-01-01T00:16:40Z"), "{diagnosis:?}");
                 }
-                Verdict::Fine(_) | Verdict::Skipped(_) => {}
+                Verdict::Passed(_) | Verdict::Skipped(_) => {}
             }
         }
     }

@@ -8,59 +8,58 @@ use transport::tls::Identity;
 
 use super::remedy;
 use super::report::{Report, Verdict};
-use super::way::broken;
-use super::{PASSPHRASE, Reached, TRUST, VERSIONS};
+use super::{PASSPHRASE, TRUST, VERSIONS, VerifiedService};
 use crate::VERSION;
 use crate::connection::{CONNECT_TIMEOUT, Context, Service, once};
 use crate::error::Error;
 use crate::platform;
 
 /// Asks it. Until it has said that it trusts this client, with a certificate nothing is asked that enrols anyone.
-pub(super) async fn look(
+pub(super) async fn check(
     context: &Context,
-    reached: &Reached,
+    verified: &VerifiedService,
     identity: Option<Identity>,
     report: &mut Report,
 ) {
-    match recognised(context, reached, identity).await {
+    match connect_if_trusted(context, verified, identity).await {
         Ok(Some(mut service)) => {
-            report.add(TRUST, Verdict::fine("the service trusts this client"));
+            report.add(TRUST, Verdict::passed("the service trusts this client"));
             report.add(PASSPHRASE, passphrase_by_client(&mut service).await);
             report.add(VERSIONS, versions(&mut service).await);
         }
         Ok(None) => {
-            let is_set = passphrase_by_stranger(&reached.stranger).await;
-            report.add(TRUST, not_trusted(context, reached, is_set));
+            let is_set = passphrase_by_anonymous(&verified.anonymous).await;
+            report.add(TRUST, not_trusted(context, verified, is_set));
             report.add(PASSPHRASE, passphrase(is_set));
             let why = format!("multipass {VERSION}; the service tells its version to clients that it trusts");
             report.add(VERSIONS, Verdict::skipped(why));
         }
         Err(error) => {
-            report.add(TRUST, broken(&error));
+            report.add(TRUST, Verdict::of_error(&error));
             report.skip_all(&[PASSPHRASE, VERSIONS]);
         }
     }
 }
 
 /// A connection as this client, if the service trusts it.
-async fn recognised(
+async fn connect_if_trusted(
     context: &Context,
-    reached: &Reached,
+    verified: &VerifiedService,
     identity: Option<Identity>,
 ) -> Result<Option<Service>, Error> {
     let Some(identity) = identity else { return Ok(None) };
-    let Reached { way, trust, .. } = reached;
+    let VerifiedService { route, trust, .. } = verified;
     let mut service =
-        Service::look_at(context, &way.endpoint, &*way.transport, trust, Some(identity)).await?;
-    match in_time(service.rpc.ping(rpc::PingRequest {})).await {
+        Service::connect_to(context, &route.endpoint, &*route.transport, trust, Some(identity)).await?;
+    match within_timeout(service.rpc.ping(rpc::PingRequest {})).await {
         Ok(_) => Ok(Some(service)),
         Err(status) if status.code() == Code::Unauthenticated => Ok(None),
-        Err(status) => Err(Error::of_call(status)),
+        Err(status) => Err(Error::from_status(status)),
     }
 }
 
 /// What comes of a call, unless it takes too long.
-async fn in_time<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+async fn within_timeout<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let late =
         || Status::deadline_exceeded(format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()));
     tokio::time::timeout(CONNECT_TIMEOUT, call).await.unwrap_or_else(|_| Err(late()))
@@ -79,12 +78,12 @@ async fn passphrase_by_client(service: &mut Service) -> Verdict {
         }
         Ok(is_set)
     };
-    passphrase(in_time(asked).await.ok())
+    passphrase(within_timeout(asked).await.ok())
 }
 
 /// The same, as a stranger is told: by an attempt without a certificate, which could not be let in, and without a
 /// passphrase, which cannot be the right one.
-async fn passphrase_by_stranger(service: &Service) -> Option<bool> {
+async fn passphrase_by_anonymous(service: &Service) -> Option<bool> {
     let request =
         rpc::AuthenticateRequest { passphrase: String::new(), verbosity_level: service.verbosity_level() };
     let mut rpc = Clone::clone(&service.rpc);
@@ -93,7 +92,7 @@ async fn passphrase_by_stranger(service: &Service) -> Option<bool> {
         while replies.message().await?.is_some() {}
         Ok(())
     };
-    match in_time(asked).await.map_err(|status| status.code()) {
+    match within_timeout(asked).await.map_err(|status| status.code()) {
         Err(Code::FailedPrecondition) => Some(false),
         Err(Code::InvalidArgument) => Some(true),
         _ => None,
@@ -102,8 +101,8 @@ async fn passphrase_by_stranger(service: &Service) -> Option<bool> {
 
 fn passphrase(is_set: Option<bool>) -> Verdict {
     match is_set {
-        Some(true) => Verdict::fine("it is set: whoever knows it can authenticate"),
-        Some(false) => Verdict::fine("it is not set: nobody new can authenticate"),
+        Some(true) => Verdict::passed("it is set: whoever knows it can authenticate"),
+        Some(false) => Verdict::passed("it is not set: nobody new can authenticate"),
         None => Verdict::skipped("the service does not tell whether it is set"),
     }
 }
@@ -120,46 +119,46 @@ async fn versions(service: &mut Service) -> Verdict {
         }
         Ok(version)
     };
-    match in_time(asked).await {
+    match within_timeout(asked).await {
         Ok(version) if version == VERSION => {
-            Verdict::fine(format!("multipass {VERSION}, multipassd {version}"))
+            Verdict::passed(format!("multipass {VERSION}, multipassd {version}"))
         }
         Ok(version) => Verdict::warning(
             format!("multipass {VERSION}, multipassd {version}: their versions differ"),
             "Features that only one of them has do not work. Install the same version of both.",
             None,
         ),
-        Err(status) => broken(&Error::of_call(status)),
+        Err(status) => Verdict::of_error(&Error::from_status(status)),
     }
 }
 
 /// What this user can do to be trusted.
-fn not_trusted(context: &Context, reached: &Reached, passphrase: Option<bool>) -> Verdict {
-    let endpoint = &reached.way.endpoint;
+fn not_trusted(context: &Context, verified: &VerifiedService, passphrase: Option<bool>) -> Verdict {
+    let endpoint = &verified.route.endpoint;
     let over_unix = matches!(endpoint, Endpoint::Unix(_));
     if over_unix && platform::is_root() {
         return Verdict::problem(
             "the service does not trust root's client",
             "Root may let it in:",
-            Some(remedy::client(context, "clients add --self")),
+            Some(remedy::client_command(context, "clients add --self")),
         );
     }
     // It is opened to all when the first client is enrolled; but a daemon of the user's own keeps it shut.
-    if reached.way.socket.as_ref().is_some_and(|socket| socket.mode & 0o002 == 0) {
+    if verified.route.socket.as_ref().is_some_and(|socket| socket.mode & 0o002 == 0) {
         return Verdict::problem(
             "the service does not trust this client, and seems to await its first one",
             "The first client is let in for being the first, by whatever command:",
-            Some(remedy::client(context, "list")),
+            Some(remedy::client_command(context, "list")),
         );
     }
     match passphrase {
         Some(false) if over_unix => {
-            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
-            let add = format!("clients add --user {}", remedy::quoted(&user));
+            let user = remedy::user_name();
+            let add = format!("clients add --user {}", remedy::shell_quoted(&user));
             Verdict::problem(
                 "the service does not trust this client, and has no passphrase to authenticate with",
                 "Have an administrator let you in:",
-                Some(remedy::client_as_root(context, &add)),
+                Some(remedy::client_command_as_root(context, &add)),
             )
         }
         Some(false) => Verdict::problem(
@@ -170,7 +169,7 @@ fn not_trusted(context: &Context, reached: &Reached, passphrase: Option<bool>) -
         _ => Verdict::problem(
             "the service does not trust this client",
             "Authenticate with the passphrase, or a token, which an administrator gives you:",
-            Some(remedy::client(context, "authenticate")),
+            Some(remedy::client_command(context, "authenticate")),
         ),
     }
 }

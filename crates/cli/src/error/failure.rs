@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::Error;
-use crate::connection::{ADDRESS_VARIABLE, InUse, Remote, Whence};
+use crate::connection::{ADDRESS_VARIABLE, Remote, SelectedRemote, ServiceSource};
 use crate::terminal::output;
 
 /// A command that has failed.
@@ -21,7 +21,7 @@ pub(crate) enum Target {
     /// This machine's, or the one at the address in the environment.
     Default,
     /// That remote.
-    Remote(InUse),
+    Remote(SelectedRemote),
     /// One that was to become a remote.
     NewRemote,
 }
@@ -37,7 +37,7 @@ impl Failure {
         let Self { command, target, error } = self;
         let (on, elsewhere) = match target {
             Target::Default => (String::new(), format!("set {ADDRESS_VARIABLE}")),
-            Target::Remote(InUse { remote: Remote { name, .. }, .. }) => {
+            Target::Remote(SelectedRemote { remote: Remote { name, .. }, .. }) => {
                 (format!(" on {name}"), format!("run `multipass remote add --replace {name} ADDRESS`"))
             }
             Target::NewRemote => (String::new(), "name another address".to_owned()),
@@ -52,13 +52,13 @@ impl Failure {
             output::tell(&step);
         }
         let doctor = match target {
-            Target::Remote(InUse { remote, by: Whence::RemoteOption }) => {
+            Target::Remote(SelectedRemote { remote, source: ServiceSource::RemoteOption }) => {
                 Some(format!("multipass --remote {} doctor", remote.name))
             }
             Target::Default | Target::Remote(_) => Some("multipass doctor".to_owned()),
             Target::NewRemote => None,
         };
-        if let Some(doctor) = doctor.filter(|_| error.is_on_the_way()) {
+        if let Some(doctor) = doctor.filter(|_| error.concerns_connection()) {
             output::tell(&format!("`{doctor}` looks at everything between you and the service."));
         }
         ExitCode::from(error.exit_code())

@@ -1,6 +1,7 @@
 //! Everything that ends a command before its time: what the user reads, what to do next, the exit code.
 //!
-//! It joins the errors of all other folders, which in turn report theirs as an [`Error`] where they have no others.
+//! It is beside the other folders: it joins the errors of those that have their own, and all report theirs as an
+//! [`Error`] in the end.
 
 mod failure;
 mod next_step;
@@ -17,10 +18,11 @@ use transport::tls::{NotARootFingerprint, RootCertificateError};
 use transport::{ConnectError, Endpoint, EndpointError};
 
 use crate::connection::{
-    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, NotARemoteName, REMOTE_VARIABLE, RemotesFault, ServerTrustFault,
+    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, InvalidRemoteName, REMOTE_VARIABLE, RemotesError,
+    ServerTrustError,
 };
-use crate::credentials::IdentityFault;
-use crate::credentials::token::{NoToken, PREFIX};
+use crate::credentials::IdentityStoreError;
+use crate::credentials::token::{InvalidToken, PREFIX};
 use crate::platform::Denial;
 pub(crate) use failure::{Failure, Target};
 
@@ -47,10 +49,10 @@ pub(crate) enum Error {
     Address(#[source] EndpointError),
     /// The environment names a remote by what is no name.
     #[error("{REMOTE_VARIABLE} is not the name of a remote")]
-    RemoteName(#[source] NotARemoteName),
+    RemoteName(#[source] InvalidRemoteName),
     /// The user's remotes.
     #[error(transparent)]
-    Remotes(Box<RemotesFault>),
+    Remotes(Box<RemotesError>),
     /// The fingerprint in the environment is malformed.
     #[error("{FINGERPRINT_VARIABLE} is not a fingerprint")]
     Fingerprint(#[source] NotARootFingerprint),
@@ -134,10 +136,10 @@ pub(crate) enum Error {
     },
     /// A service that this user does not trust, or does not trust any more.
     #[error(transparent)]
-    ServerTrust(Box<ServerTrustFault>),
+    ServerTrust(Box<ServerTrustError>),
     /// This client's own certificate or key.
     #[error(transparent)]
-    Identity(#[from] IdentityFault),
+    Identity(#[from] IdentityStoreError),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Tls(#[source] Box<dyn StdError + Send + Sync>),
@@ -146,10 +148,10 @@ pub(crate) enum Error {
     Refused(Box<Status>),
     /// The connection broke before the service had answered.
     #[error("the connection to the service was lost")]
-    Lost(#[source] Box<Status>),
+    ConnectionLost(#[source] Box<Status>),
     /// The service's answer makes no sense.
     #[error("{0}")]
-    Answer(&'static str),
+    InvalidReply(&'static str),
     /// The service did not become ready in time.
     #[error("the service was not ready within {seconds} s")]
     NotReady {
@@ -187,7 +189,7 @@ pub(crate) enum Error {
     },
     /// The doctor has found what is in the way, and has said so.
     #[error("{problems} {}", if *problems == 1 { "problem was found" } else { "problems were found" })]
-    Unwell {
+    ProblemsFound {
         /// How many.
         problems: usize,
     },
@@ -208,20 +210,20 @@ pub(crate) enum Error {
     Signal(u8),
 }
 
-impl From<ServerTrustFault> for Error {
-    fn from(fault: ServerTrustFault) -> Self {
+impl From<ServerTrustError> for Error {
+    fn from(fault: ServerTrustError) -> Self {
         Self::ServerTrust(Box::new(fault))
     }
 }
 
-impl From<RemotesFault> for Error {
-    fn from(fault: RemotesFault) -> Self {
+impl From<RemotesError> for Error {
+    fn from(fault: RemotesError) -> Self {
         Self::Remotes(Box::new(fault))
     }
 }
 
-impl From<NoToken> for Error {
-    fn from(fault: NoToken) -> Self {
+impl From<InvalidToken> for Error {
+    fn from(fault: InvalidToken) -> Self {
         let next = format!("Copy all of it again, from {PREFIX} to its end. Nothing was sent.");
         Self::usage(fault.to_string(), Some(next))
     }
@@ -239,14 +241,14 @@ impl Error {
     }
 
     /// Sorts a call's failure: the service's own word, or a broken connection.
-    pub(crate) fn of_call(status: Status) -> Self {
+    pub(crate) fn from_status(status: Status) -> Self {
         // Only what arose on this side carries a source: a status that was received is nothing but text.
         let status = Box::new(status);
-        if status.source().is_some() { Self::Lost(status) } else { Self::Refused(status) }
+        if status.source().is_some() { Self::ConnectionLost(status) } else { Self::Refused(status) }
     }
 
     /// Whether it is about something between the user and the service, which the doctor looks at.
-    pub(crate) fn is_on_the_way(&self) -> bool {
+    pub(crate) fn concerns_connection(&self) -> bool {
         match self {
             Self::Address(_)
             | Self::RemoteName(_)
@@ -264,7 +266,9 @@ impl Error {
             | Self::ServerTrust(_)
             | Self::Identity(_) => true,
             Self::Refused(status) => status.code() == Code::Unauthenticated,
-            Self::NotReady { source, .. } => source.as_ref().is_some_and(|source| source.is_on_the_way()),
+            Self::NotReady { source, .. } => {
+                source.as_ref().is_some_and(|source| source.concerns_connection())
+            }
             _ => false,
         }
     }
@@ -286,7 +290,7 @@ impl Error {
         // next step.
         let mut cause = if matches!(self, Self::NoService { .. }) { None } else { self.source() };
         // Of a lost connection only the innermost cause says something; what is between repeats it.
-        if matches!(self, Self::Lost(_)) {
+        if matches!(self, Self::ConnectionLost(_)) {
             while let Some(inner) = cause.and_then(StdError::source) {
                 cause = Some(inner);
             }

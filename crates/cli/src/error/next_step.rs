@@ -60,7 +60,7 @@ impl Error {
             Self::ServerTrust(fault) => Some(fault.next_step()),
             Self::Identity(fault) => Some(fault.next_step()),
             Self::Refused(status) => after_refusal(status),
-            Self::Lost(_) => {
+            Self::ConnectionLost(_) => {
                 Some("The service may have stopped or restarted. Try again, and see its log.".to_owned())
             }
             Self::Guest { instance, source: SessionError::WrongHost } => Some(format!(
@@ -71,8 +71,8 @@ impl Error {
                 Some(format!("Check its state with `multipass info {instance}`, or restart it."))
             }
             Self::NotReady { source, .. } => source.as_ref().and_then(|source| source.next_step_or(elsewhere)),
-            Self::Answer(_)
-            | Self::Unwell { .. }
+            Self::InvalidReply(_)
+            | Self::ProblemsFound { .. }
             | Self::Input(_)
             | Self::Output(_)
             | Self::Runtime(_)

@@ -3,7 +3,7 @@
 use super::*;
 
 fn refused(code: Code, message: &str) -> Error {
-    Error::of_call(Status::new(code, message))
+    Error::from_status(Status::new(code, message))
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn each_refusal_has_a_message_and_its_next_step_once() {
 #[test]
 fn a_broken_connection_is_no_refusal() {
     let status = Status::from_error(Box::new(io::Error::new(io::ErrorKind::ConnectionReset, "reset")));
-    let error = Error::of_call(status);
+    let error = Error::from_status(status);
     assert_eq!(error.message(), "the connection to the service was lost: reset");
     assert!(error.next_step().is_some());
 }
@@ -70,7 +70,7 @@ fn an_absent_service_has_the_stock_words() {
 #[test]
 fn exit_codes() {
     assert_eq!(Error::usage("x", None).exit_code(), 1);
-    assert_eq!(Error::Answer("x").exit_code(), 2);
+    assert_eq!(Error::InvalidReply("x").exit_code(), 2);
     assert_eq!(Error::Signal(2).exit_code(), 130);
     assert_eq!(Error::Exited(3).exit_code(), 3);
 }

@@ -4,12 +4,12 @@
 //! and changed as a whole, by one client at a time.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::files::{self, FileFault};
+use crate::files::{self, FileError};
 use crate::platform::{self, HOME_VARIABLE};
 
 /// Longer lists are none of ours, in bytes: some 10,000 entries.
@@ -17,7 +17,7 @@ pub(crate) const MAX_SIZE: u64 = 1024 * 1024;
 
 /// A list, as it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Kind {
+pub(crate) struct ListSpec {
     /// The file's name.
     pub(crate) file: &'static str,
     /// Its entries, in a sentence.
@@ -26,9 +26,18 @@ pub(crate) struct Kind {
     pub(crate) header: &'static str,
 }
 
+/// What becomes of an entry that is there already for the same thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnConflict {
+    /// It stays, and the new one is refused.
+    Refuse,
+    /// The new one replaces it: the user has named that on purpose.
+    Replace,
+}
+
 /// Why it is not known what a list says.
 #[derive(Debug, Error)]
-pub(crate) enum ListFault {
+pub(crate) enum ListError {
     /// The environment does not tell where the user's files are.
     #[error("cannot tell where your {0} belong: {HOME_VARIABLE} is not set")]
     NoHome(&'static str),
@@ -42,7 +51,7 @@ pub(crate) enum ListFault {
     },
     /// A file could not be used.
     #[error(transparent)]
-    File(#[from] FileFault),
+    File(#[from] FileError),
     /// Somebody else may have written there.
     #[error("other users can change the list of {entries}, {}", path.display())]
     OpenToOthers {
@@ -65,7 +74,7 @@ pub(crate) enum ListFault {
     },
 }
 
-impl ListFault {
+impl ListError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
@@ -78,7 +87,7 @@ impl ListFault {
             Self::OpenToOthers { path, .. } => {
                 format!(
                     "Check that every line is yours, then run `{}`.",
-                    platform::closing(&path.display().to_string())
+                    platform::restrict_command(&path.display().to_string())
                 )
             }
             Self::Damaged { .. } => {
@@ -88,11 +97,11 @@ impl ListFault {
     }
 }
 
-/// The user's list of some kind.
+/// The user's list of some spec.
 #[derive(Debug)]
 pub(crate) struct ListFile {
     directory: PathBuf,
-    kind: Kind,
+    spec: ListSpec,
 }
 
 impl ListFile {
@@ -100,51 +109,47 @@ impl ListFile {
     ///
     /// # Errors
     /// The environment does not tell where it is, or leads root to where another user decides what root relies on.
-    pub(crate) fn of_user(kind: Kind) -> Result<Self, ListFault> {
-        let directory = platform::own_directory().ok_or(ListFault::NoHome(kind.entries))?;
+    pub(crate) fn of_user(spec: ListSpec) -> Result<Self, ListError> {
+        let directory = platform::own_directory().ok_or(ListError::NoHome(spec.entries))?;
         if !platform::is_own(&directory) {
-            return Err(ListFault::NotOwn { entries: kind.entries, directory });
+            return Err(ListError::NotOwn { entries: spec.entries, directory });
         }
-        Ok(Self { directory, kind })
+        Ok(Self { directory, spec })
     }
 
     /// The one in that directory.
     #[cfg(test)]
-    pub(crate) fn in_directory(directory: PathBuf, kind: Kind) -> Self {
-        Self { directory, kind }
+    pub(crate) fn in_directory(directory: PathBuf, spec: ListSpec) -> Self {
+        Self { directory, spec }
     }
 
     /// The file, which may not exist.
     pub(crate) fn path(&self) -> PathBuf {
-        self.directory.join(self.kind.file)
+        self.directory.join(self.spec.file)
     }
 
     /// That this is wrong with a line.
-    pub(crate) fn damaged(&self, line: usize, what: &'static str) -> ListFault {
-        ListFault::Damaged { entries: self.kind.entries, path: self.path(), line, what }
+    pub(crate) fn damaged(&self, line: usize, what: &'static str) -> ListError {
+        ListError::Damaged { entries: self.spec.entries, path: self.path(), line, what }
     }
 
     /// The list's text; empty if there is none.
     ///
     /// # Errors
     /// It cannot be read, or others can change it.
-    pub(crate) fn read(&self) -> Result<String, ListFault> {
+    pub(crate) fn read(&self) -> Result<String, ListError> {
         let path = self.path();
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
+            Err(error) => return Err(FileError::io("read", &path)(error).into()),
         };
-        if platform::others_may_change(&file).map_err(FileFault::io("read", &path))? {
-            return Err(ListFault::OpenToOthers { entries: self.kind.entries, path });
+        if platform::others_may_change(&file).map_err(FileError::io("read", &path))? {
+            return Err(ListError::OpenToOthers { entries: self.spec.entries, path });
         }
-        let mut text = String::new();
-        let length =
-            file.take(MAX_SIZE + 1).read_to_string(&mut text).map_err(FileFault::io("read", &path))?;
-        if length as u64 > MAX_SIZE {
-            return Err(FileFault::io("read", &path)(too_long()).into());
-        }
-        Ok(text)
+        let bytes = files::read_bounded(file, MAX_SIZE);
+        let text = bytes.and_then(|bytes| io::read_to_string(bytes.as_slice()));
+        Ok(text.map_err(FileError::io("read", &path))?)
     }
 
     /// Replaces the list by what `change` makes of its lines, which are the header where there is no list yet. Other
@@ -152,25 +157,25 @@ impl ListFile {
     ///
     /// # Errors
     /// The list cannot be read or written, or those of `change`; it is as it was then.
-    pub(crate) fn change<T, E: From<ListFault>>(
+    pub(crate) fn change<T, E: From<ListError>>(
         &self,
         change: impl FnOnce(&mut Vec<String>) -> Result<T, E>,
     ) -> Result<T, E> {
         files::create_directory(&self.directory).map_err(|error| {
-            ListFault::from(FileFault::io("create the directory", &self.directory)(error))
+            ListError::from(FileError::io("create the directory", &self.directory)(error))
         })?;
-        let lock = self.directory.join(format!(".{}.lock", self.kind.file));
-        let _held = files::lock(&lock).map_err(ListFault::from)?;
+        let lock = self.directory.join(format!(".{}.lock", self.spec.file));
+        let _held = files::lock(&lock).map_err(ListError::from)?;
         let before = self.read()?;
-        let text = if before.is_empty() { self.kind.header } else { &before };
+        let text = if before.is_empty() { self.spec.header } else { &before };
         let mut lines = text.lines().map(str::to_owned).collect();
         let done = change(&mut lines)?;
         let after = lines.join("\n") + "\n";
         let written = match after.len() as u64 > MAX_SIZE {
-            true => Err(too_long()),
-            false => files::replace(&self.directory, self.kind.file, after.as_bytes()),
+            true => Err(files::too_long(MAX_SIZE)),
+            false => files::replace(&self.directory, self.spec.file, after.as_bytes()),
         };
-        written.map_err(|error| ListFault::from(FileFault::io("write", &self.path())(error)))?;
+        written.map_err(|error| ListError::from(FileError::io("write", &self.path())(error)))?;
         Ok(done)
     }
 }
@@ -179,8 +184,4 @@ impl ListFile {
 pub(crate) fn entries(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let says_something = |(_, content): &(usize, &str)| !content.is_empty() && !content.starts_with('#');
     (1..).zip(text.lines()).map(|(line, content)| (line, content.trim())).filter(says_something)
-}
-
-fn too_long() -> io::Error {
-    io::Error::other(format!("it is longer than {MAX_SIZE} bytes"))
 }

@@ -1,10 +1,12 @@
 //! Files that are this user's alone: private from their first moment, replaced as a whole, changed by one client at
 //! a time.
+//!
+//! What is in them is the matter of who keeps them; only [`list`] knows of lines. It knows the platform alone.
 
 pub(crate) mod list;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +21,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Why a file could not be used.
 #[derive(Debug, Error)]
-pub(crate) enum FileFault {
+pub(crate) enum FileError {
     /// The operating system refused a step.
     #[error("cannot {step} {path}", path = path.display())]
     Io {
@@ -35,7 +37,7 @@ pub(crate) enum FileFault {
     Locked(PathBuf),
 }
 
-impl FileFault {
+impl FileError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
@@ -49,6 +51,22 @@ impl FileFault {
         let path = path.to_owned();
         move |source| Self::Io { step, path, source }
     }
+}
+
+/// All of `input`.
+///
+/// # Errors
+/// It cannot be read, or is longer than `limit` bytes.
+pub(crate) fn read_bounded(input: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match input.take(limit + 1).read_to_end(&mut bytes)? as u64 > limit {
+        true => Err(too_long(limit)),
+        false => Ok(bytes),
+    }
+}
+
+fn too_long(limit: u64) -> io::Error {
+    io::Error::other(format!("it is longer than {limit} bytes"))
 }
 
 /// Makes a directory that only its owner may enter, with those above it, so that it survives a power cut: the
@@ -73,15 +91,15 @@ pub(crate) fn create_directory(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// The lock's file cannot be made or locked, or another client holds it for too long.
-pub(crate) fn lock(path: &Path) -> Result<File, FileFault> {
-    let file = platform::open_lock_file(path).map_err(FileFault::io("lock", path))?;
+pub(crate) fn lock(path: &Path) -> Result<File, FileError> {
+    let file = platform::open_lock_file(path).map_err(FileError::io("lock", path))?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(FileFault::io("lock", path)(error)),
+            Err(TryLockError::Error(error)) => return Err(FileError::io("lock", path)(error)),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => return Err(FileFault::Locked(path.to_owned())),
+            Err(TryLockError::WouldBlock) => return Err(FileError::Locked(path.to_owned())),
         }
     }
 }

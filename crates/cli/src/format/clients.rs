@@ -3,15 +3,14 @@
 use rpc::trust::Client;
 use serde_json::{Map, Value, json};
 
-use super::table::Table;
+use super::table::{Labels, Table};
 use super::values::or_unknown;
 use crate::args::Format;
 use crate::credentials::fingerprint;
 use crate::error::Error;
-use crate::terminal::text;
 
 /// The width of the names in front of what is known of one client.
-const LABEL: usize = 13;
+const LABELS: usize = 13;
 /// Said instead of a table when there are no clients.
 const NO_CLIENTS: &str = "No clients are trusted.\n";
 
@@ -41,11 +40,11 @@ pub(crate) fn client(client: &Client, format: Format) -> Result<String, Error> {
     }
     let columns = columns(client);
     let named = ["Fingerprint", "Name", "Level", "Added", "How", "From", "Last seen", "Connections"];
-    let line = |(name, value): (&str, &String)| {
-        let value = text::one_line(or_unknown(value));
-        format!("{:LABEL$}{value}\n", format!("{name}:"))
-    };
-    Ok(named.into_iter().zip(&columns).map(line).collect())
+    let mut labels = Labels::new(LABELS);
+    for (name, value) in named.into_iter().zip(&columns) {
+        labels.push(name, or_unknown(value));
+    }
+    Ok(labels.finish())
 }
 
 /// What is known of a client, the fingerprint first.

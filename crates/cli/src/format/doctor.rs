@@ -78,10 +78,10 @@ fn entries(report: &Report) -> Map<String, Value> {
 /// What is said, what to do about it, and the command that does it; the last two may be empty.
 fn parts(verdict: &Verdict) -> (&str, &str, &str) {
     match verdict {
-        Verdict::Fine(what) => (what, "", ""),
+        Verdict::Passed(what) => (what, "", ""),
         Verdict::Skipped(why) => (why, "", ""),
-        Verdict::Warning(ailment) | Verdict::Problem(ailment) => {
-            (&ailment.cause, &ailment.advice, ailment.command.as_deref().unwrap_or_default())
+        Verdict::Warning(diagnosis) | Verdict::Problem(diagnosis) => {
+            (&diagnosis.cause, &diagnosis.advice, diagnosis.command.as_deref().unwrap_or_default())
         }
     }
 }
@@ -89,17 +89,17 @@ fn parts(verdict: &Verdict) -> (&str, &str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Ailment;
+    use crate::doctor::Diagnosis;
 
     fn example() -> Report {
         let mut example = Report::default();
-        example.add("address", Verdict::fine("unix:/s (default)"));
-        let ailment = Ailment {
+        example.add("address", Verdict::passed("unix:/s (default)"));
+        let diagnosis = Diagnosis {
             cause: "there is no socket /s: the service does not run, or listens \u{1b}elsewhere".to_owned(),
             advice: "Start it:".to_owned(),
             command: Some("sudo multipassd".to_owned()),
         };
-        example.add("socket", Verdict::Problem(ailment));
+        example.add("socket", Verdict::Problem(diagnosis));
         example.add("trust", Verdict::skipped("no"));
         example
     }
@@ -135,8 +135,8 @@ This client cannot use the service. Fix the first problem, then run it again.
     #[test]
     fn a_warning_is_not_in_the_way() {
         let mut fine = Report::default();
-        let ailment = Ailment { cause: "old".to_owned(), advice: String::new(), command: None };
-        fine.add("clock", Verdict::Warning(ailment));
+        let diagnosis = Diagnosis { cause: "old".to_owned(), advice: String::new(), command: None };
+        fine.add("clock", Verdict::Warning(diagnosis));
         let table = "warning  clock               old\n\nThis client can use the service.\n";
         assert_eq!(report(&fine, Format::Table).expect("text"), table);
     }

@@ -2,6 +2,8 @@
 //!
 //! JSON and YAML are written from one value, so that their names agree; tables and CSV have columns of their
 //! own. Names, columns and their order are fixed: scripts read them.
+//!
+//! Values come from the service, from remotes and from the doctor; nothing is asked or printed here.
 
 pub(crate) mod clients;
 pub(crate) mod doctor;

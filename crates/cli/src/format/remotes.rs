@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::table::{Labels, Table};
+use super::table::{LABELS, Labels, Table};
 use super::values::or_unknown;
 use crate::args::Format;
 use crate::connection::Remote;
@@ -10,7 +10,7 @@ use crate::credentials::fingerprint;
 use crate::error::Error;
 
 /// A remote, and what commands make of it.
-pub(crate) struct Row {
+pub(crate) struct RemoteRow {
     /// The remote.
     pub(crate) remote: Remote,
     /// Whether it is the default.
@@ -19,7 +19,7 @@ pub(crate) struct Row {
     pub(crate) is_in_use: bool,
 }
 
-impl Row {
+impl RemoteRow {
     fn fingerprint(&self) -> String {
         self.remote.fingerprint.map(|fingerprint| fingerprint.to_string()).unwrap_or_default()
     }
@@ -50,7 +50,7 @@ impl Row {
 ///
 /// # Errors
 /// They cannot be put into `format`.
-pub(crate) fn remotes(rows: &[Row], format: Format) -> Result<String, Error> {
+pub(crate) fn remotes(rows: &[RemoteRow], format: Format) -> Result<String, Error> {
     match format {
         Format::Table => Ok(table(rows)),
         Format::Json => super::json(&json!({ "remotes": entries(rows) })),
@@ -66,12 +66,12 @@ pub(crate) fn remotes(rows: &[Row], format: Format) -> Result<String, Error> {
 ///
 /// # Errors
 /// It cannot be put into `format`.
-pub(crate) fn remote(row: &Row, format: Format) -> Result<String, Error> {
+pub(crate) fn remote(row: &RemoteRow, format: Format) -> Result<String, Error> {
     if format != Format::Table {
         return remotes(std::slice::from_ref(row), format);
     }
     let Remote { name, endpoint, .. } = &row.remote;
-    let mut labels = Labels::default();
+    let mut labels = Labels::new(LABELS);
     labels.push("Name", &name.to_string());
     labels.push("Address", &endpoint.to_string());
     let root = match row.remote.fingerprint {
@@ -86,7 +86,7 @@ pub(crate) fn remote(row: &Row, format: Format) -> Result<String, Error> {
     Ok(labels.finish())
 }
 
-fn table(rows: &[Row]) -> String {
+fn table(rows: &[RemoteRow]) -> String {
     let mut table = Table::new(&[("Name", 0), ("Address", 0), ("Fingerprint", 0), ("Used", 0)]);
     for row in rows {
         let [name, address, fingerprint, ..] = row.columns();
@@ -95,8 +95,8 @@ fn table(rows: &[Row]) -> String {
     table.finish()
 }
 
-fn entries(rows: &[Row]) -> Value {
-    let entry = |row: &Row| {
+fn entries(rows: &[RemoteRow]) -> Value {
+    let entry = |row: &RemoteRow| {
         let [name, address, fingerprint, ..] = row.columns();
         json!({
             "name": name,
@@ -113,7 +113,7 @@ fn entries(rows: &[Row]) -> Value {
 mod tests {
     use super::*;
 
-    fn some() -> [Row; 3] {
+    fn some() -> [RemoteRow; 3] {
         let remote = |name: &str, address: &str, fingerprint: Option<&str>| Remote {
             name: name.parse().expect(name),
             endpoint: address.parse().expect(address),
@@ -121,9 +121,13 @@ mod tests {
         };
         let some = Some("0123456789abcdef");
         [
-            Row { remote: remote("own", "unix:/a b", None), is_default: false, is_in_use: false },
-            Row { remote: remote("work", "server.example:1", some), is_default: true, is_in_use: false },
-            Row { remote: remote("lab", "quic:[::1]:5", some), is_default: false, is_in_use: true },
+            RemoteRow { remote: remote("own", "unix:/a b", None), is_default: false, is_in_use: false },
+            RemoteRow {
+                remote: remote("work", "server.example:1", some),
+                is_default: true,
+                is_in_use: false,
+            },
+            RemoteRow { remote: remote("lab", "quic:[::1]:5", some), is_default: false, is_in_use: true },
         ]
     }
 

@@ -5,6 +5,8 @@ use crate::terminal::text;
 /// No column is padded beyond this; a longer cell just is longer. A single cell from a hostile service
 /// would otherwise make every row as long as itself.
 pub(super) const WIDEST: usize = 200;
+/// The usual width of labels.
+pub(super) const LABELS: usize = 16;
 /// Columns are at least this far apart.
 const GAP: usize = 2;
 
@@ -56,16 +58,23 @@ pub(super) fn padded(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
-/// Labels, each with its values from column 17 on.
-#[derive(Default)]
-pub(super) struct Labels(String);
+/// Labels, each with its values in a column beside it.
+pub(super) struct Labels {
+    width: usize,
+    text: String,
+}
 
 impl Labels {
+    /// Labels whose values stand `width` characters from the beginning of the line.
+    pub(super) fn new(width: usize) -> Self {
+        Self { width, text: String::new() }
+    }
+
     /// Adds a label and its value.
     pub(super) fn push(&mut self, label: &str, value: &str) {
-        let line = format!("{:16}{}", format!("{label}:"), text::one_line(value));
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
+        let line = format!("{:width$}{}", format!("{label}:"), text::one_line(value), width = self.width);
+        self.text.push_str(line.trim_end());
+        self.text.push('\n');
     }
 
     /// Adds a label with several values, one a line.
@@ -75,20 +84,21 @@ impl Labels {
         };
         self.push(label, first.as_ref());
         for other in others {
-            self.0.push_str(&format!("{:16}{}\n", "", text::one_line(other.as_ref())));
+            let line = format!("{:width$}{}\n", "", text::one_line(other.as_ref()), width = self.width);
+            self.text.push_str(&line);
         }
     }
 
     /// Leaves a line empty between two items.
     pub(super) fn separate(&mut self) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
+        if !self.text.is_empty() {
+            self.text.push('\n');
         }
     }
 
     /// The text.
     pub(super) fn finish(self) -> String {
-        self.0
+        self.text
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 const NO_TOKENS: &str = "No tokens are waiting to be used.\n";
 
 /// A token that was just made.
-pub(crate) struct Created<'a> {
+pub(crate) struct NewToken<'a> {
     /// The token itself.
     pub(crate) token: &'a str,
     /// By what it is listed and revoked.
@@ -34,8 +34,8 @@ pub(crate) struct Created<'a> {
 ///
 /// # Errors
 /// It cannot be put into `format`.
-pub(crate) fn created(created: &Created<'_>, format: Format) -> Result<String, Error> {
-    let Created { token, id, name, level, expires, addresses, root } = created;
+pub(crate) fn created(created: &NewToken<'_>, format: Format) -> Result<String, Error> {
+    let NewToken { token, id, name, level, expires, addresses, root } = created;
     let entries = || {
         json!({
             "token": token,
@@ -196,7 +196,7 @@ tokens:
 
     #[test]
     fn a_new_token() {
-        let made = Created {
+        let made = NewToken {
             token: "mpt1_x",
             id: "0f3a",
             name: "alice",

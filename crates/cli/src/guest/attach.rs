@@ -43,7 +43,7 @@ pub(crate) async fn attach(
         biased;
         signal = signals.received() => Err(AttachError::signal(signal)),
         started = starting => match started {
-            Ok((input, output)) => carry(input, output, raw, signals).await,
+            Ok((input, output)) => join_streams(input, output, raw, signals).await,
             Err(fault) => Err(fault),
         },
     };
@@ -76,7 +76,7 @@ impl AttachError {
 }
 
 /// Connects the running command with this process until it ends, and returns its exit code.
-async fn carry(
+async fn join_streams(
     input: Input,
     output: Output,
     raw: Option<RawTerminal>,
@@ -127,7 +127,7 @@ fn signal_of(number: u8) -> Option<Signal> {
 /// Sends the command what this process is given, to the end of that.
 async fn forward_input(input: &Input) -> Result<(), SessionError> {
     // A process may have no standard input at all.
-    if let Ok(mut own) = stdio::Input::begin() {
+    if let Ok(mut own) = stdio::Input::start() {
         while let Some(chunk) = own.next().await {
             match chunk {
                 Ok(chunk) => input.write(chunk).await?,

@@ -1,5 +1,7 @@
 //! SSH to an instance: through the service, which carries what is said without a part in it; or, with a stock
 //! service, which cannot do that, to where it says that the instance answers.
+//!
+//! It is given a connection to the service, and knows no commands.
 
 mod attach;
 mod tunnel;
@@ -45,7 +47,7 @@ impl Guest {
             }
             opened => opened?,
         };
-        match in_time(instance, log_in(stream, access)).await? {
+        match within_timeout(instance, log_in(stream, access)).await? {
             Ok(session) => Ok(Self { session, tunnel: Some(tunnel), instance: instance.to_owned() }),
             Err(error) => Err(explained(Some(tunnel), instance, error).await),
         }
@@ -64,15 +66,15 @@ impl Guest {
             verbosity_level: service.verbosity_level(),
         };
         let mut found = None;
-        let answer = service.calls("ssh_info").ssh_info(once(request)).await;
+        let answer = service.rpc_for("ssh_info").ssh_info(once(request)).await;
         service
-            .answer(answer, |reply: rpc::SshInfoReply| {
+            .read_replies(answer, |reply: rpc::SshInfoReply| {
                 found = reply.ssh_info.into_iter().find(|(name, _)| name == instance).or(found.take());
             })
             .await?;
         let (_, info) =
-            found.ok_or(Error::Answer("the service did not report where the instance answers"))?;
-        let session = in_time(instance, log_in_at(instance, info)).await??;
+            found.ok_or(Error::InvalidReply("the service did not report where the instance answers"))?;
+        let session = within_timeout(instance, log_in_at(instance, info)).await??;
         Ok(Self { session, tunnel: None, instance: instance.to_owned() })
     }
 
@@ -93,7 +95,7 @@ async fn explained(tunnel: Option<Tunnel>, instance: &str, source: SessionError)
     Error::Guest { instance: instance.to_owned(), source }
 }
 
-async fn in_time<T>(instance: &str, login: impl Future<Output = T>) -> Result<T, Error> {
+async fn within_timeout<T>(instance: &str, login: impl Future<Output = T>) -> Result<T, Error> {
     timeout(LOGIN_TIMEOUT, login).await.map_err(|_| {
         Error::failed(
             format!("instance \"{instance}\" did not answer within {} s", LOGIN_TIMEOUT.as_secs()),
@@ -114,7 +116,8 @@ async fn log_in_at(instance: &str, info: SshInfo) -> Result<Session, Error> {
     let key = Zeroizing::new(priv_key_base64);
     let fails = |source| Error::Guest { instance: instance.to_owned(), source };
     let key = ClientKey::from_text(&key).map_err(|error| fails(error.into()))?;
-    let port = u16::try_from(port).map_err(|_| Error::Answer("the service reported an invalid port"))?;
+    let port =
+        u16::try_from(port).map_err(|_| Error::InvalidReply("the service reported an invalid port"))?;
     let stream = TcpStream::connect((host.as_str(), port)).await.map_err(|error| {
         Error::failed(
             format!("instance \"{instance}\" cannot be reached at {host}, port {port}: {error}"),

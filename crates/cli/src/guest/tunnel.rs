@@ -22,7 +22,7 @@ const CHUNK: usize = 16 * 1024;
 const CHUNKS: usize = 4;
 const UNREAD: usize = CHUNKS * CHUNK;
 /// How long an end is waited for that should be there.
-const END_LIMIT: Duration = Duration::from_secs(2);
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open tunnel. Dropping it ends the call.
 pub(crate) struct Tunnel(AbortOnDropHandle<Result<(), Error>>);
@@ -39,12 +39,13 @@ impl Tunnel {
         service.note_call("Tunnel");
         let (requests, sent) = mpsc::channel(CHUNKS);
         let first = TunnelRequest { part: Some(ToGuest::InstanceName(instance.to_owned())) };
-        requests.try_send(first).map_err(|_| Error::Answer("the call ended before it began"))?;
+        requests.try_send(first).map_err(|_| Error::InvalidReply("the call ended before it began"))?;
         let mut calls = service.instances.clone();
-        let mut replies = calls.tunnel(ReceiverStream::new(sent)).await.map_err(Error::of_call)?.into_inner();
-        let first = replies.message().await.map_err(Error::of_call)?.and_then(|reply| reply.part);
+        let mut replies =
+            calls.tunnel(ReceiverStream::new(sent)).await.map_err(Error::from_status)?.into_inner();
+        let first = replies.message().await.map_err(Error::from_status)?.and_then(|reply| reply.part);
         let Some(FromGuest::Access(access)) = first else {
-            return Err(Error::Answer("the service did not report how to log in to the instance"));
+            return Err(Error::InvalidReply("the service did not report how to log in to the instance"));
         };
         let (near, far) = duplex(UNREAD);
         let carrying = tokio::spawn(async move {
@@ -64,7 +65,7 @@ impl Tunnel {
 
     /// What has ended the tunnel, if it was neither the guest nor this side.
     pub(crate) async fn fault(self) -> Option<Error> {
-        timeout(END_LIMIT, self.0).await.ok()?.ok()?.err()
+        timeout(END_TIMEOUT, self.0).await.ok()?.ok()?.err()
     }
 }
 
@@ -89,12 +90,12 @@ async fn receive(
     mut replies: Streaming<TunnelReply>,
     mut to_here: WriteHalf<DuplexStream>,
 ) -> Result<(), Error> {
-    while let Some(reply) = replies.message().await.map_err(Error::of_call)? {
+    while let Some(reply) = replies.message().await.map_err(Error::from_status)? {
         let passed_on = match reply.part {
             Some(FromGuest::Data(data)) => to_here.write_all(&data).await,
             Some(FromGuest::End(_)) => to_here.shutdown().await,
             Some(FromGuest::Access(_)) | None => {
-                return Err(Error::Answer("the service sent an unexpected reply on a tunnel"));
+                return Err(Error::InvalidReply("the service sent an unexpected reply on a tunnel"));
             }
         };
         if passed_on.is_err() {

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::os::windows::io::AsHandle;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 use std::{fs, io};
@@ -11,7 +12,7 @@ use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_s
 use win32::access::{self, Access, Deed, Existing, another_who_may};
 use win32::console::{self, Settings};
 
-use super::{Denial, Listener, Path, PathBuf, SocketFile};
+use super::{Denial, Listener, SocketFile};
 
 /// How often the console's size is looked at: nothing tells of a change but the events that keys come with.
 const SIZE_INTERVAL: Duration = Duration::from_millis(500);
@@ -38,7 +39,7 @@ pub(crate) fn is_stopped(_process: i32) -> bool {
 }
 
 /// There are no Unix sockets, to which a way would lead.
-pub(crate) fn impassable(_path: &Path) -> Option<PathBuf> {
+pub(crate) fn blocked_directory(_path: &Path) -> Option<PathBuf> {
     None
 }
 
@@ -56,13 +57,13 @@ pub(crate) fn user_name() -> Option<String> {
 ///
 /// # Errors
 /// There is no such file, or it may not be looked at.
-pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn exposure(path: &Path) -> io::Result<Option<String>> {
     let another = another_who_may(Deed::Use, &access::look_at(path)?)?;
     Ok(another.map(|another| format!("'{another}' is on its access list")))
 }
 
 /// The command that keeps a file from others. The path is one word.
-pub(crate) fn closing(path: &str) -> String {
+pub(crate) fn restrict_command(path: &str) -> String {
     // Without what its directory passes on.
     format!("icacls {path} /inheritance:r /grant:r {}:F", user_name().unwrap_or_default())
 }
@@ -77,7 +78,7 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
 ///
 /// # Errors
 /// The file's access list cannot be read or changed.
-pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
+pub(crate) fn make_private(file: &fs::File) -> io::Result<bool> {
     if another_who_may(Deed::Use, file)?.is_none() {
         return Ok(false);
     }
@@ -149,7 +150,7 @@ impl Account {
 }
 
 /// Not possible on this system.
-pub(crate) fn go_on_as(_name: &str, _arguments: &[&str]) -> io::Error {
+pub(crate) fn exec_as(_name: &str, _arguments: &[&str]) -> io::Error {
     io::ErrorKind::Unsupported.into()
 }
 
@@ -165,7 +166,7 @@ pub(crate) fn keep_memory_private() -> io::Result<()> {
 ///
 /// # Errors
 /// It cannot be opened.
-pub(crate) fn open_without_waiting(path: &Path) -> io::Result<fs::File> {
+pub(crate) fn open_nonblocking(path: &Path) -> io::Result<fs::File> {
     fs::File::open(path)
 }
 
@@ -181,7 +182,7 @@ pub(crate) fn unbuffered_stdin() -> io::Result<fs::File> {
 ///
 /// # Errors
 /// It is closed.
-pub(crate) fn typed_or_piped() -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn stdin_as_utf8() -> io::Result<Box<dyn Read + Send>> {
     match console::Input::new() {
         Some(input) => Ok(Box::new(input)),
         None => Ok(Box::new(unbuffered_stdin()?)),
@@ -192,7 +193,7 @@ pub(crate) fn typed_or_piped() -> io::Result<Box<dyn Read + Send>> {
 ///
 /// # Errors
 /// It cannot be caught.
-pub(crate) async fn interrupted() -> io::Result<u8> {
+pub(crate) async fn termination_signal() -> io::Result<u8> {
     const SIGHUP: u8 = 1;
     const SIGINT: u8 = 2;
     const SIGQUIT: u8 = 3;

@@ -50,7 +50,7 @@ pub(crate) async fn on_thread<T: Send + 'static>(
 
 /// Reads a line of standard input.
 pub(super) async fn stdin_line() -> io::Result<Option<Zeroizing<String>>> {
-    on_thread(|| platform::typed_or_piped().and_then(line_of)).await
+    on_thread(|| platform::stdin_as_utf8().and_then(line_of)).await
 }
 
 /// A line without its end, `None` at the end of the input. Reads not one byte further: what follows belongs

@@ -23,8 +23,9 @@ pub(crate) fn tell(message: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", message.trim_end_matches('\n'));
 }
 
-/// Writes a question, whose answer is to be typed on the same line.
-pub(crate) fn ask(question: &str) {
+/// Writes to standard error as it is: a question whose answer is to be typed on the same line, or control
+/// sequences.
+pub(crate) fn write_stderr(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _ = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

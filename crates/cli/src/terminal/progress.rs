@@ -14,11 +14,11 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::{output, text};
 
 /// Between two drawings.
-const BEAT: Duration = Duration::from_millis(100);
+const FRAME_INTERVAL: Duration = Duration::from_millis(100);
 /// One is shown after the other while a step lasts.
 const SPINNER: [&str; 4] = ["|", "/", "-", "\\"];
 /// No line is longer, in characters; a terminal cuts it before that.
-const LONGEST: usize = 200;
+const MAX_LINE: usize = 200;
 
 /// What a call is at. Dropping it, as happens on a signal too, clears the line.
 pub(crate) struct Progress {
@@ -27,11 +27,11 @@ pub(crate) struct Progress {
     step: String,
     /// How much of the step is done, if the service tells.
     percent: Option<u8>,
-    beats: usize,
+    frame: usize,
 }
 
 struct Screen {
-    beat: Interval,
+    interval: Interval,
     write: fn(&str),
     /// Whether there is something to clear.
     drawn: bool,
@@ -41,28 +41,28 @@ impl Progress {
     /// Begins with `step`; it is seen as soon as something is waited for.
     pub(crate) fn new(step: &str) -> Self {
         let watched = can_redraw(io::stderr().is_terminal(), env::var("TERM").ok().as_deref());
-        Self::on(watched.then_some(output::ask as fn(&str)), step)
+        Self::on(watched.then_some(output::write_stderr as fn(&str)), step)
     }
 
     /// For a call beside which something else is seen on the terminal.
-    pub(crate) fn unseen() -> Self {
+    pub(crate) fn hidden() -> Self {
         Self::on(None, "")
     }
 
     fn on(write: Option<fn(&str)>, step: &str) -> Self {
         let screen = write.map(|write| {
-            let mut beat = interval(BEAT);
-            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            Screen { beat, write, drawn: false }
+            let mut interval = interval(FRAME_INTERVAL);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            Screen { interval, write, drawn: false }
         });
-        let mut progress = Self { screen, step: String::new(), percent: None, beats: 0 };
+        let mut progress = Self { screen, step: String::new(), percent: None, frame: 0 };
         progress.step(step, None);
         progress
     }
 
     /// Goes on to another step, or further in the same one.
     pub(crate) fn step(&mut self, step: &str, percent: Option<u8>) {
-        self.step = text::one_line(step).chars().take(LONGEST).collect();
+        self.step = text::one_line(step).chars().take(MAX_LINE).collect();
         self.percent = percent;
     }
 
@@ -82,14 +82,14 @@ impl Progress {
             tokio::select! {
                 biased;
                 outcome = &mut event => return outcome,
-                _ = screen.beat.tick() => self.draw(),
+                _ = screen.interval.tick() => self.draw(),
             }
         }
     }
 
     fn draw(&mut self) {
         let line = self.line();
-        self.beats = self.beats.wrapping_add(1);
+        self.frame = self.frame.wrapping_add(1);
         if let Some(screen) = &mut self.screen {
             // Returns to the beginning of the line, erases it, and keeps the terminal from wrapping what is too long for it, as
             // only the last line of that could be erased (DECAWM).
@@ -99,7 +99,7 @@ impl Progress {
     }
 
     fn line(&self) -> String {
-        let spinner = SPINNER.get(self.beats % SPINNER.len()).copied().unwrap_or_default();
+        let spinner = SPINNER.get(self.frame % SPINNER.len()).copied().unwrap_or_default();
         match self.percent {
             Some(percent) => format!("{} {percent}% {spinner}", self.step),
             None => format!("{} {spinner}", self.step),
@@ -156,11 +156,11 @@ mod tests {
             progress.during(std::future::ready(())).await;
             assert_eq!(written(), "", "what is there at once needs no progress");
 
-            progress.during(tokio::time::sleep(BEAT * 3)).await;
+            progress.during(tokio::time::sleep(FRAME_INTERVAL * 3)).await;
             assert!(written().starts_with("\r\x1b[K\x1b[?7lWaiting |\x1b[?7h\r\x1b[K\x1b[?7lWaiting /"));
 
             progress.step("Retrieving image:", Some(7));
-            progress.during(tokio::time::sleep(BEAT * 2)).await;
+            progress.during(tokio::time::sleep(FRAME_INTERVAL * 2)).await;
             assert!(written().contains("Retrieving image: 7% "));
             drop(progress);
             assert_eq!(written(), "\r\x1b[K");
@@ -172,7 +172,7 @@ mod tests {
         run(async {
             let mut progress = Progress::on(Some(write), "Waiting");
             let endless = async move { progress.during(std::future::pending::<()>()).await };
-            assert!(tokio::time::timeout(BEAT * 2, endless).await.is_err());
+            assert!(tokio::time::timeout(FRAME_INTERVAL * 2, endless).await.is_err());
             assert!(written().ends_with("\x1b[?7h\r\x1b[K"));
         });
     }
@@ -182,7 +182,7 @@ mod tests {
         run(async {
             let mut progress = Progress::on(Some(write), "");
             progress.step(&format!("\u{1b}[2J\nx{}", "y".repeat(70_000)), None);
-            assert_eq!(progress.line(), format!("[2J x{} |", "y".repeat(LONGEST - 5)));
+            assert_eq!(progress.line(), format!("[2J x{} |", "y".repeat(MAX_LINE - 5)));
         });
     }
 

@@ -77,8 +77,8 @@ pub(crate) async fn passphrase_in(file: &Path) -> Result<Secret, Error> {
 
 /// Tells whoever keeps a secret in a file that others can access it.
 fn note_exposure(file: &Path) {
-    if let Ok(Some(exposure)) = platform::open_to_others(file) {
-        let (file, closing) = (file.display(), platform::closing(&file.display().to_string()));
+    if let Ok(Some(exposure)) = platform::exposure(file) {
+        let (file, closing) = (file.display(), platform::restrict_command(&file.display().to_string()));
         output::tell(&format!("note: other users can access {file}: {exposure}; `{closing}` closes it"));
     }
 }
@@ -118,7 +118,7 @@ pub(crate) fn stdin_and_stderr_are_terminals() -> bool {
 /// # Errors
 /// The answer is no text.
 pub(crate) async fn confirm_in_full(question: &str) -> Result<bool, Error> {
-    output::ask(&format!("{question} [yes/no] "));
+    output::write_stderr(&format!("{question} [yes/no] "));
     let answer = stdin_line().await.map_err(Error::Input)?;
     Ok(answer.is_some_and(|answer| answer.trim().eq_ignore_ascii_case("yes")))
 }
@@ -128,7 +128,7 @@ pub(crate) async fn confirm_in_full(question: &str) -> Result<bool, Error> {
 /// # Errors
 /// The answer is no text.
 pub(crate) async fn confirm(question: &str) -> Result<bool, Error> {
-    output::ask(&format!("{question} [y/N] "));
+    output::write_stderr(&format!("{question} [y/N] "));
     let answer = stdin_line().await.map_err(Error::Input)?;
     Ok(answer.is_some_and(|answer| ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())))
 }
@@ -137,13 +137,13 @@ pub(crate) async fn confirm(question: &str) -> Result<bool, Error> {
 async fn ask_without_echo(question: &str, echo_off: &mut EchoOff) -> io::Result<Option<Zeroizing<String>>> {
     let mut line = pin!(stdin_line());
     let line = loop {
-        output::ask(question);
+        output::write_stderr(question);
         tokio::select! {
             line = &mut line => break line,
             back = echo_off.stopped_and_continued() => back?,
         }
     };
     // The user's own newline was not shown.
-    output::ask("\n");
+    output::write_stderr("\n");
     line
 }

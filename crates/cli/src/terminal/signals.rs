@@ -16,7 +16,7 @@ pub(crate) struct TerminationSignals(Pin<Box<dyn Future<Output = io::Result<u8>>
 impl TerminationSignals {
     /// Of this process.
     pub(crate) fn of_process() -> Self {
-        Self(Box::pin(platform::interrupted()))
+        Self(Box::pin(platform::termination_signal()))
     }
 
     /// Waits for a signal, and returns its number. Cancel-safe; there is no second one.

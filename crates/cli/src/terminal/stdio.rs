@@ -26,8 +26,8 @@ impl Input {
     ///
     /// # Errors
     /// There is no standard input, or no thread.
-    pub(crate) fn begin() -> io::Result<Self> {
-        Self::of(platform::typed_or_piped()?)
+    pub(crate) fn start() -> io::Result<Self> {
+        Self::of(platform::stdin_as_utf8()?)
     }
 
     fn of(mut from: impl Read + Send + 'static) -> io::Result<Self> {

@@ -21,7 +21,7 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// `text` as one word for a shell.
-pub(crate) fn quoted(text: &str) -> String {
+pub(crate) fn shell_quoted(text: &str) -> String {
     let special = if cfg!(windows) { r"\/._-:+,@" } else { "/._-:+,@%" };
     let plain = |character: char| character.is_ascii_alphanumeric() || special.contains(character);
     if !text.is_empty() && text.chars().all(plain) {
@@ -125,7 +125,7 @@ mod tests {
             (r#"a" b"#, r#""a b""#),
             ("", r#""""#),
         ] {
-            assert_eq!(quoted(text), expected);
+            assert_eq!(shell_quoted(text), expected);
         }
     }
 
@@ -141,7 +141,7 @@ mod tests {
             ("a;b", "'a;b'"),
             ("", "''"),
         ] {
-            assert_eq!(quoted(text), expected);
+            assert_eq!(shell_quoted(text), expected);
         }
     }
 }

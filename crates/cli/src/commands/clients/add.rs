@@ -1,21 +1,21 @@
 //! `clients add`: trusts a client, by the certificate that is found for it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use rpc::trust::{AddReply, AddRequest};
 
-use super::{other_user, title, understood};
+use super::{display_name, into_reply, other_user};
 use crate::args::{AddClientArgs, Level, client_name};
 use crate::connection::{Context, Service};
 use crate::credentials::{IdentityStore, fingerprint};
 use crate::error::Error;
-use crate::platform;
 use crate::terminal::{InputFile, input, text};
+use crate::{files, platform};
 
 /// Larger texts hold no certificate, in bytes.
-pub(super) const LONGEST: u64 = 64 * 1024;
+pub(super) const MAX_CERTIFICATE_SIZE: u64 = 64 * 1024;
 const CERTIFICATE: &str = "CERTIFICATE";
 
 /// Runs the command.
@@ -24,7 +24,7 @@ const CERTIFICATE: &str = "CERTIFICATE";
 /// There is no certificate to add, or the service refused it.
 pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<String, Error> {
     let (certificate, mut name) = match (&args.cert, &args.user) {
-        (Some(file), _) => (of_file(file).await?, String::new()),
+        (Some(file), _) => (from_file(file).await?, String::new()),
         (None, Some(user)) => (other_user::certificate(user).await?, client_name(user).unwrap_or_default()),
         (None, None) => (own_certificate()?, String::new()),
     };
@@ -36,25 +36,25 @@ pub(super) async fn run(context: &Context, args: &AddClientArgs) -> Result<Strin
     let level = if args.read_only { Level::ReadOnly } else { Level::Full };
     let request = AddRequest { certificate, name: name.clone(), level: level.name().to_owned() };
     let answer = service.trust.add(request).await;
-    let reply = understood(&service.endpoint, answer)?;
-    Ok(told(&reply, &name, level))
+    let reply = into_reply(&service.endpoint, answer)?;
+    Ok(summary(&reply, &name, level))
 }
 
 /// What has come of adding a client that was to have the name `wanted`, or none.
-fn told(reply: &AddReply, wanted: &str, level: Level) -> String {
+fn summary(reply: &AddReply, wanted: &str, level: Level) -> String {
     let AddReply { fingerprint, was_trusted, name } = reply;
     let limit = if level == Level::ReadOnly { ", and may only read" } else { "" };
     if !was_trusted {
-        return format!("The client {} is trusted{limit}.\n", title(wanted, fingerprint));
+        return format!("The client {} is trusted{limit}.\n", display_name(wanted, fingerprint));
     }
-    let known = format!("The client {} was trusted already{limit}.", title(name, fingerprint));
+    let known = format!("The client {} was trusted already{limit}.", display_name(name, fingerprint));
     if wanted.is_empty() || wanted == name {
         return format!("{known}\n");
     }
     let named = if name.is_empty() { "has no name" } else { "keeps its name" };
     format!(
         "{known} It {named}; to change that, run `multipass clients rename {} {wanted}`.\n",
-        text::quoted(fingerprint::short(fingerprint))
+        text::shell_quoted(fingerprint::short(fingerprint))
     )
 }
 
@@ -73,7 +73,7 @@ pub(super) fn own_certificate() -> Result<String, Error> {
             "To add that user's client, run `sudo multipass clients add --user <name>`.".to_owned(),
         ));
     }
-    Ok(written(store.load_or_create()?.certificate().to_vec()))
+    Ok(to_pem(store.load_or_create()?.certificate().to_vec()))
 }
 
 /// This user's certificate in PEM; nothing if there is none.
@@ -81,12 +81,12 @@ pub(super) fn own_certificate() -> Result<String, Error> {
 /// # Errors
 /// It cannot be read.
 pub(super) fn existing_certificate() -> Result<String, Error> {
-    let identity = IdentityStore::of_user()?.existing()?;
-    Ok(identity.map(|identity| written(identity.certificate().to_vec())).unwrap_or_default())
+    let identity = IdentityStore::of_user()?.load()?;
+    Ok(identity.map(|identity| to_pem(identity.certificate().to_vec())).unwrap_or_default())
 }
 
 /// The certificate in a file, read with this user's rights.
-async fn of_file(path: &Path) -> Result<String, Error> {
+async fn from_file(path: &Path) -> Result<String, Error> {
     let source = InputFile::from(path);
     let next = "Name a file that holds one client's certificate in PEM.".to_owned();
     let fails = |what: String| Error::failed(what, next);
@@ -104,26 +104,22 @@ async fn of_file(path: &Path) -> Result<String, Error> {
 fn read(source: &InputFile) -> io::Result<Vec<u8>> {
     let file = match source {
         InputFile::Stdin => platform::unbuffered_stdin()?,
-        InputFile::Named(path) => regular(path)?,
+        InputFile::Named(path) => open_regular_file(path)?,
     };
-    let mut text = Vec::new();
-    match file.take(LONGEST + 1).read_to_end(&mut text)? as u64 > LONGEST {
-        true => Err(io::Error::other(format!("it is longer than {LONGEST} bytes"))),
-        false => Ok(text),
-    }
+    files::read_bounded(file, MAX_CERTIFICATE_SIZE)
 }
 
 /// Opens a file that has an end. Whoever owns its directory may have it replaced while root looks at it; so
 /// nothing else is opened if that can be helped, and what was opened is looked at again.
-fn regular(path: &Path) -> io::Result<File> {
+fn open_regular_file(path: &Path) -> io::Result<File> {
     if !path.metadata()?.is_file() {
         return Err(not_regular());
     }
-    opened(path)
+    open_and_check(path)
 }
 
-fn opened(path: &Path) -> io::Result<File> {
-    let file = platform::open_without_waiting(path)?;
+fn open_and_check(path: &Path) -> io::Result<File> {
+    let file = platform::open_nonblocking(path)?;
     if !file.metadata()?.is_file() {
         return Err(not_regular());
     }
@@ -140,14 +136,14 @@ pub(super) fn only_certificate(text: &[u8]) -> Result<String, &'static str> {
     let blocks = pem::parse_many(text).map_err(|_| NONE)?;
     let mut found = blocks.into_iter().filter(|block| block.tag() == CERTIFICATE);
     match (found.next(), found.next()) {
-        (Some(block), None) => Ok(written(block.into_contents())),
+        (Some(block), None) => Ok(to_pem(block.into_contents())),
         (Some(_), Some(_)) => Err("holds more than one certificate"),
         (None, _) => Err(NONE),
     }
 }
 
 /// A certificate in PEM.
-fn written(der: Vec<u8>) -> String {
+fn to_pem(der: Vec<u8>) -> String {
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
     pem::encode_config(&pem::Pem::new(CERTIFICATE, der), config)
 }
@@ -184,7 +180,7 @@ mod tests {
             ),
         ] {
             let (fingerprint, name) = (fingerprint.clone(), name.to_owned());
-            assert_eq!(told(&AddReply { fingerprint, was_trusted, name }, wanted, level), expected);
+            assert_eq!(summary(&AddReply { fingerprint, was_trusted, name }, wanted, level), expected);
         }
     }
 
@@ -209,7 +205,7 @@ mod tests {
     fn only_a_bounded_file_is_read() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
-        for (length, fits) in [(0, true), (LONGEST, true), (LONGEST + 1, false)] {
+        for (length, fits) in [(0, true), (MAX_CERTIFICATE_SIZE, true), (MAX_CERTIFICATE_SIZE + 1, false)] {
             File::create(&file).and_then(|file| file.set_len(length)).expect("made");
             assert_eq!(read(&file.as_path().into()).is_ok(), fits, "{length}");
         }
@@ -229,7 +225,7 @@ mod tests {
         let (done, result) = std::sync::mpsc::channel();
         for path in [fifo, directory.path().to_owned(), "/dev/zero".into()] {
             let (done, opening) = (done.clone(), path.clone());
-            std::thread::spawn(move || done.send(opened(&opening)));
+            std::thread::spawn(move || done.send(open_and_check(&opening)));
             let result = result.recv_timeout(std::time::Duration::from_secs(10));
             let error = result.expect("no waiting").expect_err("no file");
             assert_eq!(error.to_string(), "it is not a regular file", "{}", path.display());

@@ -2,7 +2,7 @@
 
 mod add;
 mod change;
-mod choice;
+mod find;
 mod other_user;
 mod revoke;
 
@@ -11,7 +11,7 @@ use tonic::{Code, Response, Status};
 use transport::Endpoint;
 
 use crate::args::{ClientsArgs, ClientsCommand, Format, OwnCertificateArgs};
-use crate::connection::{Context, LONGEST_LIST, Service};
+use crate::connection::{Context, MAX_LIST_SIZE, Service};
 use crate::credentials::fingerprint;
 use crate::error::Error;
 use crate::format;
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
         Some(ClientsCommand::Show(args)) => {
             let mut service = Service::connect_as_administrator(context).await?;
             format::clients::client(
-                choice::choose(&all(&mut service).await?, &args.client)?,
+                find::find_client(&list_clients(&mut service).await?, &args.client)?,
                 args.format.format,
             )
         }
@@ -46,7 +46,16 @@ pub(super) async fn run(context: &Context, args: &ClientsArgs) -> Result<String,
 
 async fn list(context: &Context, format: Format) -> Result<String, Error> {
     let mut service = Service::connect_as_administrator(context).await?;
-    format::clients::clients(&all(&mut service).await?, format)
+    format::clients::clients(&list_clients(&mut service).await?, format)
+}
+
+/// What becomes of a user who has no certificate yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfMissing {
+    /// It is made.
+    MakeOne,
+    /// Nothing is printed, and none is made.
+    PrintNothing,
 }
 
 /// Prints this user's certificate, or goes on as another user to do so. `multipassd enroll-installer` runs it.
@@ -54,18 +63,19 @@ async fn list(context: &Context, format: Format) -> Result<String, Error> {
 /// # Errors
 /// There is no certificate and none can be made, or this process cannot go on as that user.
 pub(super) fn own_certificate(args: &OwnCertificateArgs) -> Result<String, Error> {
-    match &args.as_user {
-        Some(name) => Err(other_user::go_on_as(name, args.existing)),
-        None if args.existing => add::existing_certificate(),
-        None => add::own_certificate(),
+    let if_missing = if args.existing { IfMissing::PrintNothing } else { IfMissing::MakeOne };
+    match (&args.as_user, if_missing) {
+        (Some(name), _) => Err(other_user::exec_as(name, if_missing)),
+        (None, IfMissing::PrintNothing) => add::existing_certificate(),
+        (None, IfMissing::MakeOne) => add::own_certificate(),
     }
 }
 
 /// All trusted clients, the oldest first.
-async fn all(service: &mut Service) -> Result<Vec<Client>, Error> {
+async fn list_clients(service: &mut Service) -> Result<Vec<Client>, Error> {
     service.note_call("List");
     let answer = service.trust.list(ListRequest {}).await;
-    let mut clients = understood(&service.endpoint, answer)?.clients;
+    let mut clients = into_reply(&service.endpoint, answer)?.clients;
     clients.sort_by(|one, other| (&one.added, &one.fingerprint).cmp(&(&other.added, &other.fingerprint)));
     Ok(clients)
 }
@@ -75,34 +85,44 @@ pub(super) async fn set_passphrase(service: &mut Service, passphrase: &Secret) -
     service.note_call("SetPassphrase");
     let request = SetPassphraseRequest { passphrase: passphrase.for_request() };
     let answer = service.trust.set_passphrase(request).await;
-    understood(&service.endpoint, answer).map(drop)
+    into_reply(&service.endpoint, answer).map(drop)
 }
 
 /// Asks our own service whether a passphrase is set, which root on its machine may.
 pub(super) async fn passphrase_is_set(service: &mut Service) -> Result<bool, Error> {
     service.note_call("PassphraseIsSet");
     let answer = service.trust.passphrase_is_set(PassphraseIsSetRequest {}).await;
-    understood(&service.endpoint, answer).map(|reply| reply.is_set)
+    into_reply(&service.endpoint, answer).map(|reply| reply.is_set)
 }
 
-/// The answer of our own service, or what its refusal means.
-pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
-    answer.map(Response::into_inner).map_err(|status| {
-        match Error::of_call(status) {
-        Error::Refused(status) if status.code() == Code::Unimplemented => Error::failed(
-            format!("the service at {endpoint} cannot list or change its clients: it is a stock service, or an older one"),
+/// The reply of our own service, or what its refusal means.
+pub(super) fn into_reply<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+    match answer.map_err(Error::from_status) {
+        Ok(response) => Ok(response.into_inner()),
+        Err(Error::Refused(status)) => Err(explain_refusal(endpoint, status)),
+        Err(error) => Err(error),
+    }
+}
+
+fn explain_refusal(endpoint: &Endpoint, status: Box<Status>) -> Error {
+    match status.code() {
+        Code::Unimplemented => Error::failed(
+            format!(
+                "the service at {endpoint} cannot list or change its clients: it is a stock service, or an older \
+                 one"
+            ),
             "They are in the file authenticated-certs/multipass_client_certs.pem in its data directory: edit \
              that as root, and restart it."
                 .to_owned(),
         ),
         // Of our own library: what it reads is bounded.
-        Error::Refused(status) if status.code() == Code::OutOfRange => Error::failed(
-            format!("the list of clients is longer than the {} MiB that are read of it", LONGEST_LIST >> 20),
+        Code::OutOfRange => Error::failed(
+            format!("the list of clients is longer than the {} MiB that are read of it", MAX_LIST_SIZE >> 20),
             "They are in the file authenticated-certs/multipass_client_certs.pem in the service's data directory; \
              root can read it there, and remove those that are not needed."
                 .to_owned(),
         ),
-        Error::Refused(status) if status.code() == Code::Unauthenticated => Error::failed(
+        Code::Unauthenticated => Error::failed(
             "only clients of the level 'full', and root over the service's Unix socket, may do this",
             match endpoint {
                 Endpoint::Unix(_) => "Run it with sudo, or as a user whose client is 'full'.".to_owned(),
@@ -111,9 +131,8 @@ pub(super) fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Sta
                     .to_owned(),
             },
         ),
-        other => other,
+        _ => Error::Refused(status),
     }
-    })
 }
 
 /// Whether it is the client that this command runs as.
@@ -137,7 +156,7 @@ pub(super) async fn confirm(question: &str, stays: &str) -> Result<(), Error> {
 }
 
 /// What to call a client in a sentence.
-fn title(name: &str, fingerprint: &str) -> String {
+fn display_name(name: &str, fingerprint: &str) -> String {
     let short = fingerprint::short(fingerprint);
     crate::terminal::text::one_line(&if name.is_empty() {
         short.to_owned()
@@ -162,20 +181,20 @@ mod tests {
             (Status::out_of_range("too large"), "longer than the 64 MiB", "root can read it there"),
             (Status::unauthenticated("stranger"), "root over the service's Unix socket", "Run it with sudo"),
         ] {
-            let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
+            let error = into_reply::<()>(&endpoint, Err(status)).expect_err("a refusal");
             assert!(error.message().contains(message), "{}", error.message());
             assert!(error.next_step().expect("a step").contains(next));
             assert_eq!(error.exit_code(), 2);
         }
-        let other = understood::<()>(&endpoint, Err(Status::not_found("No client."))).expect_err("a refusal");
+        let other = into_reply::<()>(&endpoint, Err(Status::not_found("No client."))).expect_err("a refusal");
         assert_eq!(other.message(), "No client.");
     }
 
     #[test]
     fn a_client_is_called_by_its_name_and_the_beginning_of_its_fingerprint() {
         let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(title("alice", expected), "alice (ba7816bf8f01)");
-        assert_eq!(title("", expected), "ba7816bf8f01");
-        assert_eq!(title("a\n\u{1b}b", "x"), "a b (x)");
+        assert_eq!(display_name("alice", expected), "alice (ba7816bf8f01)");
+        assert_eq!(display_name("", expected), "ba7816bf8f01");
+        assert_eq!(display_name("a\n\u{1b}b", "x"), "a b (x)");
     }
 }

@@ -8,17 +8,17 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::add;
+use super::{IfMissing, add};
 use crate::error::Error;
 use crate::platform::{self, Account};
 
 /// How long the user's program may take. It needs milliseconds, but the user's files may lie anywhere.
-const LIMIT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The command line of the program that is still root's, without the user's name.
-const GO_ON: &[&str] = &["clients", "own-certificate", "--as-user"];
+const AS_ROOT: &[&str] = &["clients", "own-certificate", "--as-user"];
 /// The command line of the program that is the user's.
-const GO_ON_AS_USER: &[&str] = &["clients", "own-certificate"];
-const GO_ON_AS_USER_EXISTING: &[&str] = &["clients", "own-certificate", "--existing"];
+const AS_USER: &[&str] = &["clients", "own-certificate"];
+const AS_USER_EXISTING: &[&str] = &["clients", "own-certificate", "--existing"];
 
 /// The certificate of `user` in PEM, made if there is none.
 ///
@@ -34,7 +34,7 @@ pub(super) async fn certificate(user: &str) -> Result<String, Error> {
     let next =
         "Check the user's home directory; or let the user run `multipass clients add --cert`.".to_owned();
     let fails = |why: String| Error::failed(format!("no certificate of {user}: {why}"), next);
-    match found(user).await {
+    match run_as_user(user).await {
         Ok(Some(Ok(text))) => add::only_certificate(&text)
             .map_err(|what| fails(format!("what the user's program wrote {what}"))),
         Ok(Some(Err(said))) => Err(fails(said)),
@@ -48,28 +48,31 @@ pub(super) async fn certificate(user: &str) -> Result<String, Error> {
 }
 
 /// Becomes the program that is the user's; returns only why that failed.
-pub(super) fn go_on_as(name: &str, existing: bool) -> Error {
-    let arguments = if existing { GO_ON_AS_USER_EXISTING } else { GO_ON_AS_USER };
-    let error = platform::go_on_as(name, arguments);
+pub(super) fn exec_as(name: &str, if_missing: IfMissing) -> Error {
+    let arguments = match if_missing {
+        IfMissing::MakeOne => AS_USER,
+        IfMissing::PrintNothing => AS_USER_EXISTING,
+    };
+    let error = platform::exec_as(name, arguments);
     Error::failed(format!("cannot run this program as {name}: {error}"), None)
 }
 
 /// What the program of `user` wrote: its output, or what it said as it failed. `None` if there is no such
 /// user.
-async fn found(user: &str) -> io::Result<Option<Result<Vec<u8>, String>>> {
+async fn run_as_user(user: &str) -> io::Result<Option<Result<Vec<u8>, String>>> {
     let Some(account) = Account::find(user)? else { return Ok(None) };
-    let mut child = Command::from(account.command(GO_ON)?)
+    let mut child = Command::from(account.command(AS_ROOT)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
     let (output, errors) = (child.stdout.take(), child.stderr.take());
     let ends = async move {
-        let (output, errors) = tokio::join!(beginning(output), beginning(errors));
+        let (output, errors) = tokio::join!(read_beginning(output), read_beginning(errors));
         Ok::<_, io::Error>((child.wait().await?, output?, errors?))
     };
-    let (status, output, errors) = timeout(LIMIT, ends).await.unwrap_or_else(|_| {
-        let why = format!("nothing was found or made within {} seconds", LIMIT.as_secs());
+    let (status, output, errors) = timeout(TIMEOUT, ends).await.unwrap_or_else(|_| {
+        let why = format!("nothing was found or made within {} seconds", TIMEOUT.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, why))
     })?;
     Ok(Some(match status.success() {
@@ -79,10 +82,10 @@ async fn found(user: &str) -> io::Result<Option<Result<Vec<u8>, String>>> {
 }
 
 /// As much of a stream as is of use.
-async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+async fn read_beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
-        stream.take(add::LONGEST).read_to_end(&mut bytes).await?;
+        stream.take(add::MAX_CERTIFICATE_SIZE).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
 }

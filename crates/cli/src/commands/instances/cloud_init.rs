@@ -9,11 +9,11 @@ use std::path::Path;
 use fetch::{Answer, Ask, Client, Limits, Url};
 
 use crate::error::Error;
-use crate::platform;
 use crate::terminal::{InputFile, input};
+use crate::{files, platform};
 
 /// Longer texts are refused, in bytes: no service would take them in one message.
-const LONGEST: u64 = 1024 * 1024;
+const MAX_SIZE: u64 = 1024 * 1024;
 
 /// Reads it.
 ///
@@ -56,7 +56,7 @@ async fn download(address: &str) -> Result<Vec<u8>, (String, String)> {
     let Answer::Whole(mut body) = asked else { return Ok(bytes) };
     while let Some(chunk) = body.chunk().await.map_err(fails)? {
         bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > LONGEST {
+        if bytes.len() as u64 > MAX_SIZE {
             break;
         }
     }
@@ -64,15 +64,11 @@ async fn download(address: &str) -> Result<Vec<u8>, (String, String)> {
 }
 
 fn text(input: impl Read) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let fault = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    if input.take(LONGEST + 1).read_to_end(&mut bytes)? as u64 > LONGEST {
-        return fault(format!("it is longer than {LONGEST} bytes"));
-    }
-    match String::from_utf8(bytes) {
-        Ok(text) if text.trim().is_empty() => fault("it is empty".to_owned()),
+    let invalid = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    match String::from_utf8(files::read_bounded(input, MAX_SIZE)?) {
+        Ok(text) if text.trim().is_empty() => invalid("it is empty"),
         Ok(text) => Ok(text),
-        Err(_) => fault("it is not UTF-8 text".to_owned()),
+        Err(_) => invalid("it is not UTF-8 text"),
     }
 }
 
@@ -104,7 +100,7 @@ mod tests {
                 fs::write(&path, content).expect("written");
                 path
             };
-            let longest = "x".repeat(LONGEST as usize);
+            let longest = "x".repeat(MAX_SIZE as usize);
             assert!(read(&file("longest", longest.as_bytes())).await.is_ok());
             for (path, message) in [
                 (file("long", format!("{longest}x").as_bytes()), "longer than 1048576 bytes"),

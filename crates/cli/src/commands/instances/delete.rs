@@ -1,8 +1,8 @@
 //! `delete`, `recover` and `purge`. Success prints nothing.
 
-use rpc::{DeleteRequest, InstanceNames, InstanceSnapshotPair, PurgeRequest, RecoverRequest};
+use rpc::{DeleteRequest, InstanceNames, PurgeRequest, RecoverRequest};
 
-use super::step;
+use super::progress_label;
 use crate::args::{DeleteArgs, RecoverArgs};
 use crate::commands::info;
 use crate::connection::{Context, Service, once};
@@ -20,15 +20,22 @@ const PURGE_SNAPSHOTS: &str =
 pub(crate) async fn delete(context: &Context, args: &DeleteArgs) -> Result<String, Error> {
     let pairs: Vec<_> = args.names.iter().map(|name| info::parse(name)).collect::<Result<_, _>>()?;
     let service = Service::connect(context).await?;
-    if ask_to_delete(&service, pairs.clone(), args.purge, args.purge).await? == Outcome::MustConfirm {
+    let mut request = DeleteRequest {
+        instance_snapshot_pairs: pairs,
+        purge: args.purge,
+        verbosity_level: service.verbosity_level(),
+        purge_snapshots: args.purge,
+    };
+    if ask_to_delete(&service, request.clone()).await? == Outcome::MustConfirm {
         if !prompt::stdin_and_stderr_are_terminals() || !prompt::confirm(PURGE_SNAPSHOTS).await? {
             return Err(Error::failed(
                 "deleted snapshots cannot be recovered, so nothing was deleted",
                 "To delete them for good, use --purge.".to_owned(),
             ));
         }
-        if ask_to_delete(&service, pairs, args.purge, true).await? == Outcome::MustConfirm {
-            return Err(Error::Answer("the service does not take the confirmation"));
+        request.purge_snapshots = true;
+        if ask_to_delete(&service, request).await? == Outcome::MustConfirm {
+            return Err(Error::InvalidReply("the service does not take the confirmation"));
         }
     }
     Ok(String::new())
@@ -41,23 +48,16 @@ enum Outcome {
     MustConfirm,
 }
 
-async fn ask_to_delete(
-    service: &Service,
-    instance_snapshot_pairs: Vec<InstanceSnapshotPair>,
-    purge: bool,
-    purge_snapshots: bool,
-) -> Result<Outcome, Error> {
+async fn ask_to_delete(service: &Service, request: DeleteRequest) -> Result<Outcome, Error> {
     let mut progress = Progress::new("Deleting");
-    let mut rpc = service.calls("delet");
-    let verbosity_level = service.verbosity_level();
-    let request = DeleteRequest { instance_snapshot_pairs, purge, verbosity_level, purge_snapshots };
+    let mut rpc = service.rpc_for("delet");
     let mut outcome = Outcome::Done;
     let answered = service
-        .answer_with_progress(&mut progress, rpc.delet(once(request)), |reply: rpc::DeleteReply, _| {
+        .read_replies_with_progress(&mut progress, rpc.delet(once(request)), |reply: rpc::DeleteReply, _| {
             if reply.confirm_snapshot_purging {
                 outcome = Outcome::MustConfirm;
                 // Ends the call: the answer is another one, for which the user may take his time.
-                return Err(Error::Answer("the service asks for a confirmation"));
+                return Err(Error::InvalidReply("the service asks for a confirmation"));
             }
             Ok(())
         })
@@ -74,13 +74,13 @@ async fn ask_to_delete(
 /// An instance cannot be recovered.
 pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<String, Error> {
     let instance_names = InstanceNames { instance_name: args.names.clone() };
-    let mut progress = Progress::new(&step("Recovering", &instance_names));
+    let mut progress = Progress::new(&progress_label("Recovering", &instance_names));
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("recover");
+    let mut rpc = service.rpc_for("recover");
     let verbosity_level = service.verbosity_level();
     let request = RecoverRequest { instance_names: Some(instance_names), verbosity_level };
     let answer = rpc.recover(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::RecoverReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::RecoverReply, _| Ok(())).await?;
     Ok(String::new())
 }
 
@@ -91,9 +91,9 @@ pub(crate) async fn recover(context: &Context, args: &RecoverArgs) -> Result<Str
 pub(crate) async fn purge(context: &Context) -> Result<String, Error> {
     let mut progress = Progress::new("Purging deleted instances");
     let service = Service::connect(context).await?;
-    let mut rpc = service.calls("purge");
+    let mut rpc = service.rpc_for("purge");
     let request = PurgeRequest { verbosity_level: service.verbosity_level() };
     let answer = rpc.purge(once(request));
-    service.answer_with_progress(&mut progress, answer, |_: rpc::PurgeReply, _| Ok(())).await?;
+    service.read_replies_with_progress(&mut progress, answer, |_: rpc::PurgeReply, _| Ok(())).await?;
     Ok(String::new())
 }

@@ -21,31 +21,31 @@ pub(crate) async fn exec(context: &Context, args: &ExecArgs) -> Result<String, E
             Ok((service, guest))
         })
         .await?;
-    let command = line(&args.command, args.working_directory.as_deref());
+    let command = shell_command(&args.command, args.working_directory.as_deref());
     let outcome = attach(guest, Some(&command), &mut signals).await;
     drop(service);
     outcome
 }
 
 /// The command as the guest's shell reads it, byte for byte.
-fn line(command: &[OsString], directory: Option<&OsStr>) -> Vec<u8> {
+fn shell_command(command: &[OsString], directory: Option<&OsStr>) -> Vec<u8> {
     let mut line = Vec::new();
     if let Some(directory) = directory {
         line.extend_from_slice(b"cd -- ");
-        quote(directory, &mut line);
+        push_quoted(directory, &mut line);
         line.extend_from_slice(b" && ");
     }
     for (index, word) in command.iter().enumerate() {
         if index > 0 {
             line.push(b' ');
         }
-        quote(word, &mut line);
+        push_quoted(word, &mut line);
     }
     line
 }
 
 /// One word, which the shell is to take as it is.
-fn quote(word: &OsStr, line: &mut Vec<u8>) {
+fn push_quoted(word: &OsStr, line: &mut Vec<u8>) {
     line.push(b'\'');
     for byte in word.as_encoded_bytes() {
         match byte {
@@ -71,7 +71,7 @@ mod tests {
             (&["pwd"], Some("/a dir/-'x"), r"cd -- '/a dir/-'\''x' && 'pwd'"),
         ] {
             let command: Vec<OsString> = command.iter().map(OsString::from).collect();
-            let line = line(&command, directory.map(OsStr::new));
+            let line = shell_command(&command, directory.map(OsStr::new));
             assert_eq!(String::from_utf8(line).expect("text"), expected);
         }
     }
@@ -81,6 +81,6 @@ mod tests {
     fn words_need_not_be_text() {
         use std::os::unix::ffi::OsStringExt;
         let command = [OsString::from_vec(b"a\xff\x01".to_vec())];
-        assert_eq!(line(&command, None), b"'a\xff\x01'");
+        assert_eq!(shell_command(&command, None), b"'a\xff\x01'");
     }
 }

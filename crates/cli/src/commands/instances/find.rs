@@ -17,7 +17,7 @@ pub(crate) async fn find(context: &Context, args: &FindArgs) -> Result<String, E
     let (remote_name, search_string) = args.search.as_deref().map(image::split_remote).unwrap_or_default();
     let service = Service::connect(context).await?;
     let mut progress = Progress::new("Looking for images");
-    let mut rpc = service.calls("find");
+    let mut rpc = service.rpc_for("find");
     let request = FindRequest {
         search_string,
         remote_name,
@@ -28,7 +28,7 @@ pub(crate) async fn find(context: &Context, args: &FindArgs) -> Result<String, E
     let mut images = Vec::new();
     let answer = rpc.find(once(request));
     service
-        .answer_with_progress(&mut progress, answer, |reply: rpc::FindReply, _| {
+        .read_replies_with_progress(&mut progress, answer, |reply: rpc::FindReply, _| {
             images.extend(reply.images_info);
             Ok(())
         })

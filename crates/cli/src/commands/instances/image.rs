@@ -32,7 +32,7 @@ pub(super) fn parse(image: &str, endpoint: &Endpoint) -> Result<Image, Error> {
         return Ok(Image { remote: String::new(), name: image.to_owned() });
     }
     if is_path(image) {
-        return of_file(Path::new(image), endpoint);
+        return from_file(Path::new(image), endpoint);
     }
     let (remote, name) = split_remote(image);
     Ok(Image { remote, name })
@@ -52,7 +52,7 @@ fn is_path(image: &str) -> bool {
     image.contains(path::is_separator) || ends_as_a_file
 }
 
-fn of_file(file: &Path, endpoint: &Endpoint) -> Result<Image, Error> {
+fn from_file(file: &Path, endpoint: &Endpoint) -> Result<Image, Error> {
     if !endpoint.is_on_this_machine() {
         return Err(Error::usage(
             format!("{} is a file of this machine, and the service is on another", file.display()),

@@ -4,7 +4,7 @@ use rpc::launch_progress::ProgressType;
 use rpc::launch_reply::CreateOneof;
 use rpc::{LaunchProgress, LaunchReply, LaunchRequest};
 
-use super::{cloud_init, image, no_password, refusals, time_limit};
+use super::{cloud_init, image, no_password, status_details, time_limit};
 use crate::args::LaunchArgs;
 use crate::connection::{Context, Service, once};
 use crate::error::Error;
@@ -22,15 +22,16 @@ pub(crate) async fn launch(context: &Context, args: &LaunchArgs) -> Result<Strin
     let service = Service::connect(context).await?;
     request.verbosity_level = service.verbosity_level();
     let mut progress = Progress::new("Launching");
-    let mut rpc = service.calls("launch");
+    let mut rpc = service.rpc_for("launch");
     let mut name = None;
     let answer = rpc.launch(once(request.clone()));
-    let answered = service
-        .answer_with_progress(&mut progress, answer, |reply, progress| take(reply, progress, &mut name));
-    time_limit::keep(args.timeout, "to launch", answered)
+    let answered = service.read_replies_with_progress(&mut progress, answer, |reply, progress| {
+        handle_reply(reply, progress, &mut name)
+    });
+    time_limit::within(args.timeout, "to launch", answered)
         .await
-        .map_err(|error| refusals::of_launch(error, &request))?;
-    let name: String = name.ok_or(Error::Answer("the service did not report the instance's name"))?;
+        .map_err(|error| status_details::explain_launch(error, &request))?;
+    let name: String = name.ok_or(Error::InvalidReply("the service did not report the instance's name"))?;
     Ok(format!("Launched: {name}\n"))
 }
 
@@ -52,7 +53,7 @@ fn request(context: &Context, args: &LaunchArgs) -> Result<LaunchRequest, Error>
     })
 }
 
-fn take(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) -> Result<(), Error> {
+fn handle_reply(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) -> Result<(), Error> {
     if reply.password_requested {
         return Err(no_password());
     }
@@ -67,14 +68,14 @@ fn take(reply: LaunchReply, progress: &mut Progress, name: &mut Option<String>) 
     }
     match reply.create_oneof {
         Some(CreateOneof::VmInstanceName(launched)) if !launched.is_empty() => *name = Some(launched),
-        Some(CreateOneof::LaunchProgress(at)) => progress.step(doing(&at), percent(&at)),
+        Some(CreateOneof::LaunchProgress(at)) => progress.step(progress_step(&at), percent(&at)),
         Some(CreateOneof::CreateMessage(message)) if !message.is_empty() => progress.step(&message, None),
         _ => {}
     }
     Ok(())
 }
 
-fn doing(progress: &LaunchProgress) -> &'static str {
+fn progress_step(progress: &LaunchProgress) -> &'static str {
     match progress.r#type() {
         ProgressType::Image => "Retrieving image:",
         ProgressType::Extract => "Extracting image:",

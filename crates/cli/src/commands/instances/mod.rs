@@ -8,8 +8,8 @@ mod image;
 mod launch;
 mod networks;
 mod power;
-mod refusals;
 mod shell;
+mod status_details;
 mod time_limit;
 mod transfer;
 
@@ -29,17 +29,17 @@ pub(super) use shell::shell;
 pub(super) use transfer::transfer;
 
 /// The instances that a command is about, as the service wants it: none for all of them.
-fn chosen(instances: &InstancesArg) -> Result<InstanceNames, Error> {
+fn instance_names(instances: &InstancesArg) -> Result<InstanceNames, Error> {
     let instance_name = match (instances.all, instances.names.as_slice()) {
         (true, _) => Vec::new(),
-        (false, []) => vec![primary_name::needed(" --all means all of them.")?],
+        (false, []) => vec![primary_name::required(" --all means all of them.")?],
         (false, names) => names.to_vec(),
     };
     Ok(InstanceNames { instance_name })
 }
 
 /// What a step says that is done to some instances.
-fn step(doing: &str, instances: &InstanceNames) -> String {
+fn progress_label(doing: &str, instances: &InstanceNames) -> String {
     match instances.instance_name.as_slice() {
         [] => format!("{doing} all instances"),
         names => format!("{doing} {}", names.join(", ")),
@@ -65,7 +65,7 @@ mod tests {
     fn all_instances_are_named_by_naming_none() {
         let chosen = |names: &[&str], all| {
             let names = names.iter().map(|name| (*name).to_owned()).collect();
-            chosen(&InstancesArg { names, all }).expect("names").instance_name
+            instance_names(&InstancesArg { names, all }).expect("names").instance_name
         };
         assert_eq!(chosen(&["a", "b"], false), ["a", "b"]);
         assert!(chosen(&[], true).is_empty());

@@ -17,6 +17,6 @@ pub(crate) async fn networks(context: &Context, args: &NetworksArgs) -> Result<S
     let request = NetworksRequest { verbosity_level: service.verbosity_level() };
     let mut interfaces = Vec::new();
     let answer = service.rpc.networks(once(request)).await;
-    service.answer(answer, |reply: rpc::NetworksReply| interfaces.extend(reply.interfaces)).await?;
+    service.read_replies(answer, |reply: rpc::NetworksReply| interfaces.extend(reply.interfaces)).await?;
     format::networks::networks(&interfaces, args.format.format)
 }

@@ -17,16 +17,16 @@ use crate::terminal::{TerminationSignals, output};
 pub(crate) async fn shell(context: &Context, args: &ShellArgs) -> Result<String, Error> {
     let name = match &args.instance {
         Some(name) => name.clone(),
-        None => primary_name::needed("")?,
+        None => primary_name::required("")?,
     };
     let mut signals = TerminationSignals::of_process();
-    let (service, guest) = signals.interrupt(enter(context, &name)).await?;
+    let (service, guest) = signals.interrupt(connect_or_start(context, &name)).await?;
     let outcome = attach(guest, None, &mut signals).await;
     drop(service);
     outcome
 }
 
-async fn enter(context: &Context, name: &str) -> Result<(Service, Guest), Error> {
+async fn connect_or_start(context: &Context, name: &str) -> Result<(Service, Guest), Error> {
     let service = Service::connect(context).await?;
     let refused = match Guest::connect(&service, name).await {
         Ok(guest) => return Ok((service, guest)),
@@ -35,19 +35,19 @@ async fn enter(context: &Context, name: &str) -> Result<(Service, Guest), Error>
     };
     match refused.code() {
         // The stock service says it by the latter.
-        Code::FailedPrecondition | Code::Aborted => start(context, &starting(name)).await?,
-        Code::NotFound if primary_name::get()? == name => launch(context, &launching(name)).await?,
+        Code::FailedPrecondition | Code::Aborted => start(context, &start_args(name)).await?,
+        Code::NotFound if primary_name::get()? == name => launch(context, &launch_args(name)).await?,
         _ => return Err(Error::Refused(refused)),
     };
     let guest = Guest::connect(&service, name).await?;
     Ok((service, guest))
 }
 
-fn starting(name: &str) -> StartArgs {
+fn start_args(name: &str) -> StartArgs {
     StartArgs { instances: InstancesArg { names: vec![name.to_owned()], all: false }, timeout: None }
 }
 
-fn launching(name: &str) -> LaunchArgs {
+fn launch_args(name: &str) -> LaunchArgs {
     output::tell(&format!("There is no instance \"{name}\" yet: launching it."));
     LaunchArgs {
         image: None,

@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Those of `waiting`, or that it took too long.
-pub(super) async fn keep(
+pub(super) async fn within(
     seconds: Option<i32>,
     to: &str,
     waiting: impl Future<Output = Result<(), Error>>,
@@ -45,7 +45,7 @@ mod tests {
         for (limit, takes, in_time) in
             [(None, 100_000, true), (Some(3), 4, true), (Some(3), 9, false), (Some(i32::MAX), 9, true)]
         {
-            match keep(limit, "to start", answers_after(takes)).await {
+            match within(limit, "to start", answers_after(takes)).await {
                 Ok(()) => assert!(in_time, "{limit:?} {takes}"),
                 Err(error) => {
                     assert!(!in_time, "{limit:?} {takes}");

@@ -5,9 +5,10 @@ use transport::Endpoint;
 use super::result_and_hint;
 use crate::args::AddRemoteArgs;
 use crate::commands::token;
-use crate::connection::{Context, Existing, Remote, Remotes, RemotesFault, ServerTrust, Service, transports};
+use crate::connection::{Context, Remote, Remotes, RemotesError, ServerTrust, Service, transports};
 use crate::credentials::Token;
 use crate::error::Error;
+use crate::files::list::OnConflict;
 use crate::terminal::prompt::{self, Prompt};
 use crate::terminal::{Secret, output, text};
 
@@ -19,9 +20,9 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
     let AddRemoteArgs { name, address, token, replace } = args;
     let remotes = Remotes::of_user()?;
     let before = match remotes.read()?.find(name) {
-        Ok(_) if name.is_local() => return Err(RemotesFault::Local.into()),
+        Ok(_) if name.is_local() => return Err(RemotesError::Local.into()),
         // Before anybody is asked anything. Another client may still be quicker.
-        Ok(_) if !replace => return Err(RemotesFault::Exists(name.clone()).into()),
+        Ok(_) if !replace => return Err(RemotesError::Exists(name.clone()).into()),
         Ok(before) => Some(before),
         Err(_) => None,
     };
@@ -32,19 +33,19 @@ pub(super) async fn run(context: &Context, args: &AddRemoteArgs) -> Result<Strin
     let Some(endpoint) = address else {
         return Err(Error::usage("No address given", Some("See `multipass help remote add`.".to_owned())));
     };
-    let transport = transports::reaching(endpoint)?;
+    let transport = transports::for_endpoint(endpoint)?;
     let trust = ServerTrust::for_new_remote(context, endpoint, &*transport, before.as_ref()).await?;
     context.note(|| format!("connecting to {endpoint}"));
-    drop(Service::look_at(context, endpoint, &*transport, &trust, None).await?);
+    drop(Service::connect_to(context, endpoint, &*transport, &trust, None).await?);
 
     let remote = Remote { name: name.clone(), endpoint: endpoint.clone(), fingerprint: trust.fingerprint() };
-    remotes.add(&remote, existing(args))?;
+    remotes.add(&remote, on_conflict(args))?;
     done(&remote, &trust.describe())
 }
 
 /// What becomes of a remote that has the name already.
-fn existing(args: &AddRemoteArgs) -> Existing {
-    if args.replace { Existing::IsReplaced } else { Existing::Stays }
+fn on_conflict(args: &AddRemoteArgs) -> OnConflict {
+    if args.replace { OnConflict::Replace } else { OnConflict::Refuse }
 }
 
 /// The token on the command line, or the one that is asked for.
@@ -76,7 +77,7 @@ async fn by_token(
         ServerTrust::check_token_of_remote(endpoint, token.root(), before)?;
         Ok(remote_at(endpoint).check()?)
     };
-    let (endpoint, redeemed) = match &args.address {
+    let (endpoint, enrolment) = match &args.address {
         Some(endpoint) => {
             check(endpoint)?;
             (endpoint, token::redeem(context, endpoint, token).await?)
@@ -87,18 +88,18 @@ async fn by_token(
         }
         None => {
             let elsewhere = "name its address from here";
-            let (endpoint, (), redeemed) = token::redeem_at_any(context, token, check, elsewhere).await?;
-            (endpoint, redeemed)
+            let (endpoint, (), enrolment) = token::redeem_at_any(context, token, check, elsewhere).await?;
+            (endpoint, enrolment)
         }
     };
-    output::tell(&redeemed.told(endpoint));
+    output::tell(&enrolment.summary(endpoint));
     let remote = remote_at(endpoint);
-    remotes.add(&remote, existing(args)).map_err(|fault| {
+    remotes.add(&remote, on_conflict(args)).map_err(|fault| {
         let next = format!(
             "{} Then run `multipass remote add {} {} --fingerprint {}`; the token is used up.",
             fault.next_step(),
             args.name,
-            text::quoted(&endpoint.to_string()),
+            text::shell_quoted(&endpoint.to_string()),
             token.root()
         );
         Error::failed(format!("the service trusts this client, but the remote is not kept: {fault}"), next)

@@ -4,10 +4,11 @@ mod add;
 
 use crate::args::{Format, RemoteArgs, RemoteCommand};
 use crate::connection::{
-    ADDRESS_VARIABLE, Context, InUse, Listed, REMOTE_VARIABLE, Remote, RemoteName, Remotes, Whence,
+    ADDRESS_VARIABLE, Context, REMOTE_VARIABLE, Remote, RemoteList, RemoteName, Remotes, SelectedRemote,
+    ServiceSource,
 };
 use crate::error::Error;
-use crate::format::{self, remotes::Row};
+use crate::format::{self, remotes::RemoteRow};
 use crate::terminal::output;
 
 /// Runs the command if it needs no service.
@@ -47,24 +48,24 @@ pub(super) async fn run(context: &Context, args: &RemoteArgs) -> Result<String, 
     }
 }
 
-fn read() -> Result<Listed, Error> {
+fn read() -> Result<RemoteList, Error> {
     Ok(Remotes::of_user()?.read()?)
 }
 
 fn list(context: &Context, format: Format) -> Result<String, Error> {
     let listed = read()?;
     let all = std::iter::once(Remote::local()).chain(listed.remotes.iter().cloned());
-    let rows: Vec<Row> = all.map(|remote| row(context, &listed, remote)).collect();
+    let rows: Vec<RemoteRow> = all.map(|remote| row(context, &listed, remote)).collect();
     format::remotes::remotes(&rows, format)
 }
 
-fn row(context: &Context, listed: &Listed, remote: Remote) -> Row {
-    let used = match context.remote_in_use() {
-        Ok(Some(InUse { remote, .. })) => Some(remote.name.clone()),
-        Ok(None) => (context.whence() == Whence::Nothing).then(RemoteName::local),
+fn row(context: &Context, listed: &RemoteList, remote: Remote) -> RemoteRow {
+    let used = match context.selected_remote() {
+        Ok(Some(SelectedRemote { remote, .. })) => Some(remote.name.clone()),
+        Ok(None) => (context.service_source() == ServiceSource::Nothing).then(RemoteName::local),
         Err(_) => None,
     };
-    Row {
+    RemoteRow {
         is_default: listed.default_name() == remote.name,
         is_in_use: used.as_ref() == Some(&remote.name),
         remote,
@@ -73,9 +74,9 @@ fn row(context: &Context, listed: &Listed, remote: Remote) -> Row {
 
 /// The remote that commands are for.
 fn in_use(context: &Context) -> Result<Remote, Error> {
-    match context.remote_in_use()? {
-        Some(InUse { remote, .. }) => Ok(remote.clone()),
-        None if context.whence() == Whence::Nothing => Ok(Remote::local()),
+    match context.selected_remote()? {
+        Some(SelectedRemote { remote, .. }) => Ok(remote.clone()),
+        None if context.service_source() == ServiceSource::Nothing => Ok(Remote::local()),
         None => Err(Error::usage(
             format!("no remote is in use: {ADDRESS_VARIABLE} names the service"),
             Some("Name a remote; `multipass remote list` shows which there are.".to_owned()),
@@ -94,10 +95,10 @@ fn remove(name: &RemoteName) -> Result<String, Error> {
 
 fn set_default(context: &Context, name: &RemoteName) -> Result<String, Error> {
     Remotes::of_user()?.set_default(name)?;
-    let variable = match context.whence() {
-        Whence::RemoteVariable => Some(REMOTE_VARIABLE),
-        Whence::AddressVariable => Some(ADDRESS_VARIABLE),
-        Whence::RemoteOption | Whence::DefaultRemote | Whence::Nothing => None,
+    let variable = match context.service_source() {
+        ServiceSource::RemoteVariable => Some(REMOTE_VARIABLE),
+        ServiceSource::AddressVariable => Some(ADDRESS_VARIABLE),
+        ServiceSource::RemoteOption | ServiceSource::DefaultRemote | ServiceSource::Nothing => None,
     };
     let result = format!("The default remote is {name}.\n");
     match variable {

@@ -15,7 +15,7 @@ pub(crate) const KEY: &str = "client.primary-name";
 const DEFAULT: &str = "primary";
 const FILE: &str = "primary-name";
 /// The longest name, in characters: it is the guest's host name (RFC 1035).
-const LONGEST: usize = 63;
+const MAX_LENGTH: usize = 63;
 
 /// The name, empty if there is to be none.
 ///
@@ -26,11 +26,11 @@ pub(crate) fn get() -> Result<String, Error> {
     platform::own_directory().map_or_else(|| Ok(DEFAULT.to_owned()), |directory| read(&directory.join(FILE)))
 }
 
-/// The name, for a command that needs one, and of which `otherwise` says what else can be given.
+/// The name, for a command that needs one; `otherwise` says what else can be given, after a space.
 ///
 /// # Errors
 /// There is none, or as for [`get`].
-pub(crate) fn needed(otherwise: &str) -> Result<String, Error> {
+pub(crate) fn required(otherwise: &str) -> Result<String, Error> {
     let name = get()?;
     if name.is_empty() {
         let next =
@@ -49,7 +49,7 @@ pub(crate) fn set(name: &str) -> Result<(), Error> {
         return Err(Error::usage(
             format!("Invalid instance name supplied: \"{}\"", name.escape_debug()),
             Some(format!(
-                "A name has up to {LONGEST} letters, digits or hyphens, begins with a letter, and ends with a \
+                "A name has up to {MAX_LENGTH} letters, digits or hyphens, begins with a letter, and ends with a \
                  letter or a digit."
             )),
         ));
@@ -77,8 +77,8 @@ fn write(directory: &Path, name: &str) -> Result<(), Error> {
 
 fn read(path: &Path) -> Result<String, Error> {
     let mut text = String::new();
-    let read = platform::open_without_waiting(path)
-        .and_then(|file| file.take(LONGEST as u64 + 2).read_to_string(&mut text));
+    let read = platform::open_nonblocking(path)
+        .and_then(|file| file.take(MAX_LENGTH as u64 + 2).read_to_string(&mut text));
     match read {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(DEFAULT.to_owned()),
         Err(error) => return Err(unusable("read", path.to_owned(), &error.to_string())),
@@ -100,7 +100,7 @@ fn unusable(step: &str, path: PathBuf, why: &str) -> Error {
 }
 
 fn is_name(name: &str) -> bool {
-    name.len() <= LONGEST
+    name.len() <= MAX_LENGTH
         && name.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
         && !name.starts_with(|first: char| !first.is_ascii_alphabetic())
         && !name.ends_with('-')
@@ -119,7 +119,7 @@ mod tests {
         let path = directory.join(FILE);
         assert_eq!(read(&path).expect("the default"), DEFAULT);
         assert!(!directory.exists(), "reading makes nothing");
-        for name in ["dev", "", &"x".repeat(LONGEST)] {
+        for name in ["dev", "", &"x".repeat(MAX_LENGTH)] {
             write(&directory, name).expect(name);
             assert_eq!(read(&path).expect(name), name);
         }
@@ -135,7 +135,7 @@ mod tests {
     fn a_file_with_something_else_is_told() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join(FILE);
-        for text in ["two words", "-x", "a\nb", "\u{1b}[2J", &"x".repeat(LONGEST + 1)] {
+        for text in ["two words", "-x", "a\nb", "\u{1b}[2J", &"x".repeat(MAX_LENGTH + 1)] {
             fs::write(&path, text).expect("written");
             let error = read(&path).expect_err(text);
             assert!(error.message().contains("holds no name"), "{text:?}: {}", error.message());

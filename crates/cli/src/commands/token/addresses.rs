@@ -2,12 +2,12 @@
 
 use transport::Endpoint;
 
-use crate::args::is_every_address;
-use crate::credentials::token::MOST_ADDRESSES;
+use crate::connection::transports::is_wildcard;
+use crate::credentials::token::MAX_ADDRESSES;
 
 /// The addresses of a token, the best first.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Addresses {
+pub(super) struct TokenAddresses {
     /// The addresses.
     pub(super) chosen: Vec<Endpoint>,
     /// Whether another machine can reach the service at none of them, as far as they tell.
@@ -19,12 +19,12 @@ pub(super) struct Addresses {
 /// The addresses that were `named`; without any, those that are known: the one that this client has `used`, if that is
 /// on another machine, and those on which the service `listens` for other machines. If there are none, those on which it
 /// listens for its own.
-pub(super) fn choose(named: &[Endpoint], used: &Endpoint, listens: &[Endpoint]) -> Addresses {
+pub(super) fn select(named: &[Endpoint], used: &Endpoint, listens: &[Endpoint]) -> TokenAddresses {
     let mut elsewhere: Vec<Endpoint> = named.to_vec();
     if named.is_empty() {
         let used = Some(used).filter(|used| !used.is_on_this_machine());
         let known = used.into_iter().chain(listens.iter().filter(|at| !at.is_on_this_machine()));
-        for address in known.filter(|at| !is_every_address(at)) {
+        for address in known.filter(|at| !is_wildcard(at)) {
             if !elsewhere.contains(address) {
                 elsewhere.push(address.clone());
             }
@@ -34,10 +34,10 @@ pub(super) fn choose(named: &[Endpoint], used: &Endpoint, listens: &[Endpoint]) 
     if chosen.is_empty() {
         chosen.extend(listens.iter().filter(|at| at.is_on_this_machine()).cloned());
     }
-    chosen.truncate(MOST_ADDRESSES);
+    chosen.truncate(MAX_ADDRESSES);
     let are_local = chosen.iter().all(Endpoint::is_on_this_machine);
-    let unnamed = listens.iter().find(|at| are_local && is_every_address(at)).cloned();
-    Addresses { chosen, are_local, unnamed }
+    let unnamed = listens.iter().find(|at| are_local && is_wildcard(at)).cloned();
+    TokenAddresses { chosen, are_local, unnamed }
 }
 
 #[cfg(test)]
@@ -71,14 +71,14 @@ mod tests {
             (&[], ALL, &[ALL, "quic:[::]:7"], &[], true, Some(ALL)),
             (&[], SOCKET, &[], &[], true, None),
         ] {
-            let expected = Addresses {
+            let expected = TokenAddresses {
                 chosen: endpoints(chosen),
                 are_local,
                 unnamed: unnamed.map(|at| at.parse().expect("an address")),
             };
             let used = used.parse().expect("an address");
             assert_eq!(
-                choose(&endpoints(named), &used, &endpoints(listens)),
+                select(&endpoints(named), &used, &endpoints(listens)),
                 expected,
                 "{named:?} {used} {listens:?}"
             );
@@ -89,8 +89,8 @@ mod tests {
     fn a_service_with_many_addresses_has_the_first_ones_in_its_tokens() {
         let many: Vec<Endpoint> =
             (1..=20).map(|port| format!("a:{port}").parse().expect("an address")).collect();
-        let found = choose(&[], &"b:1".parse().expect("an address"), &many);
-        assert_eq!(found.chosen.len(), MOST_ADDRESSES);
+        let found = select(&[], &"b:1".parse().expect("an address"), &many);
+        assert_eq!(found.chosen.len(), MAX_ADDRESSES);
         assert_eq!(found.chosen[0].to_string(), "b:1");
     }
 }

@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal};
 use rpc::trust::CreateTokenRequest;
 use zeroize::Zeroizing;
 
-use super::addresses::{self, Addresses};
-use super::understood;
+use super::addresses::{self, TokenAddresses};
+use super::into_reply;
 use crate::args::{CreateTokenArgs, Level};
 use crate::connection::{Context, Service};
-use crate::credentials::token::{MOST_ADDRESSES, Token};
+use crate::credentials::token::{MAX_ADDRESSES, Token};
 use crate::error::Error;
-use crate::format::tokens::{Created, created};
+use crate::format::tokens::{NewToken, created};
 use crate::terminal::{output, text};
 
 /// Runs the command. The token is printed here and not returned: it is wiped when that is done.
@@ -19,9 +19,9 @@ use crate::terminal::{output, text};
 /// # Errors
 /// The addresses are too many, or the service refused.
 pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<String, Error> {
-    if args.address.len() > MOST_ADDRESSES {
+    if args.address.len() > MAX_ADDRESSES {
         let next = "Name those that are reached from where the token goes.".to_owned();
-        return Err(Error::usage(format!("a token has at most {MOST_ADDRESSES} addresses"), Some(next)));
+        return Err(Error::usage(format!("a token has at most {MAX_ADDRESSES} addresses"), Some(next)));
     }
     let mut service = Service::connect_as_administrator(context).await?;
     service.note_call("CreateToken");
@@ -32,16 +32,16 @@ pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<Str
         level: level.name().to_owned(),
     };
     let answer = service.trust.create_token(request).await;
-    let reply = understood(&service.endpoint, answer)?;
+    let reply = into_reply(&service.endpoint, answer)?;
     // One in a form that this client does not know is of no use to it.
     let listens: Vec<_> = reply.addresses.iter().filter_map(|address| address.parse().ok()).collect();
-    let addresses = addresses::choose(&args.address, &service.endpoint, &listens);
-    const STRANGE: Error = Error::Answer("the service returned an invalid token");
-    let root = reply.root_fingerprint.parse().map_err(|_| STRANGE)?;
-    let token = Token::new(&reply.secret, root, addresses.chosen.clone()).map_err(|_| STRANGE)?;
+    let addresses = addresses::select(&args.address, &service.endpoint, &listens);
+    const INVALID_TOKEN: Error = Error::InvalidReply("the service returned an invalid token");
+    let root = reply.root_fingerprint.parse().map_err(|_| INVALID_TOKEN)?;
+    let token = Token::new(&reply.secret, root, addresses.chosen.clone()).map_err(|_| INVALID_TOKEN)?;
     let token = token.text();
     let told = created(
-        &Created {
+        &NewToken {
             token: &token,
             id: &reply.id,
             name: args.name.as_deref().unwrap_or_default(),
@@ -63,7 +63,7 @@ pub(super) async fn run(context: &Context, args: &CreateTokenArgs) -> Result<Str
 }
 
 /// What whoever has made a token on a terminal is told.
-fn explanation(expires: &str, level: Level, addresses: &Addresses) -> String {
+fn explanation(expires: &str, level: Level, addresses: &TokenAddresses) -> String {
     let may = match level {
         Level::Full => "do all that you can",
         Level::ReadOnly => "see what there is, and change nothing",
@@ -77,7 +77,7 @@ fn explanation(expires: &str, level: Level, addresses: &Addresses) -> String {
 }
 
 /// What whoever makes a token is told if other machines cannot use it.
-fn only_here(addresses: &Addresses) -> String {
+fn only_here(addresses: &TokenAddresses) -> String {
     let why = match &addresses.unnamed {
         Some(all) => {
             format!("the service listens on {all}, and it is not known how others call this machine")
@@ -96,10 +96,13 @@ mod tests {
 
     #[test]
     fn what_is_told_of_a_token_fits_it() {
-        let here = Addresses { chosen: vec![], are_local: true, unnamed: None };
-        let all = Addresses { unnamed: "0.0.0.0:7".parse().ok(), ..here };
-        let there =
-            Addresses { chosen: vec!["a:1".parse().expect("an address")], are_local: false, unnamed: None };
+        let here = TokenAddresses { chosen: vec![], are_local: true, unnamed: None };
+        let all = TokenAddresses { unnamed: "0.0.0.0:7".parse().ok(), ..here };
+        let there = TokenAddresses {
+            chosen: vec!["a:1".parse().expect("an address")],
+            are_local: false,
+            unnamed: None,
+        };
         let text = explanation("2026-01-02T03:04:05Z", Level::Full, &there);
         for part in ["once, until 2026-01-02T03:04:05Z.", "do all that you can", "on the other machine"] {
             assert!(text.contains(part), "{text}");

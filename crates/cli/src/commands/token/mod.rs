@@ -2,7 +2,7 @@
 
 mod addresses;
 mod create;
-mod reach;
+mod dial;
 mod redeem;
 mod revoke;
 
@@ -27,33 +27,33 @@ pub(super) async fn run(context: &Context, args: &TokenArgs) -> Result<String, E
         Some(TokenCommand::Create(args)) => create::run(context, args).await,
         Some(TokenCommand::List(args)) => {
             let mut service = Service::connect_as_administrator(context).await?;
-            format::tokens::tokens(&all(&mut service).await?, args.format)
+            format::tokens::tokens(&list_tokens(&mut service).await?, args.format)
         }
         Some(TokenCommand::Revoke(args)) => revoke::run(context, args).await,
     }
 }
 
 /// All tokens that may still be used, the oldest first.
-async fn all(service: &mut Service) -> Result<Vec<Token>, Error> {
+async fn list_tokens(service: &mut Service) -> Result<Vec<Token>, Error> {
     service.note_call("ListTokens");
     let answer = service.trust.list_tokens(ListTokensRequest {}).await;
-    let mut tokens = understood(&service.endpoint, answer)?.tokens;
+    let mut tokens = into_reply(&service.endpoint, answer)?.tokens;
     tokens.sort_by(|one, other| (&one.created, &one.id).cmp(&(&other.created, &other.id)));
     Ok(tokens)
 }
 
 /// The answer of our own service, or what its refusal means.
-fn understood<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
+fn into_reply<T>(endpoint: &Endpoint, answer: Result<Response<T>, Status>) -> Result<T, Error> {
     match answer {
         Err(status) if status.code() == Code::Unimplemented => {
-            Err(knows_no_tokens(endpoint, "Set a passphrase instead: `multipass set local.passphrase`."))
+            Err(tokens_unsupported(endpoint, "Set a passphrase instead: `multipass set local.passphrase`."))
         }
-        answer => clients::understood(endpoint, answer),
+        answer => clients::into_reply(endpoint, answer),
     }
 }
 
 /// A service of others, or one of ours from before there were tokens.
-fn knows_no_tokens(endpoint: &Endpoint, next: &str) -> Error {
+fn tokens_unsupported(endpoint: &Endpoint, next: &str) -> Error {
     Error::failed(
         format!("the service at {endpoint} does not know tokens: it is a stock service, or an older one"),
         next.to_owned(),
@@ -75,7 +75,7 @@ mod tests {
             ),
             (Status::unauthenticated("stranger"), "root over the service's Unix socket", "Run it with sudo"),
         ] {
-            let error = understood::<()>(&endpoint, Err(status)).expect_err("a refusal");
+            let error = into_reply::<()>(&endpoint, Err(status)).expect_err("a refusal");
             assert!(error.message().contains(message), "{}", error.message());
             assert!(error.next_step().expect("a step").contains(next));
             assert_eq!(error.exit_code(), 2);

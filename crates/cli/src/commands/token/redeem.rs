@@ -5,15 +5,17 @@ use tonic::Code;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use super::{knows_no_tokens, reach};
-use crate::connection::{ADDRESS_VARIABLE, Acquaintance, Context, NamedRoot, ServerTrust, Service, Whence};
+use super::{dial, tokens_unsupported};
+use crate::connection::{
+    ADDRESS_VARIABLE, Context, ExpectedRoot, KnownServerUpdate, ServerTrust, Service, ServiceSource,
+};
 use crate::credentials::{IdentityStore, Token};
 use crate::error::Error;
 use crate::terminal::{output, text};
 
 /// What has become of this client.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Redeemed {
+pub(crate) struct Enrolment {
     /// What the service calls it; may be empty.
     name: String,
     /// What it may do.
@@ -26,41 +28,42 @@ pub(crate) struct Redeemed {
 /// # Errors
 /// The service was not reached, or is another one, or refused.
 pub(crate) async fn enrol(context: &Context, token: &Token) -> Result<(), Error> {
-    if context.whence() != Whence::Nothing || token.addresses().is_empty() {
+    if context.service_source() != ServiceSource::Nothing || token.addresses().is_empty() {
         let endpoint = context.endpoint()?;
-        let acquaintance = ServerTrust::acquaintance(context, &endpoint, token.root())?;
-        let redeemed = redeem(context, &endpoint, token).await?;
-        welcome(context, &endpoint, token, &acquaintance, &redeemed);
+        let update = ServerTrust::check_token_of_service(context, &endpoint, token.root())?;
+        let enrolment = redeem(context, &endpoint, token).await?;
+        remember_and_tell(context, &endpoint, token, &update, &enrolment);
         return Ok(());
     }
-    let known = |endpoint: &Endpoint| ServerTrust::acquaintance(context, endpoint, token.root());
+    let check = |endpoint: &Endpoint| ServerTrust::check_token_of_service(context, endpoint, token.root());
     let elsewhere = format!("set {ADDRESS_VARIABLE} to its address from here");
-    let (endpoint, acquaintance, redeemed) = redeem_at_any(context, token, known, &elsewhere).await?;
-    welcome(context, endpoint, token, &acquaintance, &redeemed);
+    let (endpoint, update, enrolment) = redeem_at_any(context, token, check, &elsewhere).await?;
+    remember_and_tell(context, endpoint, token, &update, &enrolment);
     Ok(())
 }
 
-/// Redeems a token at the first of its addresses that answers; `known` is asked before, of each. Who knows another address
-/// does `elsewhere`.
+/// Redeems a token at the first of its addresses that answers, after a `check` of each. Who knows another address does
+/// `elsewhere`.
 ///
 /// # Errors
-/// The service was reached at none of them, or refused; or those of `known`.
+/// The service was reached at none of them, or refused; or those of `check`.
 pub(crate) async fn redeem_at_any<'a, T>(
     context: &Context,
     token: &'a Token,
-    known: impl Fn(&Endpoint) -> Result<T, Error>,
+    check: impl Fn(&Endpoint) -> Result<T, Error>,
     elsewhere: &str,
-) -> Result<(&'a Endpoint, T, Redeemed), Error> {
+) -> Result<(&'a Endpoint, T, Enrolment), Error> {
     // Before any is reached: which one answers first is chance.
-    let known = token.addresses().iter().map(known).collect::<Result<Vec<T>, Error>>()?;
+    let checked = token.addresses().iter().map(check).collect::<Result<Vec<T>, Error>>()?;
     let identity = IdentityStore::of_user()?.load_or_create()?;
-    match reach::anywhere(context, token, &identity).await {
+    match dial::dial_any(context, token, &identity).await {
         Ok((place, service)) => {
-            let found = token.addresses().iter().zip(known).nth(place);
-            let (endpoint, known) = found.ok_or(Error::Answer("there is no such address in the token"))?;
-            Ok((endpoint, known, present(service, token).await?))
+            let found = token.addresses().iter().zip(checked).nth(place);
+            let (endpoint, checked) =
+                found.ok_or(Error::InvalidReply("there is no such address in the token"))?;
+            Ok((endpoint, checked, send_secret(service, token).await?))
         }
-        Err(mut errors) => Err(match errors.pop_if(|error| !error.is_on_the_way()) {
+        Err(mut errors) => Err(match errors.pop_if(|error| !error.concerns_connection()) {
             Some(error) => error,
             None => unreached(token.addresses(), &errors, elsewhere),
         }),
@@ -68,28 +71,28 @@ pub(crate) async fn redeem_at_any<'a, T>(
 }
 
 /// Remembers the service that has let this client in, and tells the user.
-fn welcome(
+fn remember_and_tell(
     context: &Context,
     endpoint: &Endpoint,
     token: &Token,
-    acquaintance: &Acquaintance,
-    redeemed: &Redeemed,
+    update: &KnownServerUpdate,
+    enrolment: &Enrolment,
 ) {
-    acquaintance.remember(endpoint, token.root());
-    output::tell(&redeemed.told(endpoint));
-    if let Some(way) = way_to_use(context, endpoint, token.root()) {
-        output::tell(&way);
+    update.apply(endpoint, token.root());
+    output::tell(&enrolment.summary(endpoint));
+    if let Some(hint) = usage_hint(context, endpoint, token.root()) {
+        output::tell(&hint);
     }
 }
 
 /// What has to be done for commands to be for the service at `endpoint`, and to know it; nothing if they are and do.
-fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> Option<String> {
+fn usage_hint(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> Option<String> {
     let is_meant = context.endpoint().is_ok_and(|meant| meant == *endpoint);
     let is_known = ServerTrust::is_known_by_address(endpoint, root);
     // It has let this client in, and so has that root.
     let is_named_for_all = context.root_on_command_line().is_none()
-        && context.named_root().is_ok_and(|named| named != NamedRoot::Usual);
-    let address = text::quoted(&endpoint.to_string());
+        && context.expected_root().is_ok_and(|named| named != ExpectedRoot::Default);
+    let address = text::shell_quoted(&endpoint.to_string());
     match (is_meant, is_known || is_named_for_all) {
         (true, true) => None,
         (false, _) if is_known => Some(format!("To use it, set {ADDRESS_VARIABLE}={address}.")),
@@ -103,18 +106,22 @@ fn way_to_use(context: &Context, endpoint: &Endpoint, root: RootFingerprint) -> 
 /// Redeems a token at `endpoint`, where the service that made it has to be.
 ///
 /// # Errors
-/// As of [`reach::at`]; or it refused.
-pub(crate) async fn redeem(context: &Context, endpoint: &Endpoint, token: &Token) -> Result<Redeemed, Error> {
+/// As of [`dial::dial`]; or it refused.
+pub(crate) async fn redeem(
+    context: &Context,
+    endpoint: &Endpoint,
+    token: &Token,
+) -> Result<Enrolment, Error> {
     let identity = IdentityStore::of_user()?.load_or_create()?;
-    present(reach::at(context, endpoint, token.root(), identity).await?, token).await
+    send_secret(dial::dial(context, endpoint, token.root(), identity).await?, token).await
 }
 
 /// Has a service that has proven itself hear the secret: the only one that does.
-async fn present(mut service: Service, token: &Token) -> Result<Redeemed, Error> {
+async fn send_secret(mut service: Service, token: &Token) -> Result<Enrolment, Error> {
     service.note_call("RedeemToken");
     let answer = service.trust.redeem_token(RedeemTokenRequest { secret: token.secret() }).await;
-    let reply = answer.map_err(|status| refusal(Error::of_call(status), &service.endpoint))?.into_inner();
-    Ok(Redeemed { name: reply.name, level: reply.level })
+    let reply = answer.map_err(|status| refusal(Error::from_status(status), &service.endpoint))?.into_inner();
+    Ok(Enrolment { name: reply.name, level: reply.level })
 }
 
 /// The service was reached at none of the token's addresses.
@@ -145,14 +152,14 @@ fn reason(error: &Error) -> String {
 /// What it means that the service, which was reached, has not redeemed a token.
 fn refusal(error: Error, endpoint: &Endpoint) -> Error {
     match &error {
-        Error::Refused(status) if status.code() == Code::Unimplemented => knows_no_tokens(
+        Error::Refused(status) if status.code() == Code::Unimplemented => tokens_unsupported(
             endpoint,
             "Ask its administrator for the passphrase, and give that to `multipass authenticate`.",
         ),
         // The service's own message has what to do, and what is usual after such a code is about passphrases.
         Error::Refused(_) => Error::failed(error.message(), None),
         // The answer is lost, and maybe nothing else.
-        Error::Lost(_) => Error::failed(
+        Error::ConnectionLost(_) => Error::failed(
             format!("{}; the token may have been used before that", error.message()),
             "`multipass list` tells whether you may use the service. If not, try the token again.".to_owned(),
         ),
@@ -160,9 +167,9 @@ fn refusal(error: Error, endpoint: &Endpoint) -> Error {
     }
 }
 
-impl Redeemed {
+impl Enrolment {
     /// What the user is told.
-    pub(crate) fn told(&self, endpoint: &Endpoint) -> String {
+    pub(crate) fn summary(&self, endpoint: &Endpoint) -> String {
         let name = if self.name.is_empty() { String::new() } else { format!(" as {}", self.name) };
         text::one_line(&format!("You may use the service at {endpoint}{name} ({}) from now on.", self.level))
     }
@@ -190,11 +197,11 @@ mod tests {
             (Status::failed_precondition("It was not used."), "It was not used.", ""),
             (broken, "the token may have been used", "multipass list"),
         ] {
-            let error = refusal(Error::of_call(status), &at("a.example:1"));
+            let error = refusal(Error::from_status(status), &at("a.example:1"));
             assert!(error.message().contains(message), "{}", error.message());
             let step = error.next_step().unwrap_or_default();
             assert!(step.contains(next) && step.is_empty() == next.is_empty(), "{step}");
-            assert!(!error.is_on_the_way(), "{message}");
+            assert!(!error.concerns_connection(), "{message}");
             assert_eq!(error.exit_code(), 2);
         }
     }
@@ -226,10 +233,10 @@ mod tests {
 
     #[test]
     fn who_one_is_now_is_told() {
-        let redeemed = |name: &str| Redeemed { name: name.to_owned(), level: "full".to_owned() };
-        let told = redeemed("alice").told(&at("a.example:1"));
+        let enrolment = |name: &str| Enrolment { name: name.to_owned(), level: "full".to_owned() };
+        let told = enrolment("alice").summary(&at("a.example:1"));
         assert_eq!(told, "You may use the service at a.example:1 as alice (full) from now on.");
-        assert_eq!(redeemed("").told(&at("a:1")), "You may use the service at a:1 (full) from now on.");
-        assert!(!redeemed("\u{1b}[2J\nx").told(&at("a:1")).contains(['\u{1b}', '\n']));
+        assert_eq!(enrolment("").summary(&at("a:1")), "You may use the service at a:1 (full) from now on.");
+        assert!(!enrolment("\u{1b}[2J\nx").summary(&at("a:1")).contains(['\u{1b}', '\n']));
     }
 }

@@ -2,7 +2,7 @@
 
 use rpc::trust::{RevokeTokenRequest, Token};
 
-use super::{all, understood};
+use super::{into_reply, list_tokens};
 use crate::args::RevokeTokenArgs;
 use crate::connection::{Context, Service};
 use crate::error::Error;
@@ -14,19 +14,19 @@ use crate::terminal::text;
 /// There is no such token, or the service refused.
 pub(super) async fn run(context: &Context, args: &RevokeTokenArgs) -> Result<String, Error> {
     let mut service = Service::connect_as_administrator(context).await?;
-    let tokens = all(&mut service).await?;
-    let token = choose(&tokens, &args.id)?;
+    let tokens = list_tokens(&mut service).await?;
+    let token = find_token(&tokens, &args.id)?;
     service.note_call("RevokeToken");
     let answer = service.trust.revoke_token(RevokeTokenRequest { id: token.id.clone() }).await;
-    understood(&service.endpoint, answer)?;
-    Ok(format!("The token {} can no longer be used.\n", title(token)))
+    into_reply(&service.endpoint, answer)?;
+    Ok(format!("The token {} can no longer be used.\n", display_name(token)))
 }
 
 /// The one token whose ID begins with `word`.
 ///
 /// # Errors
 /// There is none, or more than one.
-fn choose<'a>(tokens: &'a [Token], word: &str) -> Result<&'a Token, Error> {
+fn find_token<'a>(tokens: &'a [Token], word: &str) -> Result<&'a Token, Error> {
     let digits = word.to_ascii_lowercase();
     let found: Vec<&Token> =
         tokens.iter().filter(|token| !digits.is_empty() && token.id.starts_with(&digits)).collect();
@@ -39,7 +39,7 @@ fn choose<'a>(tokens: &'a [Token], word: &str) -> Result<&'a Token, Error> {
                 .to_owned(),
         )),
         several => {
-            let names: Vec<String> = several.iter().map(|token| format!("  {}", title(token))).collect();
+            let names: Vec<String> = several.iter().map(|token| format!("  {}", display_name(token))).collect();
             Err(Error::failed(
                 format!("'{}' may be any of these tokens:\n{}", text::one_line(word), names.join("\n")),
                 "Give more of the ID.".to_owned(),
@@ -49,7 +49,7 @@ fn choose<'a>(tokens: &'a [Token], word: &str) -> Result<&'a Token, Error> {
 }
 
 /// What to call a token in a sentence.
-fn title(token: &Token) -> String {
+fn display_name(token: &Token) -> String {
     let Token { id, name, .. } = token;
     text::one_line(&if name.is_empty() { id.clone() } else { format!("{id} ({name})") })
 }
@@ -71,7 +71,7 @@ mod tests {
             ("alice", Err("begins with 'alice'")),
             ("", Err("begins with ''")),
         ] {
-            match (choose(&tokens, word), expected) {
+            match (find_token(&tokens, word), expected) {
                 (Ok(found), Ok(id)) => assert_eq!(found.id, id, "{word}"),
                 (Err(error), Err(part)) => {
                     assert!(error.message().contains(part), "{word}: {}", error.message());

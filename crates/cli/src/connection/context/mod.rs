@@ -1,6 +1,8 @@
 //! What a command runs with: the service's address, the root to trust, the verbosity.
 
-use std::env;
+mod environment;
+mod selection;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -11,15 +13,11 @@ use transport::tls::RootFingerprint;
 use crate::connection::{Remote, RemoteName, Remotes, transports};
 use crate::error::Error;
 use crate::terminal::output;
-
-/// Names the remote that commands are for.
-pub(crate) const REMOTE_VARIABLE: &str = "MULTIPASS_REMOTE";
-/// Names where the service listens, if not at the system's default address.
-pub(crate) const ADDRESS_VARIABLE: &str = "MULTIPASS_SERVER_ADDRESS";
-/// Names the root certificate's file, if it is not the system's.
-pub(crate) const ROOT_CERTIFICATE_VARIABLE: &str = "MULTIPASS_ROOT_CERT";
-/// Names the fingerprint of the root, of a service on another machine.
-pub(crate) const FINGERPRINT_VARIABLE: &str = "MULTIPASS_FINGERPRINT";
+use environment::Environment;
+pub(crate) use environment::{
+    ADDRESS_VARIABLE, FINGERPRINT_VARIABLE, REMOTE_VARIABLE, ROOT_CERTIFICATE_VARIABLE,
+};
+pub(crate) use selection::{ExpectedRoot, SelectedRemote, ServiceSource};
 
 /// The highest verbosity there is: trace.
 const MAX_VERBOSITY: u8 = 4;
@@ -44,91 +42,32 @@ pub(crate) struct ServiceOptions {
 pub(crate) struct Context {
     /// The remote that the command line names.
     remote: Option<RemoteName>,
-    /// The remote as the environment has it.
-    remote_variable: Option<String>,
+    environment: Environment,
     /// The remote that was found to be meant, so that one command has one, whatever becomes of the file meanwhile.
-    in_use: Arc<OnceLock<Option<InUse>>>,
-    /// The address as the environment has it.
-    address: Option<String>,
+    selected_remote: Arc<OnceLock<Option<SelectedRemote>>>,
     /// What the command line says of the service's root; the environment if that says nothing.
-    root: Option<NamedRoot>,
-    /// The root certificate's file as the environment has it.
-    root_certificate: Option<PathBuf>,
-    /// The fingerprint as the environment has it.
-    fingerprint: Option<String>,
+    root: Option<ExpectedRoot>,
     verbosity: u8,
     /// Services that are being told that this client goes.
-    leaving: TaskTracker,
-}
-
-/// How the user names the root by which the service is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum NamedRoot {
-    /// Not at all: it is the one that is usual for the address.
-    Usual,
-    /// By its certificate's file.
-    Certificate(PathBuf),
-    /// By its fingerprint.
-    Fingerprint {
-        /// The fingerprint.
-        fingerprint: RootFingerprint,
-        /// Whether it is to be remembered for the address: it was written for this command, and for no remote.
-        is_remembered: bool,
-    },
-    /// By the fingerprint that its remote has.
-    OfRemote {
-        /// What the remote is called.
-        name: RemoteName,
-        /// The fingerprint.
-        fingerprint: RootFingerprint,
-    },
-}
-
-/// A remote that a command is for.
-#[derive(Clone, Debug)]
-pub(crate) struct InUse {
-    /// Which.
-    pub(crate) remote: Remote,
-    /// What says so.
-    pub(crate) by: Whence,
-}
-
-/// What says which service is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whence {
-    /// `--remote`.
-    RemoteOption,
-    /// [`REMOTE_VARIABLE`].
-    RemoteVariable,
-    /// [`ADDRESS_VARIABLE`].
-    AddressVariable,
-    /// The user's default remote.
-    DefaultRemote,
-    /// Nothing: it is the service at the platform's address.
-    Nothing,
+    closing: TaskTracker,
 }
 
 impl Context {
     /// Takes the settings from the command line, then the environment, then the platform.
     pub(crate) fn new(options: ServiceOptions) -> Self {
-        let variable = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let text = |name| variable(name).map(|value| value.to_string_lossy().into_owned());
         Self {
             remote: options.remote,
-            remote_variable: text(REMOTE_VARIABLE),
-            in_use: Arc::default(),
-            address: text(ADDRESS_VARIABLE),
+            environment: Environment::of_process(),
+            selected_remote: Arc::default(),
             root: match (options.root_certificate, options.fingerprint) {
-                (Some(file), _) => Some(NamedRoot::Certificate(file)),
+                (Some(file), _) => Some(ExpectedRoot::Certificate(file)),
                 (None, Some(fingerprint)) => {
-                    Some(NamedRoot::Fingerprint { fingerprint, is_remembered: true })
+                    Some(ExpectedRoot::Fingerprint { fingerprint, is_remembered: true })
                 }
                 (None, None) => None,
             },
-            root_certificate: variable(ROOT_CERTIFICATE_VARIABLE).map(PathBuf::from),
-            fingerprint: text(FINGERPRINT_VARIABLE),
             verbosity: options.verbosity.min(MAX_VERBOSITY),
-            leaving: TaskTracker::new(),
+            closing: TaskTracker::new(),
         }
     }
 
@@ -137,49 +76,49 @@ impl Context {
     ///
     /// # Errors
     /// The environment names two services, there is no such remote, or the user's remotes cannot be read.
-    pub(crate) fn remote_in_use(&self) -> Result<Option<&InUse>, Error> {
-        if let Some(found) = self.in_use.get() {
+    pub(crate) fn selected_remote(&self) -> Result<Option<&SelectedRemote>, Error> {
+        if let Some(found) = self.selected_remote.get() {
             return Ok(found.as_ref());
         }
-        let chosen = self.choose()?;
-        Ok(self.in_use.get_or_init(|| chosen).as_ref())
+        let chosen = self.select_remote()?;
+        Ok(self.selected_remote.get_or_init(|| chosen).as_ref())
     }
 
-    fn choose(&self) -> Result<Option<InUse>, Error> {
-        let named = |name: &RemoteName, by| {
+    fn select_remote(&self) -> Result<Option<SelectedRemote>, Error> {
+        let named = |name: &RemoteName, source| {
             let remote = match name.is_local() {
                 // Also where the file is damaged.
                 true => Remote::local(),
                 false => Remotes::of_user()?.read()?.find(name)?,
             };
-            Ok(Some(InUse { remote, by }))
+            Ok(Some(SelectedRemote { remote, source }))
         };
-        match (&self.remote, &self.remote_variable, &self.address) {
-            (Some(name), _, _) => named(name, Whence::RemoteOption),
+        match (&self.remote, &self.environment.remote, &self.environment.address) {
+            (Some(name), _, _) => named(name, ServiceSource::RemoteOption),
             (None, Some(_), Some(_)) => Err(Error::usage(
                 format!("both {REMOTE_VARIABLE} and {ADDRESS_VARIABLE} are set"),
                 Some("Unset one of them, or name the remote with --remote.".to_owned()),
             )),
             (None, Some(name), None) => {
-                named(&name.parse().map_err(Error::RemoteName)?, Whence::RemoteVariable)
+                named(&name.parse().map_err(Error::RemoteName)?, ServiceSource::RemoteVariable)
             }
             (None, None, Some(_)) => Ok(None),
             (None, None, None) => {
                 let remote = Remotes::default_of_user()?;
-                Ok(remote.map(|remote| InUse { remote, by: Whence::DefaultRemote }))
+                Ok(remote.map(|remote| SelectedRemote { remote, source: ServiceSource::DefaultRemote }))
             }
         }
     }
 
     /// What says which service is meant.
-    pub(crate) fn whence(&self) -> Whence {
-        match (&self.remote, &self.remote_variable, &self.address) {
-            (Some(_), _, _) => Whence::RemoteOption,
-            (None, Some(_), _) => Whence::RemoteVariable,
-            (None, None, Some(_)) => Whence::AddressVariable,
-            (None, None, None) => match self.remote_in_use() {
-                Ok(None) => Whence::Nothing,
-                _ => Whence::DefaultRemote,
+    pub(crate) fn service_source(&self) -> ServiceSource {
+        match (&self.remote, &self.environment.remote, &self.environment.address) {
+            (Some(_), _, _) => ServiceSource::RemoteOption,
+            (None, Some(_), _) => ServiceSource::RemoteVariable,
+            (None, None, Some(_)) => ServiceSource::AddressVariable,
+            (None, None, None) => match self.selected_remote() {
+                Ok(None) => ServiceSource::Nothing,
+                _ => ServiceSource::DefaultRemote,
             },
         }
     }
@@ -187,10 +126,10 @@ impl Context {
     /// The service's address.
     ///
     /// # Errors
-    /// The one in the environment is malformed, or as for [`Self::remote_in_use`].
+    /// The one in the environment is malformed, or as for [`Self::selected_remote`].
     pub(crate) fn endpoint(&self) -> Result<Endpoint, Error> {
-        match (self.remote_in_use()?, &self.address) {
-            (Some(InUse { remote, .. }), _) => Ok(remote.endpoint.clone()),
+        match (self.selected_remote()?, &self.environment.address) {
+            (Some(SelectedRemote { remote, .. }), _) => Ok(remote.endpoint.clone()),
             (None, Some(address)) => address.parse().map_err(Error::Address),
             (None, None) => Ok(transports::default_endpoint()),
         }
@@ -198,23 +137,23 @@ impl Context {
 
     /// Whether the service is one that the user names, and not the platform's.
     pub(crate) fn service_is_named(&self) -> bool {
-        match self.remote_in_use() {
-            Ok(Some(InUse { remote, .. })) => !remote.name.is_local(),
-            Ok(None) => self.address.is_some(),
+        match self.selected_remote() {
+            Ok(Some(SelectedRemote { remote, .. })) => !remote.name.is_local(),
+            Ok(None) => self.environment.address.is_some(),
             Err(_) => true,
         }
     }
 
     /// What the environment has to have for the same service and root to be meant by somebody who has other remotes.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        let (address, root, fingerprint) = match self.remote_in_use() {
-            Ok(Some(InUse { remote, .. })) => {
+    pub(crate) fn equivalent_environment(&self) -> Vec<(&'static str, String)> {
+        let (address, root, fingerprint) = match self.selected_remote() {
+            Ok(Some(SelectedRemote { remote, .. })) => {
                 let address = (!remote.name.is_local()).then(|| remote.endpoint.to_string());
                 (address, None, remote.fingerprint.map(|fingerprint| fingerprint.to_string()))
             }
             _ => {
-                let root = self.root_certificate.as_ref().map(|file| file.display().to_string());
-                (self.address.clone(), root, self.fingerprint.clone())
+                let root = self.environment.root_certificate.as_ref().map(|file| file.display().to_string());
+                (self.environment.address.clone(), root, self.environment.fingerprint.clone())
             }
         };
         [(ADDRESS_VARIABLE, address), (ROOT_CERTIFICATE_VARIABLE, root), (FINGERPRINT_VARIABLE, fingerprint)]
@@ -226,14 +165,14 @@ impl Context {
     /// The options that name the service's root, as they were written.
     pub(crate) fn root_options(&self) -> Option<(&'static str, String)> {
         match self.root.as_ref()? {
-            NamedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
-            NamedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
-            NamedRoot::Usual | NamedRoot::OfRemote { .. } => None,
+            ExpectedRoot::Certificate(file) => Some(("--root-cert", file.display().to_string())),
+            ExpectedRoot::Fingerprint { fingerprint, .. } => Some(("--fingerprint", fingerprint.to_string())),
+            ExpectedRoot::Default | ExpectedRoot::Remote { .. } => None,
         }
     }
 
     /// What the command line says of the service's root.
-    pub(crate) fn root_on_command_line(&self) -> Option<&NamedRoot> {
+    pub(crate) fn root_on_command_line(&self) -> Option<&ExpectedRoot> {
         self.root.as_ref()
     }
 
@@ -241,26 +180,26 @@ impl Context {
     /// platform's; a remote has its own.
     ///
     /// # Errors
-    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::remote_in_use`].
-    pub(crate) fn named_root(&self) -> Result<NamedRoot, Error> {
-        let in_use = self.remote_in_use()?;
+    /// The environment names it in two ways, or its fingerprint is malformed; or as for [`Self::selected_remote`].
+    pub(crate) fn expected_root(&self) -> Result<ExpectedRoot, Error> {
+        let selected_remote = self.selected_remote()?;
         match &self.root {
-            Some(NamedRoot::Fingerprint { fingerprint, .. }) if in_use.is_some() => {
-                return Ok(NamedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
+            Some(ExpectedRoot::Fingerprint { fingerprint, .. }) if selected_remote.is_some() => {
+                return Ok(ExpectedRoot::Fingerprint { fingerprint: *fingerprint, is_remembered: false });
             }
             Some(root) => return Ok(root.clone()),
             None => {}
         }
-        if let Some(InUse { remote, .. }) = in_use {
-            let named = |fingerprint| NamedRoot::OfRemote { name: remote.name.clone(), fingerprint };
-            return Ok(remote.fingerprint.map_or(NamedRoot::Usual, named));
+        if let Some(SelectedRemote { remote, .. }) = selected_remote {
+            let named = |fingerprint| ExpectedRoot::Remote { name: remote.name.clone(), fingerprint };
+            return Ok(remote.fingerprint.map_or(ExpectedRoot::Default, named));
         }
-        match (&self.root_certificate, &self.fingerprint) {
-            (None, None) => Ok(NamedRoot::Usual),
-            (Some(file), None) => Ok(NamedRoot::Certificate(file.clone())),
+        match (&self.environment.root_certificate, &self.environment.fingerprint) {
+            (None, None) => Ok(ExpectedRoot::Default),
+            (Some(file), None) => Ok(ExpectedRoot::Certificate(file.clone())),
             (None, Some(digits)) => digits
                 .parse()
-                .map(|fingerprint| NamedRoot::Fingerprint { fingerprint, is_remembered: false })
+                .map(|fingerprint| ExpectedRoot::Fingerprint { fingerprint, is_remembered: false })
                 .map_err(Error::Fingerprint),
             (Some(_), Some(_)) => Err(Error::usage(
                 format!("both {ROOT_CERTIFICATE_VARIABLE} and {FINGERPRINT_VARIABLE} are set"),
@@ -282,26 +221,26 @@ impl Context {
     }
 
     /// Tells a service that this client goes, in the background.
-    pub(crate) fn leaves(&self, goodbye: impl Future<Output = ()> + Send + 'static) {
-        self.leaving.spawn(goodbye);
+    pub(crate) fn close_in_background(&self, close: impl Future<Output = ()> + Send + 'static) {
+        self.closing.spawn(close);
     }
 
     /// Waits until all services have been told that this client goes.
-    pub(crate) async fn leave(&self) {
-        self.leaving.close();
-        self.leaving.wait().await;
+    pub(crate) async fn all_closed(&self) {
+        self.closing.close();
+        self.closing.wait().await;
     }
 
     /// Settings for a test.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn at(address: &str, root_certificate: PathBuf) -> Self {
-        Self { root: Some(NamedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
+        Self { root: Some(ExpectedRoot::Certificate(root_certificate)), ..Self::with_address(address) }
     }
 
     /// Settings for a test of a service whose root has that fingerprint.
     #[cfg(all(test, unix, feature = "unix"))]
     pub(crate) fn pinned_at(address: &str, fingerprint: RootFingerprint) -> Self {
-        let root = NamedRoot::Fingerprint { fingerprint, is_remembered: false };
+        let root = ExpectedRoot::Fingerprint { fingerprint, is_remembered: false };
         Self { root: Some(root), ..Self::with_address(address) }
     }
 
@@ -309,14 +248,11 @@ impl Context {
     fn with_address(address: &str) -> Self {
         Self {
             remote: None,
-            remote_variable: None,
-            in_use: Arc::default(),
-            address: Some(address.to_owned()),
+            environment: Environment { address: Some(address.to_owned()), ..Environment::default() },
+            selected_remote: Arc::default(),
             root: None,
-            root_certificate: None,
-            fingerprint: None,
             verbosity: 0,
-            leaving: TaskTracker::new(),
+            closing: TaskTracker::new(),
         }
     }
 }

@@ -11,9 +11,9 @@ use thiserror::Error;
 use transport::tls::RootFingerprint;
 use transport::{Endpoint, HostPort};
 
-use crate::files::list::{self, Kind, ListFault, ListFile};
+use crate::files::list::{self, ListError, ListFile, ListSpec, OnConflict};
 
-const KIND: Kind = Kind {
+const SPEC: ListSpec = ListSpec {
     file: "known_servers",
     entries: "known servers",
     header: "\
@@ -24,10 +24,10 @@ const KIND: Kind = Kind {
 
 /// Why it is not known whether a server is known.
 #[derive(Debug, Error)]
-pub(crate) enum KnownServersFault {
+pub(crate) enum KnownServersError {
     /// The list cannot be used.
     #[error(transparent)]
-    List(#[from] ListFault),
+    List(#[from] ListError),
     /// Another program of the user's has written another fingerprint while the user was asked about this one.
     #[error("meanwhile {endpoint} became known by another fingerprint, in line {line} of {path}", path = path.display())]
     Contradicted {
@@ -40,16 +40,7 @@ pub(crate) enum KnownServersFault {
     },
 }
 
-/// What another fingerprint means that a server is known by already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Earlier {
-    /// That it is replaced: the user has named the new one on purpose.
-    IsReplaced,
-    /// That something is wrong: the user was asked about a server that was not known.
-    Contradicts,
-}
-
-impl KnownServersFault {
+impl KnownServersError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
@@ -69,7 +60,7 @@ pub(crate) struct KnownServers {
 
 /// What is known of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct KnownServer {
     /// Its root's fingerprint.
     pub(crate) fingerprint: RootFingerprint,
     /// The line that says so; the first is 1.
@@ -81,8 +72,8 @@ impl KnownServers {
     ///
     /// # Errors
     /// As of [`ListFile::of_user`].
-    pub(crate) fn of_user() -> Result<Self, KnownServersFault> {
-        Ok(Self { list: ListFile::of_user(KIND)? })
+    pub(crate) fn of_user() -> Result<Self, KnownServersError> {
+        Ok(Self { list: ListFile::of_user(SPEC)? })
     }
 
     /// The list's file, which may not exist.
@@ -94,7 +85,7 @@ impl KnownServers {
     ///
     /// # Errors
     /// The list cannot be read, or cannot be relied upon.
-    pub(crate) fn find(&self, endpoint: &Endpoint) -> Result<Option<Known>, KnownServersFault> {
+    pub(crate) fn find(&self, endpoint: &Endpoint) -> Result<Option<KnownServer>, KnownServersError> {
         Ok(self.find_in(&self.list.read()?, endpoint)?)
     }
 
@@ -107,18 +98,18 @@ impl KnownServers {
         &self,
         endpoint: &Endpoint,
         fingerprint: RootFingerprint,
-        earlier: Earlier,
-    ) -> Result<bool, KnownServersFault> {
+        on_conflict: OnConflict,
+    ) -> Result<bool, KnownServersError> {
         if self.find(endpoint)?.is_some_and(|known| known.fingerprint == fingerprint) {
             return Ok(false);
         }
         self.list.change(|lines| {
             let known = self.find_in(&lines.join("\n"), endpoint)?;
-            if let (Earlier::Contradicts, Some(known)) = (earlier, &known)
+            if let (OnConflict::Refuse, Some(known)) = (on_conflict, &known)
                 && known.fingerprint != fingerprint
             {
                 let (endpoint, path, line) = (endpoint.clone(), self.file(), known.line);
-                return Err(KnownServersFault::Contradicted { endpoint, path, line });
+                return Err(KnownServersError::Contradicted { endpoint, path, line });
             }
             let entry = format!("{} {fingerprint}", normalized(endpoint));
             match known.and_then(|known| lines.get_mut(known.line.saturating_sub(1))) {
@@ -130,7 +121,7 @@ impl KnownServers {
     }
 
     /// What `text` says of the server at `endpoint`. All of it has to be understood.
-    fn find_in(&self, text: &str, endpoint: &Endpoint) -> Result<Option<Known>, ListFault> {
+    fn find_in(&self, text: &str, endpoint: &Endpoint) -> Result<Option<KnownServer>, ListError> {
         let endpoint = normalized(endpoint);
         let mut found = None;
         for (line, content) in list::entries(text) {
@@ -144,7 +135,7 @@ impl KnownServers {
             if normalized(&address) != endpoint {
                 continue;
             }
-            if found.replace(Known { fingerprint, line }).is_some() {
+            if found.replace(KnownServer { fingerprint, line }).is_some() {
                 return Err(damaged("is about the same server as a line before it"));
             }
         }

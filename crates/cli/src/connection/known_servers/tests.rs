@@ -5,10 +5,10 @@ use std::path::Path;
 use std::thread;
 
 use super::*;
-use crate::files::{self, FileFault};
+use crate::files::{self, FileError};
 
-const FILE: &str = KIND.file;
-const HEADER: &str = KIND.header;
+const FILE: &str = SPEC.file;
+const HEADER: &str = SPEC.header;
 
 const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 const TWO: &str = "2222222222222222222222222222222222222222222222222222222222222222";
@@ -28,7 +28,7 @@ struct Fixture {
 }
 
 fn known_in(directory: &Path) -> KnownServers {
-    KnownServers { list: ListFile::in_directory(directory.to_owned(), KIND) }
+    KnownServers { list: ListFile::in_directory(directory.to_owned(), SPEC) }
 }
 
 /// A list with that text, or none yet.
@@ -68,7 +68,7 @@ fn what_is_remembered_is_found_and_the_rest_stays() {
     {
         fixture
             .known
-            .remember(&at(address), self::fingerprint(fingerprint), Earlier::IsReplaced)
+            .remember(&at(address), self::fingerprint(fingerprint), OnConflict::Replace)
             .expect("written");
     }
     assert_eq!(
@@ -87,11 +87,11 @@ fn what_is_remembered_is_found_and_the_rest_stays() {
     let fixture = list(Some(&text));
     assert_eq!(fixture.find("b:2"), Some((ONE.to_owned(), 3)));
     assert_eq!(fixture.find("c:3"), None);
-    fixture.known.remember(&at("B:2"), self::fingerprint(TWO), Earlier::IsReplaced).expect("written");
+    fixture.known.remember(&at("B:2"), self::fingerprint(TWO), OnConflict::Replace).expect("written");
     assert_eq!(fixture.text(), format!("# mine\n\nb:2 {TWO}\n\n #c:3 is gone\n"));
     // Without a last newline.
     let fixture = list(Some(&format!("b:2 {ONE}")));
-    fixture.known.remember(&at("c:3"), self::fingerprint(TWO), Earlier::IsReplaced).expect("written");
+    fixture.known.remember(&at("c:3"), self::fingerprint(TWO), OnConflict::Replace).expect("written");
     assert_eq!(fixture.text(), format!("b:2 {ONE}\nc:3 {TWO}\n"));
 }
 
@@ -99,11 +99,11 @@ fn what_is_remembered_is_found_and_the_rest_stays() {
 fn what_became_known_while_the_user_was_asked_stays() {
     let fixture = list(Some(&format!("b:2 {ONE}\n")));
     let remember = |fingerprint: &str| {
-        fixture.known.remember(&at("b:2"), self::fingerprint(fingerprint), Earlier::Contradicts)
+        fixture.known.remember(&at("b:2"), self::fingerprint(fingerprint), OnConflict::Refuse)
     };
     assert!(!remember(ONE).expect("the same"));
     let fault = remember(TWO).expect_err("another one");
-    assert!(matches!(fault, KnownServersFault::Contradicted { line: 1, .. }), "{fault:?}");
+    assert!(matches!(fault, KnownServersError::Contradicted { line: 1, .. }), "{fault:?}");
     assert_eq!(fixture.text(), format!("b:2 {ONE}\n"));
 }
 
@@ -126,7 +126,7 @@ fn what_is_not_understood_is_named_and_stays() {
         let before = fixture.text();
         for fault in [
             fixture.known.find(&at("good:1")).expect_err(damage),
-            fixture.known.remember(&at("good:1"), fingerprint(TWO), Earlier::IsReplaced).expect_err(damage),
+            fixture.known.remember(&at("good:1"), fingerprint(TWO), OnConflict::Replace).expect_err(damage),
         ] {
             let text = fault.to_string();
             assert!(text.contains(&format!("line {line} of")) && text.contains(what), "{damage}: {text}");
@@ -142,7 +142,7 @@ fn what_is_no_text_or_too_long_is_not_read() {
     fs::write(fixture.known.file(), b"b:2 \xff").expect("written");
     assert!(matches!(
         fixture.known.find(&at("b:2")),
-        Err(KnownServersFault::List(ListFault::File(FileFault::Io { step: "read", .. })))
+        Err(KnownServersError::List(ListError::File(FileError::Io { step: "read", .. })))
     ));
     let comment = format!("#{}\n", "x".repeat(usize::try_from(list::MAX_SIZE).expect("a size") - 2));
     fs::write(fixture.known.file(), &comment).expect("written");
@@ -150,7 +150,7 @@ fn what_is_no_text_or_too_long_is_not_read() {
     fs::write(fixture.known.file(), format!("{comment}\n")).expect("written");
     assert!(matches!(
         fixture.known.find(&at("b:2")),
-        Err(KnownServersFault::List(ListFault::File(FileFault::Io { step: "read", .. })))
+        Err(KnownServersError::List(ListError::File(FileError::Io { step: "read", .. })))
     ));
 }
 
@@ -159,7 +159,7 @@ fn what_is_no_text_or_too_long_is_not_read() {
 fn the_list_is_its_owner_s() {
     use std::os::unix::fs::{PermissionsExt, chown};
     let fixture = list(None);
-    fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect("written");
+    fixture.known.remember(&at("b:2"), fingerprint(ONE), OnConflict::Replace).expect("written");
     let mode = |path: &std::path::Path| fs::metadata(path).expect("metadata").permissions().mode() & 0o7777;
     assert_eq!(mode(&fixture.directory), 0o700);
     for name in [FILE, ".known_servers.lock"] {
@@ -173,10 +173,10 @@ fn the_list_is_its_owner_s() {
         let found = fixture.known.find(&at("b:2"));
         assert_eq!(found.is_ok(), good, "{mode:o}");
         if let Err(fault) = found {
-            assert!(matches!(fault, KnownServersFault::List(ListFault::OpenToOthers { .. })), "{fault}");
+            assert!(matches!(fault, KnownServersError::List(ListError::OpenToOthers { .. })), "{fault}");
             assert!(fault.next_step().contains("chmod 600"), "{}", fault.next_step());
             assert!(
-                fixture.known.remember(&at("b:2"), fingerprint(TWO), Earlier::IsReplaced).is_err(),
+                fixture.known.remember(&at("b:2"), fingerprint(TWO), OnConflict::Replace).is_err(),
                 "{mode:o}"
             );
         }
@@ -186,7 +186,7 @@ fn the_list_is_its_owner_s() {
         chown(&file, Some(65534), None).expect("given");
         assert!(matches!(
             fixture.known.find(&at("b:2")),
-            Err(KnownServersFault::List(ListFault::OpenToOthers { .. }))
+            Err(KnownServersError::List(ListError::OpenToOthers { .. }))
         ));
     }
 }
@@ -199,7 +199,7 @@ fn clients_that_remember_at_once_lose_nothing() {
         for port in 1..=16 {
             scope.spawn(move || {
                 known
-                    .remember(&at(&format!("b:{port}")), fingerprint(ONE), Earlier::Contradicts)
+                    .remember(&at(&format!("b:{port}")), fingerprint(ONE), OnConflict::Refuse)
                     .expect("written")
             });
         }
@@ -215,12 +215,12 @@ fn a_list_that_cannot_be_written_is_as_it_was() {
     let file = home.path().join("file");
     fs::write(&file, "").expect("written");
     let known = known_in(&file.join("below"));
-    let fault = known.remember(&at("b:2"), fingerprint(ONE), Earlier::Contradicts).expect_err("no directory");
-    assert!(matches!(fault, KnownServersFault::List(ListFault::File(FileFault::Io { .. }))), "{fault}");
+    let fault = known.remember(&at("b:2"), fingerprint(ONE), OnConflict::Refuse).expect_err("no directory");
+    assert!(matches!(fault, KnownServersError::List(ListError::File(FileError::Io { .. }))), "{fault}");
     // A directory in the place of the list cannot be replaced.
     let fixture = list(None);
     fs::create_dir_all(fixture.known.file()).expect("made");
     let fault =
-        fixture.known.remember(&at("b:2"), fingerprint(ONE), Earlier::IsReplaced).expect_err("no file");
+        fixture.known.remember(&at("b:2"), fingerprint(ONE), OnConflict::Replace).expect_err("no file");
     assert!(fault.to_string().contains(FILE), "{fault}");
 }

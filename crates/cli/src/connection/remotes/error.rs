@@ -4,14 +4,14 @@ use thiserror::Error;
 use transport::Endpoint;
 
 use super::remote::{LOCAL, RemoteName};
-use crate::files::list::ListFault;
+use crate::files::list::ListError;
 
 /// Why a remote cannot be used, or not be changed.
 #[derive(Debug, Error)]
-pub(crate) enum RemotesFault {
+pub(crate) enum RemotesError {
     /// The file cannot be used.
     #[error(transparent)]
-    List(#[from] ListFault),
+    List(#[from] ListError),
     /// There is none of that name.
     #[error("there is no remote '{0}'")]
     Unknown(RemoteName),
@@ -26,7 +26,7 @@ pub(crate) enum RemotesFault {
     Unwritable(Endpoint),
 }
 
-impl RemotesFault {
+impl RemotesError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {

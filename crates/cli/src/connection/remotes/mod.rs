@@ -10,12 +10,12 @@ mod remote;
 use std::io;
 use std::path::PathBuf;
 
-use crate::files::list::{self, Kind, ListFault, ListFile};
+use crate::files::list::{self, ListError, ListFile, ListSpec, OnConflict};
 use crate::platform;
-pub(crate) use error::RemotesFault;
-pub(crate) use remote::{NotARemoteName, Remote, RemoteName};
+pub(crate) use error::RemotesError;
+pub(crate) use remote::{InvalidRemoteName, Remote, RemoteName};
 
-const KIND: Kind = Kind {
+const SPEC: ListSpec = ListSpec {
     file: "remotes",
     entries: "remotes",
     header: "\
@@ -25,25 +25,26 @@ const KIND: Kind = Kind {
 };
 /// Begins the line that tells which remote is the default. No name has a colon.
 const DEFAULT: &str = "default:";
+
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listed {
+pub(crate) struct RemoteList {
     /// The remotes, in the order in which they were added, without the built-in one.
     pub(crate) remotes: Vec<Remote>,
     default: Option<RemoteName>,
 }
 
-impl Listed {
+impl RemoteList {
     /// The remote of that name, also the built-in one.
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn find(&self, name: &RemoteName) -> Result<Remote, RemotesFault> {
+    pub(crate) fn find(&self, name: &RemoteName) -> Result<Remote, RemotesError> {
         if name.is_local() {
             return Ok(Remote::local());
         }
         let found = self.remotes.iter().find(|remote| remote.name == *name);
-        found.cloned().ok_or_else(|| RemotesFault::Unknown(name.clone()))
+        found.cloned().ok_or_else(|| RemotesError::Unknown(name.clone()))
     }
 
     /// The default remote's name.
@@ -52,19 +53,10 @@ impl Listed {
     }
 }
 
-/// Whether a remote of the same name may be there already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Existing {
-    /// Then nothing is done.
-    Stays,
-    /// It becomes the new one, and stays the default if it is.
-    IsReplaced,
-}
-
 /// The user's file.
 #[derive(Debug)]
 pub(crate) struct Remotes {
-    list: ListFile,
+    file: ListFile,
 }
 
 impl Remotes {
@@ -72,8 +64,8 @@ impl Remotes {
     ///
     /// # Errors
     /// As of [`ListFile::of_user`].
-    pub(crate) fn of_user() -> Result<Self, RemotesFault> {
-        Ok(Self { list: ListFile::of_user(KIND)? })
+    pub(crate) fn of_user() -> Result<Self, RemotesError> {
+        Ok(Self { file: ListFile::of_user(SPEC)? })
     }
 
     /// The default remote of the current user, if it is not the built-in one. Who has no place for remotes has none;
@@ -81,10 +73,10 @@ impl Remotes {
     ///
     /// # Errors
     /// It cannot be told.
-    pub(crate) fn default_of_user() -> Result<Option<Remote>, RemotesFault> {
+    pub(crate) fn default_of_user() -> Result<Option<Remote>, RemotesError> {
         // Every command asks, and most users have no remotes.
         let is_missing = |directory: PathBuf| {
-            let found = directory.join(KIND.file).symlink_metadata();
+            let found = directory.join(SPEC.file).symlink_metadata();
             found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         };
         if platform::own_directory().is_none_or(is_missing) {
@@ -92,38 +84,38 @@ impl Remotes {
         }
         let remotes = match Self::of_user() {
             Ok(remotes) => remotes,
-            Err(RemotesFault::List(ListFault::NoHome(_) | ListFault::NotOwn { .. })) => return Ok(None),
+            Err(RemotesError::List(ListError::NoHome(_) | ListError::NotOwn { .. })) => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let listed = remotes.read()?;
-        listed.default.as_ref().map(|name| listed.find(name)).transpose()
+        let list = remotes.read()?;
+        list.default.as_ref().map(|name| list.find(name)).transpose()
     }
 
     /// The file, which may not exist.
     #[cfg(test)]
     pub(crate) fn file(&self) -> PathBuf {
-        self.list.path()
+        self.file.path()
     }
 
     /// What the file says.
     ///
     /// # Errors
     /// It cannot be read, or cannot be relied upon.
-    pub(crate) fn read(&self) -> Result<Listed, RemotesFault> {
-        Ok(self.understood(&self.list.read()?)?.listed)
+    pub(crate) fn read(&self) -> Result<RemoteList, RemotesError> {
+        Ok(self.parse(&self.file.read()?)?.list)
     }
 
     /// Adds a remote, or changes it.
     ///
     /// # Errors
     /// There is one already that is to stay; or the file cannot be relied upon, or not be written. It is as it was then.
-    pub(crate) fn add(&self, remote: &Remote, existing: Existing) -> Result<(), RemotesFault> {
+    pub(crate) fn add(&self, remote: &Remote, on_conflict: OnConflict) -> Result<(), RemotesError> {
         remote.check()?;
         let entry = remote.line();
         self.change(|lines, before| {
-            match (before.line_of(&remote.name).and_then(|line| lines.get_mut(line)), existing) {
-                (Some(_), Existing::Stays) => return Err(RemotesFault::Exists(remote.name.clone())),
-                (Some(line), Existing::IsReplaced) => *line = entry,
+            match (before.line_of(&remote.name).and_then(|line| lines.get_mut(line)), on_conflict) {
+                (Some(_), OnConflict::Refuse) => return Err(RemotesError::Exists(remote.name.clone())),
+                (Some(line), OnConflict::Replace) => *line = entry,
                 (None, _) => lines.push(entry),
             }
             Ok(())
@@ -134,15 +126,15 @@ impl Remotes {
     ///
     /// # Errors
     /// There is none of that name, or as for [`Self::add`].
-    pub(crate) fn remove(&self, name: &RemoteName) -> Result<bool, RemotesFault> {
+    pub(crate) fn remove(&self, name: &RemoteName) -> Result<bool, RemotesError> {
         if name.is_local() {
-            return Err(RemotesFault::Local);
+            return Err(RemotesError::Local);
         }
         self.change(|lines, before| {
             let Some(line) = before.line_of(name) else {
-                return Err(RemotesFault::Unknown(name.clone()));
+                return Err(RemotesError::Unknown(name.clone()));
             };
-            let was_default = before.listed.default.as_ref() == Some(name);
+            let was_default = before.list.default.as_ref() == Some(name);
             let default_line = before.default_line.filter(|_| was_default);
             let mut number = 0;
             lines.retain(|_| {
@@ -158,14 +150,14 @@ impl Remotes {
     ///
     /// # Errors
     /// As for [`Self::remove`].
-    pub(crate) fn set_default(&self, name: &RemoteName) -> Result<(), RemotesFault> {
+    pub(crate) fn set_default(&self, name: &RemoteName) -> Result<(), RemotesError> {
         let before = self.read()?;
         before.find(name)?;
         if before.default_name() == *name {
             return Ok(());
         }
         self.change(|lines, before| {
-            before.listed.find(name)?;
+            before.list.find(name)?;
             if let Some(line) = before.default_line {
                 lines.remove(line);
             }
@@ -180,56 +172,56 @@ impl Remotes {
 
     fn change<T>(
         &self,
-        change: impl FnOnce(&mut Vec<String>, &Understood) -> Result<T, RemotesFault>,
-    ) -> Result<T, RemotesFault> {
-        self.list.change(|lines| {
-            let before = self.understood(&lines.join("\n"))?;
+        change: impl FnOnce(&mut Vec<String>, &ParsedFile) -> Result<T, RemotesError>,
+    ) -> Result<T, RemotesError> {
+        self.file.change(|lines| {
+            let before = self.parse(&lines.join("\n"))?;
             change(lines, &before)
         })
     }
 
-    /// What `text` says. All of it has to be understood.
-    fn understood(&self, text: &str) -> Result<Understood, ListFault> {
-        let mut understood = Understood::default();
+    /// What `text` says. All of it has to be parsed.
+    fn parse(&self, text: &str) -> Result<ParsedFile, ListError> {
+        let mut parsed = ParsedFile::default();
         for (line, content) in list::entries(text) {
-            let damaged = |what| self.list.damaged(line, what);
+            let damaged = |what| self.file.damaged(line, what);
             let index = line.saturating_sub(1);
             if let Some(name) = content.strip_prefix(DEFAULT) {
                 let name = name.trim_start().parse().map_err(|_| damaged("names no remote"))?;
-                if understood.listed.default.replace(name).is_some() {
+                if parsed.list.default.replace(name).is_some() {
                     return Err(damaged("sets the default remote a second time"));
                 }
-                understood.default_line = Some(index);
+                parsed.default_line = Some(index);
                 continue;
             }
             let remote = Remote::parse(content).map_err(damaged)?;
-            if understood.line_of(&remote.name).is_some() {
+            if parsed.line_of(&remote.name).is_some() {
                 return Err(damaged("has the same name as a line before it"));
             }
-            understood.listed.remotes.push(remote);
-            understood.lines.push(index);
+            parsed.list.remotes.push(remote);
+            parsed.lines.push(index);
         }
-        if let (Some(name), Some(index)) = (&understood.listed.default, understood.default_line)
-            && understood.listed.find(name).is_err()
+        if let (Some(name), Some(index)) = (&parsed.list.default, parsed.default_line)
+            && parsed.list.find(name).is_err()
         {
-            return Err(self.list.damaged(index + 1, "sets a default remote that does not exist"));
+            return Err(self.file.damaged(index + 1, "sets a default remote that does not exist"));
         }
-        Ok(understood)
+        Ok(parsed)
     }
 }
 
 /// What a text says, and where.
 #[derive(Debug, Default)]
-struct Understood {
-    listed: Listed,
+struct ParsedFile {
+    list: RemoteList,
     /// Of each remote, its line; the first is 0.
     lines: Vec<usize>,
     default_line: Option<usize>,
 }
 
-impl Understood {
+impl ParsedFile {
     fn line_of(&self, name: &RemoteName) -> Option<usize> {
-        let index = self.listed.remotes.iter().position(|remote| remote.name == *name)?;
+        let index = self.list.remotes.iter().position(|remote| remote.name == *name)?;
         self.lines.get(index).copied()
     }
 }

@@ -18,7 +18,7 @@ const ONE: &str = "1111111111111111111111111111111111111111111111111111111111111
 struct Change {
     name: &'static str,
     given: fn(&Remotes),
-    done: fn(&Remotes) -> Result<(), RemotesFault>,
+    done: fn(&Remotes) -> Result<(), RemotesError>,
 }
 
 const ALL: [Change; 3] = [
@@ -28,18 +28,18 @@ const ALL: [Change; 3] = [
 ];
 
 fn one(remotes: &Remotes) {
-    remotes.add(&remote("one", "a.example:1", ONE), Existing::Stays).expect("written");
+    remotes.add(&remote("one", "a.example:1", ONE), OnConflict::Refuse).expect("written");
     remotes.set_default(&name("one")).expect("written");
 }
 
 fn two(remotes: &Remotes) {
     one(remotes);
-    remotes.add(&remote("two", "b.example:1", ONE), Existing::Stays).expect("written");
+    remotes.add(&remote("two", "b.example:1", ONE), OnConflict::Refuse).expect("written");
 }
 
 /// As somebody does who is not told that it is there.
-fn add(remotes: &Remotes) -> Result<(), RemotesFault> {
-    remotes.add(&remote("new", "unix:/run/socket", ""), Existing::IsReplaced)
+fn add(remotes: &Remotes) -> Result<(), RemotesError> {
+    remotes.add(&remote("new", "unix:/run/socket", ""), OnConflict::Replace)
 }
 
 fn at(home: &Path) -> Remotes {
@@ -47,13 +47,13 @@ fn at(home: &Path) -> Remotes {
 }
 
 /// What a client finds.
-fn found(tree: &Tree) -> Result<Listed, String> {
+fn found(tree: &Tree) -> Result<RemoteList, String> {
     at(tree.in_a_directory().path()).read().map_err(|fault| fault.to_string())
 }
 
 impl Change {
     /// What is found before, and after.
-    fn ends(&self, given: &Tree) -> Result<(Listed, Listed), String> {
+    fn ends(&self, given: &Tree) -> Result<(RemoteList, RemoteList), String> {
         let home = given.in_a_directory();
         // It may be done already.
         let _ = (self.done)(&at(home.path()));

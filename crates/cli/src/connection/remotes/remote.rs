@@ -7,7 +7,7 @@ use thiserror::Error;
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use super::RemotesFault;
+use super::RemotesError;
 use crate::connection::transports;
 
 /// Stands for a fingerprint where there is none.
@@ -15,7 +15,7 @@ const NO_FINGERPRINT: &str = "-";
 /// The remote that is always there: this machine's own service, at its usual address.
 pub(super) const LOCAL: &str = "local";
 /// The longest name, in characters.
-pub(super) const LONGEST_NAME: usize = 64;
+pub(super) const MAX_NAME_LENGTH: usize = 64;
 
 /// What a remote is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,12 +23,12 @@ pub(crate) struct RemoteName(String);
 
 /// It is no name of a remote.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum NotARemoteName {
+pub(crate) enum InvalidRemoteName {
     /// An address, most probably.
     #[error("it looks like an address; `multipass remote add NAME ADDRESS` gives an address a name")]
     Address,
     /// Anything else.
-    #[error("a name begins with a letter, and has up to {LONGEST_NAME} letters, digits, '.', '_' and '-'")]
+    #[error("a name begins with a letter, and has up to {MAX_NAME_LENGTH} letters, digits, '.', '_' and '-'")]
     Other,
 }
 
@@ -45,23 +45,23 @@ impl RemoteName {
 }
 
 impl FromStr for RemoteName {
-    type Err = NotARemoteName;
+    type Err = InvalidRemoteName;
 
-    fn from_str(text: &str) -> Result<Self, NotARemoteName> {
+    fn from_str(text: &str) -> Result<Self, InvalidRemoteName> {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
         match text.chars().next() {
             _ if text.contains([':', '/']) || text.parse::<std::net::IpAddr>().is_ok() => {
-                Err(NotARemoteName::Address)
+                Err(InvalidRemoteName::Address)
             }
             Some(first) if first.is_ascii_alphabetic() && text.chars().all(is_plain) => {
                 // One that is taken for the other would lead to another machine.
                 let is_like_local = text != LOCAL && text.eq_ignore_ascii_case(LOCAL);
-                match text.len() <= LONGEST_NAME && !is_like_local {
+                match text.len() <= MAX_NAME_LENGTH && !is_like_local {
                     true => Ok(Self(text.to_owned())),
-                    false => Err(NotARemoteName::Other),
+                    false => Err(InvalidRemoteName::Other),
                 }
             }
-            _ => Err(NotARemoteName::Other),
+            _ => Err(InvalidRemoteName::Other),
         }
     }
 }
@@ -94,13 +94,13 @@ impl Remote {
     ///
     /// # Errors
     /// It would not be read from the file as it is, or is not to be changed.
-    pub(crate) fn check(&self) -> Result<(), RemotesFault> {
+    pub(crate) fn check(&self) -> Result<(), RemotesError> {
         if self.name.is_local() {
-            return Err(RemotesFault::Local);
+            return Err(RemotesError::Local);
         }
         match Self::parse(self.line().trim()).as_ref() == Ok(self) {
             true => Ok(()),
-            false => Err(RemotesFault::Unwritable(self.endpoint.clone())),
+            false => Err(RemotesError::Unwritable(self.endpoint.clone())),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::remote::LONGEST_NAME;
+use super::remote::MAX_NAME_LENGTH;
 use super::*;
 use crate::files;
 
@@ -22,13 +22,13 @@ fn file(text: Option<&str>) -> Fixture {
     let directory = home.path().join("share/ours");
     if let Some(text) = text {
         files::create_directory(&directory).expect("made");
-        files::replace(&directory, KIND.file, text.as_bytes()).expect("written");
+        files::replace(&directory, SPEC.file, text.as_bytes()).expect("written");
     }
     Fixture { remotes: remotes_in(&directory), home }
 }
 
 pub(super) fn remotes_in(directory: &Path) -> Remotes {
-    Remotes { list: ListFile::in_directory(directory.to_owned(), KIND) }
+    Remotes { file: ListFile::in_directory(directory.to_owned(), SPEC) }
 }
 
 pub(super) fn name(text: &str) -> RemoteName {
@@ -48,15 +48,15 @@ impl Fixture {
 
 #[test]
 fn names_are_told_from_addresses() {
-    for text in ["a", "work", "Work", "host.example", "a-b_c.1", "locals", &"x".repeat(LONGEST_NAME)] {
+    for text in ["a", "work", "Work", "host.example", "a-b_c.1", "locals", &"x".repeat(MAX_NAME_LENGTH)] {
         assert_eq!(name(text).to_string(), text);
     }
     for text in ["a:1", "unix:/run/socket", "10.0.0.1", "::1", "[::1]:5", "/run/socket"] {
-        assert_eq!(text.parse::<RemoteName>(), Err(NotARemoteName::Address), "{text}");
+        assert_eq!(text.parse::<RemoteName>(), Err(InvalidRemoteName::Address), "{text}");
     }
-    let long = "x".repeat(LONGEST_NAME + 1);
+    let long = "x".repeat(MAX_NAME_LENGTH + 1);
     for text in ["", "-a", ".a", "_a", "1a", "50051", "a b", "\u{e4}", "a\n", "a*", "Local", "LOCAL", &long] {
-        assert_eq!(text.parse::<RemoteName>(), Err(NotARemoteName::Other), "{text:?}");
+        assert_eq!(text.parse::<RemoteName>(), Err(InvalidRemoteName::Other), "{text:?}");
     }
     assert!(name("local").is_local() && !name("locals").is_local());
 }
@@ -64,10 +64,10 @@ fn names_are_told_from_addresses() {
 #[test]
 fn looking_creates_nothing() {
     let fixture = file(None);
-    let listed = fixture.remotes.read().expect("none");
-    assert_eq!(listed, Listed::default());
-    assert!(listed.default_name().is_local());
-    assert_eq!(listed.find(&RemoteName::local()).expect("local"), Remote::local());
+    let list = fixture.remotes.read().expect("none");
+    assert_eq!(list, RemoteList::default());
+    assert!(list.default_name().is_local());
+    assert_eq!(list.find(&RemoteName::local()).expect("local"), Remote::local());
     fixture.remotes.set_default(&RemoteName::local()).expect("it is");
     assert!(fs::read_dir(fixture.home.path()).expect("a home").next().is_none());
 }
@@ -83,27 +83,27 @@ fn what_is_added_is_read_and_the_rest_stays() {
         remote("tunnel", "localhost:50051", ONE),
     ];
     for remote in &all {
-        remotes.add(remote, Existing::Stays).expect("written");
+        remotes.add(remote, OnConflict::Refuse).expect("written");
     }
     let lines = format!(
         "work {ONE} server.example:50051\nlab {TWO} quic:[2001:db8::1]:5\nown - unix:/run/user/1000/my socket\n\
              tunnel {ONE} localhost:50051\n"
     );
-    assert_eq!(fixture.text(), format!("{}{lines}", KIND.header));
+    assert_eq!(fixture.text(), format!("{}{lines}", SPEC.header));
     assert_eq!(remotes.read().expect("read").remotes, all);
 
     remotes.set_default(&name("lab")).expect("written");
-    assert_eq!(fixture.text(), format!("{}default: lab\n{lines}", KIND.header));
+    assert_eq!(fixture.text(), format!("{}default: lab\n{lines}", SPEC.header));
     remotes.set_default(&name("own")).expect("written");
     remotes.set_default(&name("own")).expect("the same");
-    assert_eq!(fixture.text(), format!("{}default: own\n{lines}", KIND.header));
+    assert_eq!(fixture.text(), format!("{}default: own\n{lines}", SPEC.header));
     assert_eq!(remotes.read().expect("read").default_name(), name("own"));
 
     assert!(!remotes.remove(&name("work")).expect("removed"));
     assert!(remotes.remove(&name("own")).expect("removed"));
     assert_eq!(
         fixture.text(),
-        format!("{}lab {TWO} quic:[2001:db8::1]:5\ntunnel {ONE} localhost:50051\n", KIND.header)
+        format!("{}lab {TWO} quic:[2001:db8::1]:5\ntunnel {ONE} localhost:50051\n", SPEC.header)
     );
     remotes.set_default(&name("lab")).expect("written");
     remotes.set_default(&RemoteName::local()).expect("written");
@@ -115,10 +115,10 @@ fn what_is_there_is_replaced_on_purpose_alone() {
     let text = format!("# mine\n\ndefault:  work \n  work {ONE} a.example:1 \r\n# c:3 is gone\n");
     let fixture = file(Some(&text));
     let new = remote("work", "b.example:1", TWO);
-    let fault = fixture.remotes.add(&new, Existing::Stays).expect_err("there");
-    assert!(matches!(fault, RemotesFault::Exists(_)) && fault.next_step().contains("--replace"), "{fault}");
+    let fault = fixture.remotes.add(&new, OnConflict::Refuse).expect_err("there");
+    assert!(matches!(fault, RemotesError::Exists(_)) && fault.next_step().contains("--replace"), "{fault}");
     assert_eq!(fixture.text(), text);
-    fixture.remotes.add(&new, Existing::IsReplaced).expect("written");
+    fixture.remotes.add(&new, OnConflict::Replace).expect("written");
     assert_eq!(fixture.text(), format!("# mine\n\ndefault:  work \nwork {TWO} b.example:1\n# c:3 is gone\n"));
 }
 
@@ -131,9 +131,9 @@ fn what_cannot_be_done_changes_nothing() {
         (remotes.remove(&name("nosuch")).map(drop), "no remote 'nosuch'"),
         (remotes.set_default(&name("nosuch")), "no remote 'nosuch'"),
         (remotes.remove(&RemoteName::local()).map(drop), "built in"),
-        (remotes.add(&remote("local", "localhost:1", ""), Existing::IsReplaced), "built in"),
-        (remotes.add(&remote("a", "unix:/a ", ""), Existing::Stays), "cannot be kept"),
-        (remotes.add(&remote("a", "elsewhere:1", ""), Existing::Stays), "cannot be kept"),
+        (remotes.add(&remote("local", "localhost:1", ""), OnConflict::Replace), "built in"),
+        (remotes.add(&remote("a", "unix:/a ", ""), OnConflict::Refuse), "cannot be kept"),
+        (remotes.add(&remote("a", "elsewhere:1", ""), OnConflict::Refuse), "cannot be kept"),
     ] {
         let fault = fault.expect_err(part);
         assert!(fault.to_string().contains(part) && !fault.next_step().is_empty(), "{fault}");
@@ -165,7 +165,7 @@ fn what_is_not_understood_is_named_and_stays() {
         let remotes = &fixture.remotes;
         for fault in [
             remotes.read().map(drop),
-            remotes.add(&remote("c", "c.example:1", TWO), Existing::IsReplaced),
+            remotes.add(&remote("c", "c.example:1", TWO), OnConflict::Replace),
             remotes.remove(&name("work")).map(drop),
             remotes.set_default(&name("work")),
         ] {
@@ -185,17 +185,17 @@ fn the_file_is_its_owner_s() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = file(None);
     let work = remote("work", "a.example:1", ONE);
-    fixture.remotes.add(&work, Existing::Stays).expect("written");
+    fixture.remotes.add(&work, OnConflict::Refuse).expect("written");
     let file = fixture.remotes.file();
     assert_eq!(fs::metadata(&file).expect("there").permissions().mode() & 0o7777, 0o600);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o620)).expect("set");
     for fault in [
         fixture.remotes.read().map(drop),
-        fixture.remotes.add(&work, Existing::IsReplaced),
+        fixture.remotes.add(&work, OnConflict::Replace),
         fixture.remotes.remove(&work.name).map(drop),
     ] {
         let fault = fault.expect_err("open to others");
-        assert!(matches!(fault, RemotesFault::List(ListFault::OpenToOthers { .. })), "{fault}");
+        assert!(matches!(fault, RemotesError::List(ListError::OpenToOthers { .. })), "{fault}");
     }
 }
 
@@ -204,8 +204,8 @@ fn a_list_never_grows_too_long_to_be_read() {
     let comment = format!("#{}\n", "x".repeat(usize::try_from(list::MAX_SIZE).expect("a size") - 2));
     let fixture = file(Some(&comment));
     let fault =
-        fixture.remotes.add(&remote("work", "a.example:1", ONE), Existing::Stays).expect_err("too long");
-    assert!(matches!(fault, RemotesFault::List(ListFault::File(_))), "{fault}");
+        fixture.remotes.add(&remote("work", "a.example:1", ONE), OnConflict::Refuse).expect_err("too long");
+    assert!(matches!(fault, RemotesError::List(ListError::File(_))), "{fault}");
     assert_eq!(fixture.text(), comment);
 }
 
@@ -217,7 +217,7 @@ fn clients_that_add_at_once_lose_nothing() {
         for number in 1..=16 {
             scope.spawn(move || {
                 let remote = remote(&format!("r{number}"), "a.example:1", ONE);
-                remotes.add(&remote, Existing::Stays).expect("written");
+                remotes.add(&remote, OnConflict::Refuse).expect("written");
             });
         }
     });

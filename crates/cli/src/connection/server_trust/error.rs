@@ -6,14 +6,13 @@ use thiserror::Error as ThisError;
 use transport::Endpoint;
 use transport::tls::{RootFingerprint, TlsError};
 
-use crate::connection::{
-    ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE, RemoteName, known_servers::KnownServersFault,
-};
+use crate::connection::known_servers::KnownServersError;
+use crate::connection::{ADDRESS_VARIABLE, ROOT_CERTIFICATE_VARIABLE, RemoteName};
 use crate::terminal::text;
 
 /// Why a service on another machine is not trusted. Nothing but a greeting was sent to it.
 #[derive(Debug, ThisError)]
-pub(crate) enum ServerTrustFault {
+pub(crate) enum ServerTrustError {
     /// The user has not met it yet, and cannot be asked.
     #[error("the service at {0} is on another machine, and not trusted yet")]
     Unknown(Endpoint),
@@ -102,19 +101,19 @@ pub(crate) enum ServerTrustFault {
     },
     /// The list of known servers is in the way.
     #[error(transparent)]
-    KnownServers(#[from] KnownServersFault),
+    KnownServers(#[from] KnownServersError),
 }
 
-impl ServerTrustFault {
+impl ServerTrustError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {
             Self::Unknown(_) => format!(
-                "Run the command on a terminal, where you are asked; or give what {TELLS} with --fingerprint, or that \
+                "Run the command on a terminal, where you are asked; or give what {SHOWS_IT} with --fingerprint, or that \
                  machine's root certificate with --root-cert."
             ),
             Self::NotAccepted(_) => {
-                format!("Ask an administrator of that machine what {TELLS}, and give that with --fingerprint.")
+                format!("Ask an administrator of that machine what {SHOWS_IT}, and give that with --fingerprint.")
             }
             Self::NoRoot(_) => format!(
                 "A stock service presents none, and cannot be a remote. Name its address with {ADDRESS_VARIABLE}, copy \
@@ -123,7 +122,7 @@ impl ServerTrustFault {
                 transport::system_root_certificate().display()
             ),
             Self::OtherThanNamed { .. } => format!(
-                "Nothing secret was sent. Compare both with what {TELLS}: if it is neither, something else answers \
+                "Nothing secret was sent. Compare both with what {SHOWS_IT}: if it is neither, something else answers \
                  at that address."
             ),
             Self::Changed { presented, .. } => {
@@ -131,16 +130,16 @@ impl ServerTrustFault {
             }
             Self::RemoteChanged { name, endpoint, presented, .. } => format!(
                 "{CHANGED}\n  multipass remote add --replace {name} {} --fingerprint {presented}",
-                text::quoted(&endpoint.to_string())
+                text::shell_quoted(&endpoint.to_string())
             ),
             Self::OtherThanToken { .. } => format!(
                 "Nothing secret was sent, and the token can still be used. Something else answers at that address, or \
                  the service has got a new root since the token was made. Ask whoever gave it to you for the service's \
-                 address, and what {TELLS}."
+                 address, and what {SHOWS_IT}."
             ),
             Self::TokenContradicts { .. } => format!(
                 "Nothing was sent. Somebody may want you to use another service than you think. Ask an administrator \
-                 of the service what {TELLS}; if it is what the token says, correct what was expected."
+                 of the service what {SHOWS_IT}; if it is what the token says, correct what was expected."
             ),
             Self::Invalid { .. } => {
                 "Check this machine's clock; or ask an administrator of that machine to restart the service there, \
@@ -155,7 +154,7 @@ impl ServerTrustFault {
 }
 
 /// Where the right fingerprint is found.
-pub(super) const TELLS: &str = "`sudo multipassd fingerprint` prints there";
+pub(super) const SHOWS_IT: &str = "`sudo multipassd fingerprint` prints there";
 /// What another root than before means; the command that accepts it follows.
 const CHANGED: &str = "\
 Nothing secret was sent. The service may have got a new root; or something else answers at that address, and waits \

@@ -3,7 +3,7 @@
 use transport::tls::Unpinned;
 use transport::{ConnectError, Endpoint};
 
-use super::{ServerTrust, ServerTrustFault, Source};
+use super::{ServerTrust, ServerTrustError, Source};
 use crate::connection::dial;
 use crate::error::Error;
 
@@ -15,14 +15,14 @@ pub(super) fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&S
         (ConnectError::ServerUntrusted(source), Some((Source::File(root), _))) => {
             return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
         }
-        (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
+        (ConnectError::ServerUntrusted(source), _) => ServerTrustError::Invalid { endpoint: at, source },
         (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
-            ServerTrustFault::OtherThanToken { endpoint: at, token, presented: None }
+            ServerTrustError::OtherThanToken { endpoint: at, token, presented: None }
         }
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
+        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustError::NoRoot(at),
         (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
             match source {
-                Source::Known { file, line } => ServerTrustFault::Changed {
+                Source::Known { file, line } => ServerTrustError::Changed {
                     endpoint: at,
                     known,
                     file: file.clone(),
@@ -30,15 +30,15 @@ pub(super) fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&S
                     presented,
                 },
                 Source::Remote(name) => {
-                    ServerTrustFault::RemoteChanged { name: name.clone(), endpoint: at, known, presented }
+                    ServerTrustError::RemoteChanged { name: name.clone(), endpoint: at, known, presented }
                 }
-                Source::Token => ServerTrustFault::OtherThanToken {
+                Source::Token => ServerTrustError::OtherThanToken {
                     endpoint: at,
                     token: known,
                     presented: Some(presented),
                 },
                 Source::Named { .. } | Source::File(_) => {
-                    ServerTrustFault::OtherThanNamed { endpoint: at, named: known, presented }
+                    ServerTrustError::OtherThanNamed { endpoint: at, named: known, presented }
                 }
             }
         }

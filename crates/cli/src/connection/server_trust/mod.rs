@@ -13,18 +13,19 @@ use std::path::PathBuf;
 use transport::tls::{ClientTls, Dates, Pin, RootFingerprint, Unpinned};
 use transport::{ConnectError, Endpoint, Transport};
 
-pub(crate) use self::error::ServerTrustFault;
-use self::error::TELLS;
+use self::error::SHOWS_IT;
+pub(crate) use self::error::ServerTrustError;
 use self::explain::explain;
-pub(crate) use self::token::Acquaintance;
-use crate::connection::known_servers::{Earlier, Known, KnownServers, KnownServersFault};
-use crate::connection::{Context, NamedRoot, Remote, RemoteName, dial};
+pub(crate) use self::token::KnownServerUpdate;
+use crate::connection::known_servers::{KnownServer, KnownServers, KnownServersError};
+use crate::connection::{Context, ExpectedRoot, Remote, RemoteName, dial};
 use crate::error::Error;
+use crate::files::list::OnConflict;
 use crate::terminal::{output, prompt};
 
 /// What to do about a service on another machine that the user has not met yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
+pub(crate) enum UnknownServer {
     /// Ask the user, where there is one, and know the service from then on.
     Ask,
     /// Do without the service.
@@ -66,17 +67,17 @@ impl ServerTrust {
         context: &Context,
         endpoint: &Endpoint,
         transport: &dyn Transport,
-        unknown: Unknown,
+        unknown: UnknownServer,
     ) -> Result<Self, Error> {
-        if let Some(trust) = Self::known(endpoint, context.named_root()?)? {
-            return Ok(trust.noted(context));
+        if let Some(trust) = Self::without_asking(endpoint, context.expected_root()?)? {
+            return Ok(trust.logged(context));
         }
-        if unknown == Unknown::Refuse {
-            return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
+        if unknown == UnknownServer::Refuse {
+            return Err(ServerTrustError::Unknown(endpoint.clone()).into());
         }
-        let trust = Self::meet(endpoint, transport).await?;
-        let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-        remember(&servers, endpoint, trust.root, Earlier::Contradicts)?;
+        let trust = Self::trust_on_first_use(endpoint, transport).await?;
+        let servers = KnownServers::of_user().map_err(ServerTrustError::from)?;
+        remember(&servers, endpoint, trust.root, OnConflict::Refuse)?;
         Ok(trust)
     }
 
@@ -92,12 +93,12 @@ impl ServerTrust {
         before: Option<&Remote>,
     ) -> Result<Self, Error> {
         let fingerprint = match context.root_on_command_line() {
-            Some(NamedRoot::Fingerprint { fingerprint, .. }) => *fingerprint,
-            Some(NamedRoot::Certificate(path)) => root_certificate::load(path, endpoint)?.fingerprint(),
+            Some(ExpectedRoot::Fingerprint { fingerprint, .. }) => *fingerprint,
+            Some(ExpectedRoot::Certificate(path)) => root_certificate::load(path, endpoint)?.fingerprint(),
             _ => {
-                return match Self::known(endpoint, of_remote(endpoint, before))? {
-                    Some(trust) => Ok(trust.noted(context)),
-                    None => Self::meet(endpoint, transport).await,
+                return match Self::without_asking(endpoint, root_of_replaced(endpoint, before))? {
+                    Some(trust) => Ok(trust.logged(context)),
+                    None => Self::trust_on_first_use(endpoint, transport).await,
                 };
             }
         };
@@ -106,21 +107,23 @@ impl ServerTrust {
 
     /// What is known of the service at `endpoint` without asking: as it is named; or by the file of this machine's own
     /// service, on whatever transport; or else from the list of known servers.
-    fn known(endpoint: &Endpoint, named: NamedRoot) -> Result<Option<Self>, Error> {
+    fn without_asking(endpoint: &Endpoint, named: ExpectedRoot) -> Result<Option<Self>, Error> {
         let (fingerprint, source) = match named {
-            NamedRoot::Certificate(path) => return Self::by_file(endpoint, path, dates(endpoint)).map(Some),
-            NamedRoot::Fingerprint { fingerprint, is_remembered } => {
+            ExpectedRoot::Certificate(path) => {
+                return Self::by_file(endpoint, path, dates(endpoint)).map(Some);
+            }
+            ExpectedRoot::Fingerprint { fingerprint, is_remembered } => {
                 (fingerprint, Source::Named { is_remembered })
             }
-            NamedRoot::OfRemote { name, fingerprint } => (fingerprint, Source::Remote(name)),
-            NamedRoot::Usual if endpoint.is_on_this_machine() => {
+            ExpectedRoot::Remote { name, fingerprint } => (fingerprint, Source::Remote(name)),
+            ExpectedRoot::Default if endpoint.is_on_this_machine() => {
                 let file = transport::system_root_certificate();
                 return Self::by_file(endpoint, file, Dates::DoNotCount).map(Some);
             }
-            NamedRoot::Usual => {
-                let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
-                let found = servers.find(endpoint).map_err(ServerTrustFault::from)?;
-                let Some(Known { fingerprint, line }) = found else { return Ok(None) };
+            ExpectedRoot::Default => {
+                let servers = KnownServers::of_user().map_err(ServerTrustError::from)?;
+                let found = servers.find(endpoint).map_err(ServerTrustError::from)?;
+                let Some(KnownServer { fingerprint, line }) = found else { return Ok(None) };
                 (fingerprint, Source::Known { file: servers.file(), line })
             }
         };
@@ -138,9 +141,9 @@ impl ServerTrust {
     }
 
     /// Shows the user whose certificates are presented at `endpoint`, which has to be trusted then.
-    async fn meet(endpoint: &Endpoint, transport: &dyn Transport) -> Result<Self, Error> {
+    async fn trust_on_first_use(endpoint: &Endpoint, transport: &dyn Transport) -> Result<Self, Error> {
         if !prompt::stdin_and_stderr_are_terminals() {
-            return Err(ServerTrustFault::Unknown(endpoint.clone()).into());
+            return Err(ServerTrustError::Unknown(endpoint.clone()).into());
         }
         let tls =
             ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
@@ -148,18 +151,18 @@ impl ServerTrust {
             match transport.dial(endpoint, tls).await {
                 Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
                 Err(error) => Err(explain(error, endpoint, None)),
-                Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
+                Ok(_) => Err(Error::InvalidReply("the service was trusted without a reason")),
             }
         };
         let presented = dial::within_timeout(endpoint, looking).await?;
         output::tell(&format!(
             "The service at {endpoint} is on another machine, and not trusted yet. The fingerprint of its \
-             root is\n  {presented}\nCompare it with what {TELLS}. If it differs, something else answers, and \
+             root is\n  {presented}\nCompare it with what {SHOWS_IT}. If it differs, something else answers, and \
              would get your passphrase."
         ));
         match prompt::confirm_in_full("Do you trust this service?").await? {
             true => Ok(Self::by_fingerprint(endpoint, presented, Source::Named { is_remembered: false })),
-            false => Err(ServerTrustFault::NotAccepted(endpoint.clone()).into()),
+            false => Err(ServerTrustError::NotAccepted(endpoint.clone()).into()),
         }
     }
 
@@ -175,7 +178,7 @@ impl ServerTrust {
         !endpoint.is_on_this_machine() || of_system().is_ok_and(|system| system.fingerprint() == root)
     }
 
-    fn noted(self, context: &Context) -> Self {
+    fn logged(self, context: &Context) -> Self {
         context.note(|| format!("trusting {}", self.describe()));
         self
     }
@@ -201,13 +204,13 @@ impl ServerTrust {
 
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
     /// need not be written again.
-    pub(crate) fn is_proven_at(&self, endpoint: &Endpoint) {
+    pub(crate) fn remember_named(&self, endpoint: &Endpoint) {
         if let Source::Named { is_remembered: true } = self.source
             && !endpoint.is_on_this_machine()
             && let Ok(servers) = KnownServers::of_user()
         {
             // It is proven, and what it replaces was replaced on purpose.
-            let _ = remember(&servers, endpoint, self.root, Earlier::IsReplaced);
+            let _ = remember(&servers, endpoint, self.root, OnConflict::Replace);
         }
     }
 
@@ -225,12 +228,12 @@ fn dates(endpoint: &Endpoint) -> Dates {
 
 /// How a remote that is replaced names the root of the service at `endpoint`. Nobody is asked about a root that has
 /// changed.
-fn of_remote(endpoint: &Endpoint, before: Option<&Remote>) -> NamedRoot {
+fn root_of_replaced(endpoint: &Endpoint, before: Option<&Remote>) -> ExpectedRoot {
     match before {
         Some(Remote { name, endpoint: at, fingerprint: Some(fingerprint) }) if at == endpoint => {
-            NamedRoot::OfRemote { name: name.clone(), fingerprint: *fingerprint }
+            ExpectedRoot::Remote { name: name.clone(), fingerprint: *fingerprint }
         }
-        _ => NamedRoot::Usual,
+        _ => ExpectedRoot::Default,
     }
 }
 
@@ -242,16 +245,16 @@ fn remember(
     servers: &KnownServers,
     endpoint: &Endpoint,
     fingerprint: RootFingerprint,
-    earlier: Earlier,
+    on_conflict: OnConflict,
 ) -> Result<(), Error> {
-    match servers.remember(endpoint, fingerprint, earlier) {
+    match servers.remember(endpoint, fingerprint, on_conflict) {
         Ok(false) => {}
         Ok(true) => output::tell(&format!(
             "note: {endpoint} is known by that fingerprint from now on, in {}",
             servers.file().display()
         )),
-        Err(fault @ KnownServersFault::Contradicted { .. }) => {
-            return Err(ServerTrustFault::from(fault).into());
+        Err(fault @ KnownServersError::Contradicted { .. }) => {
+            return Err(ServerTrustError::from(fault).into());
         }
         Err(fault) => output::tell(&format!("warning: {endpoint} is not remembered: {fault}")),
     }

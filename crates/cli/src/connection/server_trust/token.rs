@@ -3,10 +3,11 @@
 use transport::Endpoint;
 use transport::tls::RootFingerprint;
 
-use super::{ServerTrust, ServerTrustFault, Source, of_remote, remember};
-use crate::connection::known_servers::{Earlier, KnownServers};
-use crate::connection::{Context, NamedRoot, Remote};
+use super::{ServerTrust, ServerTrustError, Source, remember, root_of_replaced};
+use crate::connection::known_servers::KnownServers;
+use crate::connection::{Context, ExpectedRoot, Remote};
 use crate::error::Error;
+use crate::files::list::OnConflict;
 use crate::terminal::output;
 
 impl ServerTrust {
@@ -19,19 +20,19 @@ impl ServerTrust {
     ///
     /// # Errors
     /// It has another one; or what is known cannot be read.
-    pub(crate) fn acquaintance(
+    pub(crate) fn check_token_of_service(
         context: &Context,
         endpoint: &Endpoint,
         token: RootFingerprint,
-    ) -> Result<Acquaintance, Error> {
-        let named = context.named_root()?;
-        let earlier = match named {
-            NamedRoot::Fingerprint { is_remembered: true, .. } => Some(Earlier::IsReplaced),
-            NamedRoot::Usual => Some(Earlier::Contradicts),
+    ) -> Result<KnownServerUpdate, Error> {
+        let named = context.expected_root()?;
+        let on_conflict = match named {
+            ExpectedRoot::Fingerprint { is_remembered: true, .. } => Some(OnConflict::Replace),
+            ExpectedRoot::Default => Some(OnConflict::Refuse),
             _ => None,
         };
         Self::check_token(endpoint, token, named)?;
-        Ok(Acquaintance(earlier))
+        Ok(KnownServerUpdate(on_conflict))
     }
 
     /// Has a token that is to make a remote not contradict what the user knows of the service at `endpoint`: as the
@@ -44,15 +45,17 @@ impl ServerTrust {
         token: RootFingerprint,
         before: Option<&Remote>,
     ) -> Result<(), Error> {
-        Self::check_token(endpoint, token, of_remote(endpoint, before))
+        Self::check_token(endpoint, token, root_of_replaced(endpoint, before))
     }
 
-    fn check_token(endpoint: &Endpoint, token: RootFingerprint, named: NamedRoot) -> Result<(), Error> {
+    fn check_token(endpoint: &Endpoint, token: RootFingerprint, named: ExpectedRoot) -> Result<(), Error> {
         // A user's own daemon has another root than the system's service.
-        if named == NamedRoot::Usual && endpoint.is_on_this_machine() {
+        if named == ExpectedRoot::Default && endpoint.is_on_this_machine() {
             return Ok(());
         }
-        let Some(Self { root: expected, source, .. }) = Self::known(endpoint, named)? else { return Ok(()) };
+        let Some(Self { root: expected, source, .. }) = Self::without_asking(endpoint, named)? else {
+            return Ok(());
+        };
         if token == expected {
             return Ok(());
         }
@@ -65,23 +68,23 @@ impl ServerTrust {
                 format!("{endpoint} is known by, in line {line} of {}", file.display())
             }
         };
-        Err(ServerTrustFault::TokenContradicts { by, token, expected }.into())
+        Err(ServerTrustError::TokenContradicts { by, token, expected }.into())
     }
 }
 
 /// How a service that has let this client in for a token is remembered: over what is known of it already; not at all if
 /// it is on this machine, or named elsewhere.
 #[derive(Debug)]
-pub(crate) struct Acquaintance(Option<Earlier>);
+pub(crate) struct KnownServerUpdate(Option<OnConflict>);
 
-impl Acquaintance {
+impl KnownServerUpdate {
     /// The service at `endpoint` has proven itself by that root.
-    pub(crate) fn remember(&self, endpoint: &Endpoint, root: RootFingerprint) {
-        let Some(earlier) = self.0.filter(|_| !endpoint.is_on_this_machine()) else { return };
+    pub(crate) fn apply(&self, endpoint: &Endpoint, root: RootFingerprint) {
+        let Some(on_conflict) = self.0.filter(|_| !endpoint.is_on_this_machine()) else { return };
         let remembered = KnownServers::of_user()
-            .map_err(ServerTrustFault::from)
+            .map_err(ServerTrustError::from)
             .map_err(Error::from)
-            .and_then(|servers| remember(&servers, endpoint, root, earlier));
+            .and_then(|servers| remember(&servers, endpoint, root, on_conflict));
         // The client is let in all the same.
         if let Err(error) = remembered {
             output::tell(&format!("warning: {endpoint} is not remembered: {}", error.message()));

@@ -12,19 +12,20 @@ use rpc::trust::trust_client::TrustClient;
 use transport::tls::{ClientTls, Identity};
 use transport::{Connection, Endpoint, Transport};
 
-use crate::connection::{Context, NamedRoot, ServerTrust, Unknown, dial, transports};
+use crate::connection::transports::has_peer_credentials;
+use crate::connection::{Context, ExpectedRoot, ServerTrust, UnknownServer, dial, transports};
 use crate::credentials::IdentityStore;
 use crate::error::Error;
 use crate::platform;
 pub(crate) use channel::Channel;
 
 /// The longest answer of the trust service, in bytes. Its list takes about 200 bytes a client.
-pub(crate) const LONGEST_LIST: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_LIST_SIZE: usize = 64 * 1024 * 1024;
 /// The authority that every client states, whatever the address: the name in the server's certificate.
 const ORIGIN: &str = "https://localhost";
 
 /// A connection to the service. Dropping it cuts the connection; the service is told of it on the context's
-/// [`Context::leave`].
+/// [`Context::all_closed`].
 pub(crate) struct Service {
     /// The calls.
     pub(crate) rpc: RpcClient<Channel>,
@@ -45,7 +46,7 @@ impl Service {
     /// # Errors
     /// There is no trust in the service, no identity, or no service.
     pub(crate) async fn connect(context: &Context) -> Result<Self, Error> {
-        let target = Target::find(context, Unknown::Ask).await?;
+        let target = Target::find(context, UnknownServer::Ask).await?;
         let store = IdentityStore::of_user()?;
         context.note(|| format!("using the client certificate in {}", store.directory().display()));
         target.connect(context, Some(store.load_or_create()?)).await
@@ -57,25 +58,25 @@ impl Service {
     /// # Errors
     /// As [`Self::connect`].
     pub(crate) async fn connect_as_administrator(context: &Context) -> Result<Self, Error> {
-        if !platform::is_root() || !is_known_by_its_user(&context.endpoint()?) {
+        if !platform::is_root() || !has_peer_credentials(&context.endpoint()?) {
             return Self::connect(context).await;
         }
         let store = IdentityStore::of_user().ok().filter(IdentityStore::is_own);
-        let identity = store.and_then(|store| match store.existing() {
+        let identity = store.and_then(|store| match store.load() {
             Ok(identity) => identity,
             Err(fault) => {
                 context.note(|| format!("going without a client certificate: {fault}"));
                 None
             }
         });
-        Target::find(context, Unknown::Ask).await?.connect(context, identity).await
+        Target::find(context, UnknownServer::Ask).await?.connect(context, identity).await
     }
 
     /// Connects to a service that is known by `trust`, as `identity` or as nobody. Nothing is remembered of it.
     ///
     /// # Errors
     /// There is no service, or another one.
-    pub(crate) async fn look_at(
+    pub(crate) async fn connect_to(
         context: &Context,
         endpoint: &Endpoint,
         transport: &dyn Transport,
@@ -98,7 +99,7 @@ impl Service {
             Ok(Self {
                 rpc: RpcClient::with_origin(channel.clone(), origin.clone()),
                 instances: InstancesClient::with_origin(channel.clone(), origin.clone()),
-                trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(LONGEST_LIST),
+                trust: TrustClient::with_origin(channel, origin).max_decoding_message_size(MAX_LIST_SIZE),
                 certificate,
                 endpoint: endpoint.clone(),
                 context: context.clone(),
@@ -113,7 +114,7 @@ impl Service {
     /// # Errors
     /// There is no trust in the service, or no service.
     pub(crate) async fn connect_as(context: &Context, identity: Identity) -> Result<Self, Error> {
-        Target::find(context, Unknown::Refuse).await?.connect(context, Some(identity)).await
+        Target::find(context, UnknownServer::Refuse).await?.connect(context, Some(identity)).await
     }
 
     /// Has a service on another machine prove itself, before the user is asked for a secret that is meant for it. A
@@ -122,11 +123,11 @@ impl Service {
     /// # Errors
     /// There is no trust in the service, or no service.
     pub(crate) async fn verify(context: &Context) -> Result<(), Error> {
-        let is_a_remote_s = matches!(context.named_root()?, NamedRoot::OfRemote { .. });
+        let is_a_remote_s = matches!(context.expected_root()?, ExpectedRoot::Remote { .. });
         if context.endpoint()?.is_on_this_machine() && !is_a_remote_s {
             return Ok(());
         }
-        Target::find(context, Unknown::Ask).await?.connect(context, None).await.map(drop)
+        Target::find(context, UnknownServer::Ask).await?.connect(context, None).await.map(drop)
     }
 
     /// The verbosity that requests carry.
@@ -135,7 +136,7 @@ impl Service {
     }
 
     /// What makes a call beside whose answer the service is used; tells that it is made, if such was asked for.
-    pub(crate) fn calls(&self, method: &str) -> RpcClient<Channel> {
+    pub(crate) fn rpc_for(&self, method: &str) -> RpcClient<Channel> {
         self.note_call(method);
         Clone::clone(&self.rpc)
     }
@@ -149,7 +150,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.context.leaves(connection.close());
+            self.context.close_in_background(connection.close());
         }
     }
 }
@@ -167,9 +168,9 @@ struct Target {
 }
 
 impl Target {
-    async fn find(context: &Context, unknown: Unknown) -> Result<Self, Error> {
+    async fn find(context: &Context, unknown: UnknownServer) -> Result<Self, Error> {
         let endpoint = context.endpoint()?;
-        let transport = transports::reaching(&endpoint)?;
+        let transport = transports::for_endpoint(&endpoint)?;
         let trust = ServerTrust::find(context, &endpoint, &*transport, unknown).await?;
         Ok(Self { endpoint, transport, trust })
     }
@@ -177,15 +178,10 @@ impl Target {
     async fn connect(self, context: &Context, identity: Option<Identity>) -> Result<Service, Error> {
         let Self { endpoint, transport, trust } = self;
         context.note(|| format!("connecting to {endpoint}"));
-        let service = Service::look_at(context, &endpoint, &*transport, &trust, identity).await?;
-        trust.is_proven_at(&endpoint);
+        let service = Service::connect_to(context, &endpoint, &*transport, &trust, identity).await?;
+        trust.remember_named(&endpoint);
         Ok(service)
     }
-}
-
-/// Whether the service at this address learns from the system who connects: then root needs no certificate.
-pub(crate) fn is_known_by_its_user(endpoint: &Endpoint) -> bool {
-    matches!(endpoint, Endpoint::Unix(_))
 }
 
 #[cfg(all(unix, feature = "unix"))]

@@ -9,25 +9,25 @@ use crate::error::Error;
 use crate::terminal::{Progress, output};
 
 /// The longest answer of a call, in bytes: all of its parts together. A hundred thousand instances take less.
-pub(super) const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+pub(super) const MAX_ANSWER_SIZE: usize = 64 * 1024 * 1024;
 
 impl Service {
     /// Reads the answer of a call to its end, shows what it has for the user, and hands each part to `take`.
     ///
     /// # Errors
     /// The service refused, the connection was lost, or there was no end to the answer.
-    pub(crate) async fn answer<R: Reply>(
+    pub(crate) async fn read_replies<R: Reply>(
         &self,
         answer: Result<Response<Streaming<R>>, Status>,
         mut take: impl FnMut(R),
     ) -> Result<(), Error> {
-        let mut replies = answer.map_err(Error::of_call)?.into_inner();
+        let mut replies = answer.map_err(Error::from_status)?.into_inner();
         let mut length = 0_usize;
-        while let Some(reply) = replies.message().await.map_err(Error::of_call)? {
+        while let Some(reply) = replies.message().await.map_err(Error::from_status)? {
             // What is taken is kept, and a service may be anybody's.
             length = length.saturating_add(reply.encoded_len());
-            if length > LONGEST_ANSWER {
-                return Err(Error::Answer("the service's answer is longer than this client reads"));
+            if length > MAX_ANSWER_SIZE {
+                return Err(Error::InvalidReply("the service's answer is longer than this client reads"));
             }
             for text in [reply.log_line(), reply.reply_message()] {
                 if !text.is_empty() {
@@ -39,19 +39,19 @@ impl Service {
         Ok(())
     }
 
-    /// As [`Self::answer`], for a call that may take long: shows `progress` until the answer has ended. What
+    /// As [`Self::read_replies`], for a call that may take long: shows `progress` until the answer has ended. What
     /// `take` refuses ends the call.
     ///
     /// # Errors
-    /// As [`Self::answer`], and those of `take`.
-    pub(crate) async fn answer_with_progress<R: Reply>(
+    /// As [`Self::read_replies`], and those of `take`.
+    pub(crate) async fn read_replies_with_progress<R: Reply>(
         &self,
         progress: &mut Progress,
         answer: impl Future<Output = Result<Response<Streaming<R>>, Status>>,
         mut take: impl FnMut(R, &mut Progress) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let mut replies = progress.during(answer).await.map_err(Error::of_call)?.into_inner();
-        while let Some(reply) = progress.during(replies.message()).await.map_err(Error::of_call)? {
+        let mut replies = progress.during(answer).await.map_err(Error::from_status)?.into_inner();
+        while let Some(reply) = progress.during(replies.message()).await.map_err(Error::from_status)? {
             if !reply.log_line().is_empty() {
                 progress.tell(reply.log_line());
             }

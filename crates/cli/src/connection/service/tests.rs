@@ -11,7 +11,7 @@ use transport::testkit::certificates::{TestIdentity, TestServer};
 use transport::testkit::run;
 use transport::tls::ServerTls;
 
-use super::reply::LONGEST_ANSWER;
+use super::reply::MAX_ANSWER_SIZE;
 use super::*;
 use crate::connection::testkit::TestService;
 use crate::terminal::Progress;
@@ -99,8 +99,8 @@ fn a_service_that_leaves_in_the_middle_of_a_call_is_lost_and_has_not_refused() {
         test.serve(|mut stream| async move { drop(stream.read(&mut [0; 64]).await) }).await;
         let mut service = test.connect().await.expect("connected");
         let answer = service.rpc.list(once(rpc::ListRequest::default())).await;
-        let error = service.answer(answer, drop).await.expect_err("no answer");
-        assert!(matches!(error, Error::Lost(_)), "{error:?}");
+        let error = service.read_replies(answer, drop).await.expect_err("no answer");
+        assert!(matches!(error, Error::ConnectionLost(_)), "{error:?}");
         assert!(error.message().starts_with("the connection to the service was lost"), "{}", error.message());
     });
 }
@@ -156,12 +156,12 @@ fn progress_comes_as_it_is_and_details_come_with_the_refusal() {
             end: Some(Status::with_details(tonic::Code::InvalidArgument, "no", vec![10, 1, 3].into())),
         })
         .await;
-        let mut rpc = service.calls("launch");
+        let mut rpc = service.rpc_for("launch");
         let mut progress = Progress::new("x");
         let mut seen = Vec::new();
         let answer = rpc.launch(once(rpc::LaunchRequest::default()));
         let error = service
-            .answer_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
+            .read_replies_with_progress(&mut progress, answer, |reply: rpc::LaunchReply, _| {
                 seen.push(reply.reply_message.clone() + &reply.zone);
                 Ok(())
             })
@@ -182,10 +182,11 @@ fn an_answer_without_end_is_given_up() {
         })
         .await;
         let mut parts = 0;
-        let answer = service.calls("launch").launch(once(rpc::LaunchRequest::default())).await;
-        let error = service.answer(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
-        assert!(matches!(error, Error::Answer(why) if why.contains("longer")), "{error:?}");
-        assert_eq!(parts, LONGEST_ANSWER / 4_000_000);
+        let answer = service.rpc_for("launch").launch(once(rpc::LaunchRequest::default())).await;
+        let error =
+            service.read_replies(answer, |_: rpc::LaunchReply| parts += 1).await.expect_err("too long");
+        assert!(matches!(error, Error::InvalidReply(why) if why.contains("longer")), "{error:?}");
+        assert_eq!(parts, MAX_ANSWER_SIZE / 4_000_000);
     });
 }
 
@@ -197,14 +198,15 @@ fn what_the_client_refuses_ends_the_call_that_would_not_end() {
             end: None,
         })
         .await;
-        let mut rpc = service.calls("launch");
+        let mut rpc = service.rpc_for("launch");
         let mut progress = Progress::new("x");
         let answer = rpc.launch(once(rpc::LaunchRequest::default()));
         let refuse = |reply: rpc::LaunchReply, _: &mut Progress| match reply.password_requested {
-            true => Err(Error::Answer("asked")),
+            true => Err(Error::InvalidReply("asked")),
             false => Ok(()),
         };
-        let error = service.answer_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
-        assert!(matches!(error, Error::Answer("asked")), "{error:?}");
+        let error =
+            service.read_replies_with_progress(&mut progress, answer, refuse).await.expect_err("refused");
+        assert!(matches!(error, Error::InvalidReply("asked")), "{error:?}");
     });
 }

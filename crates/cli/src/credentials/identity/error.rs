@@ -5,18 +5,18 @@ use std::path::PathBuf;
 use thiserror::Error;
 use transport::tls::IdentityError;
 
-use crate::files::FileFault;
+use crate::files::FileError;
 use crate::platform;
 
 /// Why the client has no identity.
 #[derive(Debug, Error)]
-pub(crate) enum IdentityFault {
+pub(crate) enum IdentityStoreError {
     /// The environment does not tell where the user's files are.
     #[error("cannot tell where your client certificate belongs: {} is not set", platform::HOME_VARIABLE)]
     NoHome,
     /// A file could not be used.
     #[error(transparent)]
-    File(#[from] FileFault),
+    File(#[from] FileError),
     /// The files are there and are not an identity.
     #[error("the client certificate {} and its key {} cannot be used", certificate.display(), key.display())]
     Unusable {
@@ -45,7 +45,7 @@ pub(crate) enum IdentityFault {
     Generate(#[from] rcgen::Error),
 }
 
-impl IdentityFault {
+impl IdentityStoreError {
     /// What the user can do about it.
     pub(crate) fn next_step(&self) -> String {
         match self {

@@ -17,10 +17,10 @@ use rcgen::{
 use transport::tls::Identity;
 use zeroize::Zeroizing;
 
-use crate::files::{self, FileFault};
+use crate::files::{self, FileError};
 use crate::platform;
 use crate::terminal::output;
-pub(crate) use error::IdentityFault;
+pub(crate) use error::IdentityStoreError;
 
 const CERTIFICATE_FILE: &str = "multipass_cert.pem";
 const KEY_FILE: &str = "multipass_cert_key.pem";
@@ -38,11 +38,11 @@ pub(crate) struct IdentityStore {
     /// Whether nothing keeps this user from writing there; see [`platform::is_own`].
     own: bool,
     /// Whether a key of its own that is open to others is closed when it is read.
-    tightens: bool,
+    repairs_permissions: bool,
 }
 
 /// What the store holds.
-enum Found {
+enum StoredFiles {
     Nothing,
     KeyAlone(Zeroizing<Vec<u8>>),
     Pair(Identity),
@@ -53,15 +53,15 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The environment does not tell where it is.
-    pub(crate) fn of_user() -> Result<Self, IdentityFault> {
-        let directory = platform::identity_directory().ok_or(IdentityFault::NoHome)?;
+    pub(crate) fn of_user() -> Result<Self, IdentityStoreError> {
+        let directory = platform::identity_directory().ok_or(IdentityStoreError::NoHome)?;
         let own = platform::is_own(&directory);
-        Ok(Self { directory, own, tightens: true })
+        Ok(Self { directory, own, repairs_permissions: true })
     }
 
     /// The same, to be looked at alone: also a key that is open to others stays as it is.
-    pub(crate) fn untouched(self) -> Self {
-        Self { tightens: false, ..self }
+    pub(crate) fn without_repairs(self) -> Self {
+        Self { repairs_permissions: false, ..self }
     }
 
     /// The directory of the files.
@@ -89,10 +89,10 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The files are there, and cannot be read or used.
-    pub(crate) fn existing(&self) -> Result<Option<Identity>, IdentityFault> {
+    pub(crate) fn load(&self) -> Result<Option<Identity>, IdentityStoreError> {
         Ok(match self.find()? {
-            Found::Pair(identity) => Some(identity),
-            Found::Nothing | Found::KeyAlone(_) => None,
+            StoredFiles::Pair(identity) => Some(identity),
+            StoredFiles::Nothing | StoredFiles::KeyAlone(_) => None,
         })
     }
 
@@ -100,24 +100,24 @@ impl IdentityStore {
     ///
     /// # Errors
     /// The files are there, and cannot be read or used; or they cannot be created.
-    pub(crate) fn load_or_create(&self) -> Result<Identity, IdentityFault> {
-        if let Ok(Found::Pair(identity)) = self.find() {
+    pub(crate) fn load_or_create(&self) -> Result<Identity, IdentityStoreError> {
+        if let Ok(StoredFiles::Pair(identity)) = self.find() {
             return Ok(identity);
         }
         if !self.own {
-            return Err(IdentityFault::NotOwn(self.directory.clone()));
+            return Err(IdentityStoreError::NotOwn(self.directory.clone()));
         }
         files::create_directory(&self.directory)
-            .map_err(FileFault::io("create the directory", &self.directory))?;
+            .map_err(FileError::io("create the directory", &self.directory))?;
         let _held = self.lock()?;
         // Another client may have finished, or have been between its two files, when we looked above.
         match self.find()? {
-            Found::Pair(identity) => Ok(identity),
-            Found::KeyAlone(text) => {
+            StoredFiles::Pair(identity) => Ok(identity),
+            StoredFiles::KeyAlone(text) => {
                 let key = self.parse_key(&text)?;
                 self.certify(&key)
             }
-            Found::Nothing => {
+            StoredFiles::Nothing => {
                 let key = Zeroizing::new(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?);
                 let text = Zeroizing::new(key.serialize_pem());
                 // The key goes first: a key alone can still get its certificate, the reverse is lost.
@@ -127,26 +127,28 @@ impl IdentityStore {
         }
     }
 
-    fn find(&self) -> Result<Found, IdentityFault> {
+    fn find(&self) -> Result<StoredFiles, IdentityStoreError> {
         let Some(key) = self.read(KEY_FILE)? else {
-            return Ok(Found::Nothing);
+            return Ok(StoredFiles::Nothing);
         };
         let Some(certificate) = self.read(CERTIFICATE_FILE)? else {
-            return Ok(Found::KeyAlone(key));
+            return Ok(StoredFiles::KeyAlone(key));
         };
-        Identity::from_pem(&certificate, &key).map(Found::Pair).map_err(|source| IdentityFault::Unusable {
-            certificate: self.directory.join(CERTIFICATE_FILE),
-            key: self.directory.join(KEY_FILE),
-            source,
+        Identity::from_pem(&certificate, &key).map(StoredFiles::Pair).map_err(|source| {
+            IdentityStoreError::Unusable {
+                certificate: self.directory.join(CERTIFICATE_FILE),
+                key: self.directory.join(KEY_FILE),
+                source,
+            }
         })
     }
 
-    fn parse_key(&self, text: &[u8]) -> Result<Zeroizing<KeyPair>, IdentityFault> {
+    fn parse_key(&self, text: &[u8]) -> Result<Zeroizing<KeyPair>, IdentityStoreError> {
         std::str::from_utf8(text)
             .map_err(|_| rcgen::Error::CouldNotParseKeyPair)
             .and_then(KeyPair::from_pem)
             .map(Zeroizing::new)
-            .map_err(|source| IdentityFault::KeyUnusable {
+            .map_err(|source| IdentityStoreError::KeyUnusable {
                 certificate: self.directory.join(CERTIFICATE_FILE),
                 key: self.directory.join(KEY_FILE),
                 source,
@@ -154,52 +156,52 @@ impl IdentityStore {
     }
 
     /// Makes and stores a certificate for the stored key, and reads both back.
-    fn certify(&self, key: &KeyPair) -> Result<Identity, IdentityFault> {
-        let certificate = parameters().self_signed(key)?;
+    fn certify(&self, key: &KeyPair) -> Result<Identity, IdentityStoreError> {
+        let certificate = certificate_parameters().self_signed(key)?;
         self.write(CERTIFICATE_FILE, certificate.pem().as_bytes())?;
         match self.find()? {
-            Found::Pair(identity) => Ok(identity),
-            Found::Nothing | Found::KeyAlone(_) => {
+            StoredFiles::Pair(identity) => Ok(identity),
+            StoredFiles::Nothing | StoredFiles::KeyAlone(_) => {
                 let vanished =
                     io::Error::new(io::ErrorKind::NotFound, "the files vanished as they were created");
-                Err(FileFault::io("read", &self.directory)(vanished).into())
+                Err(FileError::io("read", &self.directory)(vanished).into())
             }
         }
     }
 
     /// Excludes other clients that are about to create the identity, until the file is dropped.
-    fn lock(&self) -> Result<File, IdentityFault> {
+    fn lock(&self) -> Result<File, IdentityStoreError> {
         let path = self.directory.join(LOCK_FILE);
         Ok(files::lock(&path)?)
     }
 
     /// The content of one of the files, or `None` if it is not there.
-    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityFault> {
+    fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, IdentityStoreError> {
         let path = self.directory.join(name);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(FileFault::io("read", &path)(error).into()),
+            Err(error) => return Err(FileError::io("read", &path)(error).into()),
         };
-        if name == KEY_FILE && self.own && self.tightens {
-            keep_private(&file, &path);
+        if name == KEY_FILE && self.own && self.repairs_permissions {
+            repair_permissions(&file, &path);
         }
         // Room for the whole file from the start: a buffer that grows leaves pieces of the key behind.
         let length = file.metadata().map_or(0, |found| found.len()).min(MAX_FILE_SIZE);
         let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1));
-        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(FileFault::io("read", &path))?;
+        file.take(MAX_FILE_SIZE).read_to_end(&mut content).map_err(FileError::io("read", &path))?;
         Ok(Some(content))
     }
 
     /// Puts a file in place.
-    fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityFault> {
+    fn write(&self, name: &str, content: &[u8]) -> Result<(), IdentityStoreError> {
         let replaced = files::replace(&self.directory, name, content);
-        Ok(replaced.map_err(FileFault::io("write", &self.directory.join(name)))?)
+        Ok(replaced.map_err(FileError::io("write", &self.directory.join(name)))?)
     }
 }
 
 /// What a client's certificate says.
-fn parameters() -> CertificateParams {
+fn certificate_parameters() -> CertificateParams {
     let mut name = DistinguishedName::new();
     name.push(DnType::CountryName, "US");
     name.push(DnType::OrganizationName, "Canonical");
@@ -215,8 +217,8 @@ fn parameters() -> CertificateParams {
 }
 
 /// Closes a key to others that an earlier client left open to them; the stock client creates it so.
-fn keep_private(file: &File, path: &Path) {
-    match platform::tighten(file) {
+fn repair_permissions(file: &File, path: &Path) {
+    match platform::make_private(file) {
         Ok(false) => {}
         Ok(true) => output::tell(&format!(
             "note: other users could access your private key {}; it is now for you alone",

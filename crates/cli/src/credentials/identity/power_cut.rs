@@ -25,7 +25,7 @@ const ALL: [Call; 4] = [
 ];
 
 fn store(home: &Path) -> IdentityStore {
-    IdentityStore { directory: home.join(DIRECTORY), own: true, tightens: true }
+    IdentityStore { directory: home.join(DIRECTORY), own: true, repairs_permissions: true }
 }
 
 /// The identity that a client has which finds this.

@@ -15,7 +15,7 @@ struct Fixture {
 fn fixture() -> Fixture {
     let home = tempfile::tempdir().expect("a directory");
     let directory = home.path().join("share/multipass-client-certificate");
-    let store = IdentityStore { directory, own: true, tightens: true };
+    let store = IdentityStore { directory, own: true, repairs_permissions: true };
     Fixture { _home: home, store }
 }
 
@@ -38,7 +38,7 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn looking_creates_nothing() {
     let fixture = fixture();
-    assert!(fixture.store.existing().expect("no fault").is_none());
+    assert!(fixture.store.load().expect("no fault").is_none());
     assert!(!fixture.store.directory.exists());
 }
 
@@ -56,7 +56,7 @@ fn a_new_identity_is_private_and_stays() {
 
     let before = (fixture.content(CERTIFICATE_FILE), fixture.content(KEY_FILE));
     fixture.store.load_or_create().expect("loaded");
-    assert!(fixture.store.existing().expect("loaded").is_some());
+    assert!(fixture.store.load().expect("loaded").is_some());
     assert_eq!(before, (fixture.content(CERTIFICATE_FILE), fixture.content(KEY_FILE)));
 }
 
@@ -121,7 +121,7 @@ fn a_key_alone_gets_a_certificate_of_its_own() {
     fixture.store.load_or_create().expect("created");
     let key = fixture.content(KEY_FILE);
     fs::remove_file(fixture.path(CERTIFICATE_FILE)).expect("removed");
-    assert!(fixture.store.existing().expect("no fault").is_none());
+    assert!(fixture.store.load().expect("no fault").is_none());
     fixture.store.load_or_create().expect("completed");
     assert_eq!(fixture.content(KEY_FILE), key);
 }
@@ -154,7 +154,7 @@ fn files_that_are_no_identity_are_named_and_left_alone() {
     fs::remove_file(other.path(CERTIFICATE_FILE)).expect("removed");
     fs::write(other.path(KEY_FILE), "garbage").expect("written");
     let fault = other.store.load_or_create().expect_err("no identity");
-    assert!(matches!(fault, IdentityFault::KeyUnusable { .. }), "{fault}");
+    assert!(matches!(fault, IdentityStoreError::KeyUnusable { .. }), "{fault}");
     assert_eq!(other.content(KEY_FILE), b"garbage");
 }
 
@@ -177,7 +177,7 @@ fn where_another_user_decides_nothing_is_made_or_changed() {
     let mut fixture = fixture();
     fixture.store.own = false;
     let fault = fixture.store.load_or_create().expect_err("none is made");
-    assert!(matches!(fault, IdentityFault::NotOwn(_)), "{fault}");
+    assert!(matches!(fault, IdentityStoreError::NotOwn(_)), "{fault}");
     assert!(!fixture.store.directory.exists());
 
     fixture.store.own = true;
@@ -203,7 +203,7 @@ fn a_held_lock_is_told_by_name() {
 #[test]
 fn a_directory_that_cannot_be_made_is_named() {
     let file = tempfile::NamedTempFile::new().expect("a file");
-    let store = IdentityStore { directory: file.path().join("below"), own: true, tightens: true };
+    let store = IdentityStore { directory: file.path().join("below"), own: true, repairs_permissions: true };
     let fault = store.load_or_create().expect_err("no directory");
     assert!(fault.to_string().contains("below"), "{fault}");
 }

@@ -6,19 +6,20 @@ use sha2::{Digest, Sha256};
 use transport::Endpoint;
 use zeroize::Zeroizing;
 
-use super::{LONGEST_ADDRESS, MOST_ADDRESSES, PREFIX, ROOT, SECRET, Token};
+use super::{MAX_ADDRESS_LENGTH, MAX_ADDRESSES, PREFIX, ROOT_LENGTH, SECRET_LENGTH, Token};
 
 /// The checksum, in bytes.
-const CHECKSUM: usize = 4;
+const CHECKSUM_LENGTH: usize = 4;
 /// The most bytes that a token is made of.
-const LONGEST: usize = SECRET + ROOT + 1 + MOST_ADDRESSES * (1 + LONGEST_ADDRESS) + CHECKSUM;
+const MAX_LENGTH: usize =
+    SECRET_LENGTH + ROOT_LENGTH + 1 + MAX_ADDRESSES * (1 + MAX_ADDRESS_LENGTH) + CHECKSUM_LENGTH;
 /// The most characters that stand for them.
-pub(super) const LONGEST_ENCODED: usize = (LONGEST * 4).div_ceil(3);
+pub(super) const MAX_ENCODED_LENGTH: usize = (MAX_LENGTH * 4).div_ceil(3);
 
 impl Token {
     /// Its text.
     pub(crate) fn text(&self) -> Zeroizing<String> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LENGTH));
         bytes.extend_from_slice(self.secret.as_slice());
         bytes.extend_from_slice(self.root.as_bytes());
         // Both fit: it was seen to when the token was made.
@@ -30,7 +31,7 @@ impl Token {
         }
         let checksum = checksum(&bytes);
         bytes.extend_from_slice(&checksum);
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + LONGEST_ENCODED));
+        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + MAX_ENCODED_LENGTH));
         text.push_str(PREFIX);
         BASE64_URL_SAFE_NO_PAD.encode_string(&*bytes, &mut text);
         text
@@ -39,26 +40,26 @@ impl Token {
 
 /// The token in what follows [`PREFIX`].
 pub(super) fn decode(encoded: &str) -> Option<Token> {
-    if encoded.len() > LONGEST_ENCODED {
+    if encoded.len() > MAX_ENCODED_LENGTH {
         return None;
     }
     // Room for all of it: a buffer that grows leaves pieces of the secret behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(encoded.len()));
     // Strict: no padding, and no bits that say nothing.
     BASE64_URL_SAFE_NO_PAD.decode_vec(encoded, &mut bytes).ok()?;
-    read(&bytes)
+    from_bytes(&bytes)
 }
 
 /// What `bytes` say, if all of them say something.
-fn read(bytes: &[u8]) -> Option<Token> {
-    let (bytes, found) = bytes.split_last_chunk::<CHECKSUM>()?;
+fn from_bytes(bytes: &[u8]) -> Option<Token> {
+    let (bytes, found) = bytes.split_last_chunk::<CHECKSUM_LENGTH>()?;
     if *found != checksum(bytes) {
         return None;
     }
-    let (secret, rest) = bytes.split_first_chunk::<SECRET>()?;
-    let (root, rest) = rest.split_first_chunk::<ROOT>()?;
+    let (secret, rest) = bytes.split_first_chunk::<SECRET_LENGTH>()?;
+    let (root, rest) = rest.split_first_chunk::<ROOT_LENGTH>()?;
     let (&count, mut rest) = rest.split_first()?;
-    if usize::from(count) > MOST_ADDRESSES {
+    if usize::from(count) > MAX_ADDRESSES {
         return None;
     }
     let mut addresses = Vec::with_capacity(count.into());
@@ -78,7 +79,7 @@ fn endpoint(address: &[u8]) -> Option<Endpoint> {
     (endpoint.to_string() == text).then_some(endpoint)
 }
 
-pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
+pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_LENGTH] {
     let digest: [u8; 32] = Sha256::new().chain_update(PREFIX).chain_update(bytes).finalize().into();
     let [one, two, three, four, ..] = digest;
     [one, two, three, four]

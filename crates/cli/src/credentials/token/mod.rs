@@ -19,30 +19,31 @@ use transport::Endpoint;
 use transport::tls::RootFingerprint;
 use zeroize::Zeroizing;
 
+use super::hex;
 use encoding::decode;
 
 /// What every token begins with that this client knows.
 pub(crate) const PREFIX: &str = "mpt1_";
 /// The secret, in bytes.
-const SECRET: usize = 16;
+const SECRET_LENGTH: usize = 16;
 /// The fingerprint, in bytes.
-const ROOT: usize = 32;
+const ROOT_LENGTH: usize = 32;
 /// The most addresses in a token.
-pub(crate) const MOST_ADDRESSES: usize = 8;
+pub(crate) const MAX_ADDRESSES: usize = 8;
 /// The longest address in a token, in bytes.
-pub(crate) const LONGEST_ADDRESS: usize = u8::MAX as usize;
+pub(crate) const MAX_ADDRESS_LENGTH: usize = u8::MAX as usize;
 
 /// A token.
 #[derive(PartialEq, Eq)]
 pub(crate) struct Token {
-    secret: Zeroizing<[u8; SECRET]>,
+    secret: Zeroizing<[u8; SECRET_LENGTH]>,
     root: RootFingerprint,
     addresses: Vec<Endpoint>,
 }
 
 /// Why a text that is meant as a token is none.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum NoToken {
+pub(crate) enum InvalidToken {
     /// Its beginning says that it is read in another way.
     #[error(
         "this token is not of a form that this client knows: it has been changed, or needs a newer client"
@@ -55,15 +56,15 @@ pub(crate) enum NoToken {
 
 /// Why no token can be made of something.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum InvalidTokenPart {
     /// The secret is not what a service makes.
-    #[error("the secret is not {} hexadecimal digits", 2 * SECRET)]
+    #[error("the secret is not {} hexadecimal digits", 2 * SECRET_LENGTH)]
     Secret,
     /// Too many addresses.
-    #[error("a token has at most {MOST_ADDRESSES} addresses")]
+    #[error("a token has at most {MAX_ADDRESSES} addresses")]
     TooMany,
     /// An address that is too long.
-    #[error("an address in a token has at most {LONGEST_ADDRESS} bytes, and '{0}' has more")]
+    #[error("an address in a token has at most {MAX_ADDRESS_LENGTH} bytes, and '{0}' has more")]
     TooLong(Endpoint),
 }
 
@@ -72,21 +73,18 @@ impl Token {
     ///
     /// # Errors
     /// It is no such secret, or the addresses do not fit into a token.
-    pub(crate) fn new(digits: &str, root: RootFingerprint, addresses: Vec<Endpoint>) -> Result<Self, Unfit> {
-        let mut secret = Zeroizing::new([0; SECRET]);
-        // `from_str_radix` would take a sign.
-        if digits.len() != 2 * SECRET || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(Unfit::Secret);
+    pub(crate) fn new(
+        digits: &str,
+        root: RootFingerprint,
+        addresses: Vec<Endpoint>,
+    ) -> Result<Self, InvalidTokenPart> {
+        let mut secret = Zeroizing::new([0; SECRET_LENGTH]);
+        hex::decode_into(secret.as_mut_slice(), digits).ok_or(InvalidTokenPart::Secret)?;
+        if addresses.len() > MAX_ADDRESSES {
+            return Err(InvalidTokenPart::TooMany);
         }
-        for (byte, pair) in secret.iter_mut().zip(digits.as_bytes().chunks(2)) {
-            let pair = str::from_utf8(pair).map_err(|_| Unfit::Secret)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| Unfit::Secret)?;
-        }
-        if addresses.len() > MOST_ADDRESSES {
-            return Err(Unfit::TooMany);
-        }
-        match addresses.iter().find(|address| address.to_string().len() > LONGEST_ADDRESS) {
-            Some(long) => Err(Unfit::TooLong(long.clone())),
+        match addresses.iter().find(|address| address.to_string().len() > MAX_ADDRESS_LENGTH) {
+            Some(long) => Err(InvalidTokenPart::TooLong(long.clone())),
             None => Ok(Self { secret, root, addresses }),
         }
     }
@@ -95,23 +93,17 @@ impl Token {
     ///
     /// # Errors
     /// It is none.
-    pub(crate) fn parse(text: &str) -> Result<Self, NoToken> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidToken> {
         let text = text.trim();
         match text.strip_prefix(PREFIX) {
-            Some(encoded) => decode(encoded).ok_or(NoToken::Changed),
-            None => Err(NoToken::Form),
+            Some(encoded) => decode(encoded).ok_or(InvalidToken::Changed),
+            None => Err(InvalidToken::Form),
         }
     }
 
     /// The secret in hexadecimal, for the request, which wipes its copy.
     pub(crate) fn secret(&self) -> String {
-        let mut digits = String::with_capacity(2 * SECRET);
-        for byte in self.secret.iter() {
-            for half in [byte >> 4, byte & 0xf] {
-                digits.extend(char::from_digit(half.into(), 16));
-            }
-        }
-        digits
+        hex::encode(self.secret.as_slice())
     }
 
     /// The fingerprint of the root of the service that made it.

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::prelude::*;
 
-use super::encoding::{LONGEST_ENCODED, checksum};
+use super::encoding::{MAX_ENCODED_LENGTH, checksum};
 use super::*;
 
 const SECRET_DIGITS: &str = "000102030405060708090a0b0c0d0e0f";
@@ -22,7 +22,7 @@ fn sealed(bytes: &[u8]) -> String {
 
 /// The bytes of a token in front of its addresses.
 fn head(count: u8) -> Vec<u8> {
-    [&[1; SECRET][..], &[2; ROOT], &[count]].concat()
+    [&[1; SECRET_LENGTH][..], &[2; ROOT_LENGTH], &[count]].concat()
 }
 
 /// Typed from the description above, and made with other tools: `printf`, `sha256sum`, `basenc --base64url`.
@@ -47,20 +47,21 @@ fn each_character_changed_or_left_out_is_noticed_and_is_no_passphrase() {
                 let changed = format!("{before}{other}{after}");
                 assert!(is_token_like(&changed), "{changed}");
                 let fault = Token::parse(&changed).expect_err(&changed);
-                let of_the_beginning = if at < PREFIX.len() { NoToken::Form } else { NoToken::Changed };
+                let of_the_beginning =
+                    if at < PREFIX.len() { InvalidToken::Form } else { InvalidToken::Changed };
                 assert_eq!(fault, of_the_beginning, "{changed}");
             }
             let shorter = format!("{before}{after}");
             assert!(is_token_like(&shorter) && Token::parse(&shorter).is_err(), "{shorter}");
             if at >= PREFIX.len() {
                 assert!(is_token_like(before), "{before}");
-                assert_eq!(Token::parse(before), Err(NoToken::Changed), "{before}");
+                assert_eq!(Token::parse(before), Err(InvalidToken::Changed), "{before}");
             } else {
                 assert!(is_token_like(after) && Token::parse(after).is_err(), "{after}");
             }
         }
         for longer in [format!("{}A", &*text), format!("{}=", &*text), format!("{}{}", &*text, &*text)] {
-            assert_eq!(Token::parse(&longer), Err(NoToken::Changed), "{longer}");
+            assert_eq!(Token::parse(&longer), Err(InvalidToken::Changed), "{longer}");
         }
     }
 }
@@ -126,10 +127,10 @@ fn what_is_no_token_in_spite_of_its_checksum() {
         [&with(1, &[])[..], b"\x04\xff\xff:1"].concat(),
         // Longer than it is.
         [&with(1, &[])[..], b"\xff", &long.as_bytes()[..254]].concat(),
-        head(0)[..SECRET + ROOT].to_vec(),
+        head(0)[..SECRET_LENGTH + ROOT_LENGTH].to_vec(),
         Vec::new(),
     ] {
-        assert_eq!(Token::parse(&sealed(&bytes)), Err(NoToken::Changed), "{bytes:?}");
+        assert_eq!(Token::parse(&sealed(&bytes)), Err(InvalidToken::Changed), "{bytes:?}");
     }
     // One form only.
     for (bytes, kind) in
@@ -140,19 +141,19 @@ fn what_is_no_token_in_spite_of_its_checksum() {
         let others = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         for other in others.chars().filter(|other| *other != last) {
             let other = format!("{}{other}", &text[..text.len() - 1]);
-            assert_eq!(Token::parse(&other), Err(NoToken::Changed), "{kind}");
+            assert_eq!(Token::parse(&other), Err(InvalidToken::Changed), "{kind}");
         }
     }
 }
 
 #[test]
 fn the_longest_token_is_read_and_nothing_longer_is_looked_at() {
-    let host = "a".repeat(LONGEST_ADDRESS - ":1".len());
+    let host = "a".repeat(MAX_ADDRESS_LENGTH - ":1".len());
     let address = format!("{host}:1");
-    let longest = token(&[address.as_str(); MOST_ADDRESSES]);
-    assert_eq!(longest.text().len(), PREFIX.len() + LONGEST_ENCODED);
+    let longest = token(&[address.as_str(); MAX_ADDRESSES]);
+    assert_eq!(longest.text().len(), PREFIX.len() + MAX_ENCODED_LENGTH);
     assert_eq!(Token::parse(&longest.text()), Ok(longest));
-    assert_eq!(Token::parse(&format!("{PREFIX}{}", "A".repeat(1 << 20))), Err(NoToken::Changed));
+    assert_eq!(Token::parse(&format!("{PREFIX}{}", "A".repeat(1 << 20))), Err(InvalidToken::Changed));
 }
 
 #[test]
@@ -160,17 +161,17 @@ fn what_does_not_fit_into_a_token_is_told() {
     let endpoint = |text: &str| -> Endpoint { text.parse().expect("an address") };
     let long = endpoint(&format!("{}:1", "a".repeat(254)));
     for (digits, addresses, expected) in [
-        ("", vec![], Unfit::Secret),
-        (&SECRET_DIGITS[1..], vec![], Unfit::Secret),
-        ("+00102030405060708090a0b0c0d0e0f", vec![], Unfit::Secret),
-        ("0001020304050607 8090a0b0c0d0e0f", vec![], Unfit::Secret),
+        ("", vec![], InvalidTokenPart::Secret),
+        (&SECRET_DIGITS[1..], vec![], InvalidTokenPart::Secret),
+        ("+00102030405060708090a0b0c0d0e0f", vec![], InvalidTokenPart::Secret),
+        ("0001020304050607 8090a0b0c0d0e0f", vec![], InvalidTokenPart::Secret),
         (
             "\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}\u{e4}",
             vec![],
-            Unfit::Secret,
+            InvalidTokenPart::Secret,
         ),
-        (SECRET_DIGITS, vec![endpoint("a:1"); 9], Unfit::TooMany),
-        (SECRET_DIGITS, vec![endpoint("a:1"), long.clone()], Unfit::TooLong(long.clone())),
+        (SECRET_DIGITS, vec![endpoint("a:1"); 9], InvalidTokenPart::TooMany),
+        (SECRET_DIGITS, vec![endpoint("a:1"), long.clone()], InvalidTokenPart::TooLong(long.clone())),
     ] {
         assert_eq!(Token::new(digits, [7; 32].into(), addresses).expect_err(digits), expected);
     }
@@ -191,7 +192,7 @@ fn addresses() -> impl Strategy<Value = Vec<Endpoint>> {
         Just("[2001:db8::1]:50051".to_owned()),
     ];
     let parsed = address.prop_filter_map("an address", |text| text.parse::<Endpoint>().ok());
-    prop::collection::vec(parsed, 0..=MOST_ADDRESSES)
+    prop::collection::vec(parsed, 0..=MAX_ADDRESSES)
 }
 
 proptest! {

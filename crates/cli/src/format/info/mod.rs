@@ -9,7 +9,7 @@ use rpc::detailed_info_item::ExtraInfo;
 use serde_json::{Map, Value, json};
 
 use super::list::NO_INSTANCES;
-use super::table::Labels;
+use super::table::{LABELS, Labels};
 use super::values::{NO_ERRORS, UNKNOWN};
 use crate::args::Format;
 use crate::error::Error;
@@ -69,7 +69,7 @@ fn table(instances: &[&DetailedInfoItem], snapshots: &[&DetailedInfoItem]) -> St
     if instances.is_empty() && snapshots.is_empty() {
         return NO_INSTANCES.to_owned();
     }
-    let mut labels = Labels::default();
+    let mut labels = Labels::new(LABELS);
     for item in instances {
         labels.separate();
         instance::labels(&mut labels, item);

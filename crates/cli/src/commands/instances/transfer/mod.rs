@@ -1,8 +1,8 @@
 //! `transfer`: files between this machine and instances. What is copied, and how safely, is the crate's of the same
 //! name; here it is connected with the instance, the terminal and the signals.
 
+mod messages;
 mod plan;
-mod words;
 
 use std::future::Future;
 use std::io::{self, IsTerminal};
@@ -24,11 +24,11 @@ use crate::terminal::{Progress, SIGPIPE, TerminationSignals, stdio};
 use plan::{Job, Plan};
 
 /// Between two looks at what a transfer is at.
-const BEAT: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// How long it may take to remove what is half made, once the command has been given up.
-const CLEANING_LIMIT: Duration = Duration::from_secs(2);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Permissions of a file that is made of standard input, less what the instance's mask takes.
-const USUAL: u32 = 0o666;
+const DEFAULT_MODE: u32 = 0o666;
 
 /// Runs the command.
 ///
@@ -64,7 +64,7 @@ async fn copy(
         Ok(sftp) => sftp,
         Err(error) => return Err(guest.explain(error).await),
     };
-    let work = shown(jobs, watch, async {
+    let work = with_progress(jobs, watch, async {
         for job in jobs {
             match run(job, &mut sftp, how, watch).await {
                 Err(problem) if how.into_directory && !problem.is_final() => watch.problem(problem),
@@ -78,12 +78,12 @@ async fn copy(
         Ok(Err((_, Problem { why: Why::Guest(SftpError::Lost(_)), .. }))) => {
             Err(guest.explain(SessionError::Lost).await)
         }
-        Ok(Err((job, problem))) => Err(fault(job, &problem)),
+        Ok(Err((job, problem))) => Err(to_error(job, &problem)),
         Err(signal) => {
             if let Some(half_made) = watch.half_made() {
                 // The channel may be in the middle of anything. Where this fails, too, nobody is left to be told.
                 let clean = async { guest.session.sftp().await.ok()?.remove(&half_made).await.ok() };
-                let _ = timeout(CLEANING_LIMIT, clean).await;
+                let _ = timeout(CLEANUP_TIMEOUT, clean).await;
             }
             Err(signal)
         }
@@ -100,66 +100,66 @@ async fn run<S: AsyncRead + AsyncWrite>(
         Job::Upload { from, to, .. } => upload(sftp, from, to, how, watch).await,
         Job::Download { from, to, .. } => download(sftp, from, to, how, watch).await,
         Job::FromInput { to, .. } => {
-            let input = stdio::Input::begin().map_err(own_end)?;
+            let input = stdio::Input::start().map_err(stdio_problem)?;
             let source = Source {
                 content: input.reader(),
                 name: None,
-                permissions: USUAL,
+                permissions: DEFAULT_MODE,
                 size: None,
                 shown: plan::STREAM.into(),
             };
             upload_from(sftp, source, to, how, watch).await
         }
         Job::ToOutput { from, .. } => {
-            let mut output = stdio::Output::stdout().map_err(own_end)?;
+            let mut output = stdio::Output::stdout().map_err(stdio_problem)?;
             let outcome = download_to(sftp, from, async |data: Bytes| output.write(data).await, watch).await;
             // What came before a fault is shown, too.
-            let written = output.finish().await.map_err(own_end);
+            let written = output.finish().await.map_err(stdio_problem);
             outcome.and(written)
         }
     }
 }
 
 /// A problem of standard input or output.
-fn own_end(error: io::Error) -> Problem {
+fn stdio_problem(error: io::Error) -> Problem {
     Problem { place: transfer::Place::Here(plan::STREAM.into()), why: Why::Here(error) }
 }
 
 /// Shows what the work is at until it ends, and what it meets.
-async fn shown<T>(jobs: &[Job], watch: &Watch, work: impl Future<Output = T>) -> T {
+async fn with_progress<T>(jobs: &[Job], watch: &Watch, work: impl Future<Output = T>) -> T {
     let instance = jobs.first().map(Job::instance).unwrap_or_default();
     let beside = |job: &Job| match job {
         Job::FromInput { .. } => io::stdin().is_terminal(),
         Job::ToOutput { .. } => io::stdout().is_terminal(),
         Job::Upload { .. } | Job::Download { .. } => false,
     };
-    let mut progress = if jobs.iter().any(beside) { Progress::unseen() } else { Progress::new("Copying") };
+    let mut progress = if jobs.iter().any(beside) { Progress::hidden() } else { Progress::new("Copying") };
     let mut work = pin!(work);
     loop {
-        let outcome = timeout(BEAT, progress.during(&mut work)).await;
+        let outcome = timeout(PROGRESS_INTERVAL, progress.during(&mut work)).await;
         for problem in watch.take_problems() {
-            progress.tell(&words::problem(instance, &problem));
+            progress.tell(&messages::problem(instance, &problem));
         }
         if let Ok(outcome) = outcome {
             return outcome;
         }
         if let Some(now) = watch.now() {
-            let (step, percent) = words::step(instance, &now);
+            let (step, percent) = messages::step(instance, &now);
             progress.step(&step, percent);
         }
     }
 }
 
 /// Why a command ends that was to copy one thing, or that cannot go on.
-fn fault(job: &Job, problem: &Problem) -> Error {
+fn to_error(job: &Job, problem: &Problem) -> Error {
     match (job, &problem.why) {
         // Whoever reads from this process and goes away ends it, as it does any other.
         (Job::ToOutput { .. }, Why::Here(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Error::Signal(SIGPIPE)
         }
         _ => Error::failed(
-            format!("cannot copy {}", words::problem(job.instance(), problem)),
-            words::next_step(job, problem),
+            format!("cannot copy {}", messages::problem(job.instance(), problem)),
+            messages::next_step(job, problem),
         ),
     }
 }

@@ -37,27 +37,27 @@ impl Job {
 
 /// A place as it is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
+enum Location {
     Stream,
-    Here(PathBuf),
-    In(String, Vec<u8>),
+    Local(PathBuf),
+    Guest(String, Vec<u8>),
 }
 
-impl Place {
+impl Location {
     /// As `scp` reads it: what stands before the first colon is an instance's name, unless it is a part of a path.
     fn parse(text: &OsStr) -> Result<Self, Error> {
         if text == STREAM {
             return Ok(Self::Stream);
         }
-        let here = || Ok(Self::Here(text.into()));
+        let local = || Ok(Self::Local(text.into()));
         let bytes = text.as_encoded_bytes();
         let mut parts = bytes.splitn(2, |byte| *byte == b':');
-        let (Some(prefix), Some(path)) = (parts.next(), parts.next()) else { return here() };
+        let (Some(prefix), Some(path)) = (parts.next(), parts.next()) else { return local() };
         let is_path = prefix.is_empty() || prefix.iter().any(|byte| is_separator(char::from(*byte)));
         match str::from_utf8(prefix) {
-            _ if is_path => here(),
-            Ok(prefix) if platform::is_drive(prefix) => here(),
-            Ok(name) => Ok(Self::In(name.to_owned(), path.to_owned())),
+            _ if is_path => local(),
+            Ok(prefix) if platform::is_drive(prefix) => local(),
+            Ok(name) => Ok(Self::Guest(name.to_owned(), path.to_owned())),
             Err(_) => Err(Error::usage(
                 format!("{} is no instance's name", String::from_utf8_lossy(prefix)),
                 Some("Write ./ before a path of this machine with a colon in it.".to_owned()),
@@ -72,31 +72,33 @@ impl Plan {
     /// # Errors
     /// It cannot be done so.
     pub(super) fn new(sources: &[impl AsRef<OsStr>], destination: impl AsRef<OsStr>) -> Result<Self, Error> {
-        let destination = Place::parse(destination.as_ref())?;
+        let destination = Location::parse(destination.as_ref())?;
         let is_one = sources.len() == 1;
-        let jobs = sources.iter().map(|source| match (Place::parse(source.as_ref())?, &destination) {
-            (Place::Here(from), Place::In(instance, to)) => {
+        let jobs = sources.iter().map(|source| match (Location::parse(source.as_ref())?, &destination) {
+            (Location::Local(from), Location::Guest(instance, to)) => {
                 Ok(Job::Upload { from, instance: instance.clone(), to: to.clone() })
             }
-            (Place::In(instance, from), Place::Here(to)) => {
+            (Location::Guest(instance, from), Location::Local(to)) => {
                 Ok(Job::Download { instance, from, to: to.clone() })
             }
-            (Place::Stream, Place::In(instance, to)) if is_one => {
+            (Location::Stream, Location::Guest(instance, to)) if is_one => {
                 Ok(Job::FromInput { instance: instance.clone(), to: to.clone() })
             }
-            (Place::In(instance, from), Place::Stream) if is_one => Ok(Job::ToOutput { instance, from }),
-            (Place::Stream, Place::In(..)) => Err(wrong(
+            (Location::Guest(instance, from), Location::Stream) if is_one => {
+                Ok(Job::ToOutput { instance, from })
+            }
+            (Location::Stream, Location::Guest(..)) => Err(usage(
                 "standard input cannot be one of several sources",
                 "Copy it by a command of its own.",
             )),
-            (Place::In(..), Place::Stream) => {
-                Err(wrong("several files cannot go to standard output", "Copy one at a time."))
+            (Location::Guest(..), Location::Stream) => {
+                Err(usage("several files cannot go to standard output", "Copy one at a time."))
             }
-            (Place::In(..), Place::In(..)) => Err(wrong(
+            (Location::Guest(..), Location::Guest(..)) => Err(usage(
                 "files cannot be copied from one instance to another",
                 "Copy them to this machine first.",
             )),
-            (Place::Here(_) | Place::Stream, Place::Here(_) | Place::Stream) => Err(wrong(
+            (Location::Local(_) | Location::Stream, Location::Local(_) | Location::Stream) => Err(usage(
                 "either the source or the destination has to be in an instance",
                 "Write <instance>:<path> for what is in an instance.",
             )),
@@ -105,7 +107,7 @@ impl Plan {
     }
 }
 
-fn wrong(message: &str, next: &str) -> Error {
+fn usage(message: &str, next: &str) -> Error {
     Error::usage(message, Some(next.to_owned()))
 }
 
@@ -115,26 +117,26 @@ mod tests {
 
     #[test]
     fn places_are_read_as_scp_reads_them() {
-        let here = |path: &str| Place::Here(path.into());
-        let inside = |name: &str, path: &str| Place::In(name.to_owned(), path.into());
+        let local = |path: &str| Location::Local(path.into());
+        let inside = |name: &str, path: &str| Location::Guest(name.to_owned(), path.into());
         for (text, expected) in [
-            ("-", Place::Stream),
-            ("./-", here("./-")),
-            ("file", here("file")),
-            ("/a/b", here("/a/b")),
-            ("./a:b", here("./a:b")),
-            ("/a:b", here("/a:b")),
-            (":x", here(":x")),
-            ("", here("")),
+            ("-", Location::Stream),
+            ("./-", local("./-")),
+            ("file", local("file")),
+            ("/a/b", local("/a/b")),
+            ("./a:b", local("./a:b")),
+            ("/a:b", local("/a:b")),
+            (":x", local(":x")),
+            ("", local("")),
             ("dev:", inside("dev", "")),
             ("dev:file", inside("dev", "file")),
             ("dev:/a:b", inside("dev", "/a:b")),
             ("dev:-", inside("dev", "-")),
         ] {
-            assert_eq!(Place::parse(text.as_ref()).expect("a place"), expected, "{text}");
+            assert_eq!(Location::parse(text.as_ref()).expect("a place"), expected, "{text}");
         }
-        let drive = Place::parse("c:\\x".as_ref()).expect("a place");
-        assert_eq!(drive, if cfg!(windows) { here("c:\\x") } else { inside("c", "\\x") });
+        let drive = Location::parse("c:\\x".as_ref()).expect("a place");
+        assert_eq!(drive, if cfg!(windows) { local("c:\\x") } else { inside("c", "\\x") });
     }
 
     #[test]

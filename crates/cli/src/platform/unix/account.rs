@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
-use nix::unistd::{User, geteuid, setsid};
+use nix::unistd::{Gid, Group, Uid, User, geteuid, setsid};
 
 /// Whether this process may do everything.
 pub(crate) fn is_root() -> bool {
@@ -27,11 +27,21 @@ pub(crate) fn is_own(directory: &Path) -> bool {
         return false;
     };
     // What is to be made there nobody else may make before.
-    is_roots(&real, false) && directory.ancestors().chain(real.ancestors()).all(|path| is_roots(path, true))
+    is_roots(&real, Sticky::NotEnough)
+        && directory.ancestors().chain(real.ancestors()).all(|path| is_roots(path, Sticky::Enough))
 }
 
-/// Whether root alone decides what is at `path`, and, where a sticky directory does not suffice, below it.
-fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
+/// Whether it is enough that a directory which others can write to is sticky.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sticky {
+    /// For what is in it already: nobody else can replace that.
+    Enough,
+    /// For what is to be made in it: others may make it before.
+    NotEnough,
+}
+
+/// Whether root alone decides what is at `path`, and, where a sticky directory is not enough, below it.
+fn is_roots(path: &Path, sticky: Sticky) -> bool {
     const GROUP_WRITES: u32 = 0o020;
     const OTHERS_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
@@ -42,8 +52,23 @@ fn is_roots(path: &Path, sticky_suffices: bool) -> bool {
     let closed = |writes: u32| found.mode() & writes == 0;
     let closed = closed(OTHERS_WRITE) && (closed(GROUP_WRITES) || found.gid() == 0);
     // Of a file it says nothing.
-    let sticky = sticky_suffices && found.is_dir() && found.mode() & STICKY != 0;
-    found.uid() == 0 && (closed || sticky || found.is_symlink())
+    let is_sticky = sticky == Sticky::Enough && found.is_dir() && found.mode() & STICKY != 0;
+    found.uid() == 0 && (closed || is_sticky || found.is_symlink())
+}
+
+/// This user's name, if the user has an account.
+pub(crate) fn user_name() -> Option<String> {
+    User::from_uid(geteuid()).ok().flatten().map(|user| user.name)
+}
+
+/// A user's name, or the number where there is none.
+pub(super) fn name_of_user(uid: Uid) -> String {
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A group's name, or the number where there is none.
+pub(super) fn name_of_group(gid: Gid) -> String {
+    Group::from_gid(gid).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// Another user's account.
@@ -59,7 +84,7 @@ impl Account {
     }
 
     /// This program with `arguments`, in an environment that is empty and a directory that is nobody's, to
-    /// [go on as](go_on_as) this user. Until then it is root's.
+    /// [become](exec_as) this user. Until then it is root's.
     ///
     /// # Errors
     /// The system does not tell where this program is.
@@ -75,7 +100,7 @@ impl Account {
 ///
 /// It leaves the terminal first: who may act as that user could otherwise type into root's. And it closes what
 /// root's shell left open, which that user could otherwise read or write through the new program.
-pub(crate) fn go_on_as(name: &str, arguments: &[&str]) -> io::Error {
+pub(crate) fn exec_as(name: &str, arguments: &[&str]) -> io::Error {
     let prepare = || {
         let user = User::from_name(name)?.ok_or(io::ErrorKind::NotFound)?;
         setsid()?;

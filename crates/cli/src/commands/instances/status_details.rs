@@ -11,7 +11,7 @@ use tonic::Status;
 use crate::error::Error;
 
 /// A refusal of `start` or `restart`, with each instance that it is about and what to do about it.
-pub(super) fn of_start(error: Error) -> Error {
+pub(super) fn explain_start(error: Error) -> Error {
     let Error::Refused(status) = &error else {
         return error;
     };
@@ -47,7 +47,7 @@ pub(super) fn of_start(error: Error) -> Error {
 }
 
 /// A refusal of `launch`, with each argument that it is about and what is possible instead.
-pub(super) fn of_launch(error: Error, request: &LaunchRequest) -> Error {
+pub(super) fn explain_launch(error: Error, request: &LaunchRequest) -> Error {
     let Error::Refused(status) = &error else {
         return error;
     };
@@ -141,7 +141,7 @@ mod tests {
 
     fn refused(message: &str, details: &impl Message) -> Error {
         let details = details.encode_to_vec().into();
-        Error::of_call(Status::with_details(Code::InvalidArgument, message, details))
+        Error::from_status(Status::with_details(Code::InvalidArgument, message, details))
     }
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
             (&[ErrorCodes::ZoneUnavailable], "", "the zone is not available", &["another zone"]),
         ] {
             let error_codes = codes.iter().map(|code| i32::from(*code)).collect();
-            let error = of_launch(refused(said, &LaunchError { error_codes }), &request);
+            let error = explain_launch(refused(said, &LaunchError { error_codes }), &request);
             assert_eq!(error.message(), message);
             assert_eq!(error.exit_code(), 2);
             let next = error.next_step().unwrap_or_default();
@@ -199,7 +199,7 @@ mod tests {
             .map(|(name, code)| (name.to_owned(), code.into()))
             .into(),
         };
-        let error = of_start(refused("", &details));
+        let error = explain_start(refused("", &details));
         assert_eq!(
             error.message(),
             "instance \"a\" does not exist\n\
@@ -214,11 +214,11 @@ mod tests {
         );
 
         // No instance is named by a letter of another word.
-        let error = of_start(refused("Invalid names: b", &details));
+        let error = explain_start(refused("Invalid names: b", &details));
         assert_eq!(error.message().lines().nth(1), Some("instance \"a\" does not exist"));
 
         let said = "a and b: no such instance; gone: deleted; other: no memory left";
-        assert_eq!(of_start(refused(said, &details)).message(), said);
+        assert_eq!(explain_start(refused(said, &details)).message(), said);
     }
 
     #[test]
@@ -226,7 +226,10 @@ mod tests {
         let request = LaunchRequest::default();
         for details in [&[][..], &[0xff; 3]] {
             let status = || Status::with_details(Code::Unauthenticated, "", details.to_vec().into());
-            for error in [of_start(Error::of_call(status())), of_launch(Error::of_call(status()), &request)] {
+            for error in [
+                explain_start(Error::from_status(status())),
+                explain_launch(Error::from_status(status()), &request),
+            ] {
                 assert!(error.next_step().is_some_and(|next| next.contains("multipass authenticate")));
             }
         }

@@ -15,31 +15,31 @@ use crate::error::Error;
 
 /// How long an address is tried alone, before the next one is tried beside it: the Connection Attempt Delay of RFC 8305,
 /// section 5.
-const HEAD_START: Duration = Duration::from_millis(250);
+const CONNECTION_ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Connects to the service at `endpoint`, if it proves itself by the `root` that the token's has: nobody else learns who
 /// calls. Nothing that the user knows of a service there counts, and nothing is remembered.
 ///
 /// # Errors
-/// The service was not reached, or is another one, as [`Error::is_on_the_way`] tells.
-pub(super) async fn at(
+/// The service was not reached, or is another one, as [`Error::concerns_connection`] tells.
+pub(super) async fn dial(
     context: &Context,
     endpoint: &Endpoint,
     root: RootFingerprint,
     identity: Identity,
 ) -> Result<Service, Error> {
-    let transport = transports::reaching(endpoint)?;
+    let transport = transports::for_endpoint(endpoint)?;
     let trust = ServerTrust::by_token(endpoint, root);
     context.note(|| format!("connecting to {endpoint}, which has to have the root in the token"));
-    Service::look_at(context, endpoint, &*transport, &trust, Some(identity)).await
+    Service::connect_to(context, endpoint, &*transport, &trust, Some(identity)).await
 }
 
-/// As [`at`], at the first of the token's addresses that answers so; of the others, connections are given up. Tells which
-/// address that is, by its place.
+/// As [`dial`], at the first of the token's addresses that answers so; of the others, connections are given up. Tells
+/// which address that is, by its place.
 ///
 /// # Errors
 /// What came of each address, in their order; or what stands in the way of all of them, alone.
-pub(super) async fn anywhere(
+pub(super) async fn dial_any(
     context: &Context,
     token: &Token,
     identity: &Identity,
@@ -48,7 +48,7 @@ pub(super) async fn anywhere(
         let (context, endpoint, identity) = (context.clone(), endpoint.clone(), identity.clone());
         let root = token.root();
         async move {
-            let reached = at(&context, &endpoint, root, identity).await;
+            let reached = dial(&context, &endpoint, root, identity).await;
             if let Err(error) = &reached {
                 context.note(|| format!("not at {endpoint}: {}", error.message()));
             }
@@ -56,11 +56,12 @@ pub(super) async fn anywhere(
         }
     });
     // Only of what stands between this client and the service there may be less at another address.
-    race(attempts, Error::is_on_the_way).await
+    race(attempts, Error::concerns_connection).await
 }
 
-/// Makes the attempts in their order: each as soon as the one before it has failed, and [`HEAD_START`] after that began at
-/// the latest. The first that succeeds is the one, and the others are given up.
+/// Makes the attempts in their order: each as soon as the one before it has failed, and
+/// [`CONNECTION_ATTEMPT_DELAY`] after that began at the latest. The first that succeeds is the one, and the others are
+/// given up.
 ///
 /// # Errors
 /// Those of all attempts, in their order; or one alone, after which no other `may_go_on`.
@@ -95,7 +96,7 @@ async fn race<T: Send + 'static>(
                     let place = begun;
                     under_way.spawn(async move { (place, attempt.await) });
                     begun += 1;
-                    next_at = Some(Instant::now() + HEAD_START);
+                    next_at = Some(Instant::now() + CONNECTION_ATTEMPT_DELAY);
                 }
                 None => next_at = None,
             },

@@ -9,13 +9,13 @@ use transport::{ConnectError, Endpoint, Transport};
 use super::remedy;
 use super::report::{Report, Verdict};
 use super::{ACCESS, ADDRESS, CONNECTION, SOCKET, TRANSPORT};
-use crate::connection::{ADDRESS_VARIABLE, Context, InUse, Whence, dial, transports};
+use crate::connection::{ADDRESS_VARIABLE, Context, SelectedRemote, ServiceSource, dial, transports};
 use crate::error::Error;
 use crate::platform::{self, Denial, Listener, SocketFile};
 use crate::terminal::text;
 
 /// Where the service should be.
-pub(super) struct Way {
+pub(super) struct Route {
     pub(super) endpoint: Endpoint,
     pub(super) transport: Box<dyn Transport>,
     /// Its socket's file, if that is how it is reached.
@@ -23,15 +23,15 @@ pub(super) struct Way {
 }
 
 /// Somebody who answered as a service does. Nothing is proven of it.
-pub(super) struct Answer {
+pub(super) struct UnverifiedServer {
     /// Who listens, where the system tells it.
     pub(super) listener: Option<Listener>,
     /// What it presented.
     pub(super) presented: Presented,
 }
 
-/// The way, as far as it can be seen without going it.
-pub(super) fn find(context: &Context, report: &mut Report) -> Option<Way> {
+/// The route, as far as it can be seen without taking it.
+pub(super) fn find(context: &Context, report: &mut Report) -> Option<Route> {
     let Some(endpoint) = report.take(ADDRESS, address(context)) else {
         report.skip_all(&[TRANSPORT, SOCKET, ACCESS]);
         return None;
@@ -44,26 +44,26 @@ pub(super) fn find(context: &Context, report: &mut Report) -> Option<Way> {
         for check in [SOCKET, ACCESS] {
             report.add(check, Verdict::skipped("the address is not that of a Unix socket"));
         }
-        return Some(Way { endpoint, transport, socket: None });
+        return Some(Route { endpoint, transport, socket: None });
     };
     let Some(socket) = report.take(SOCKET, socket(context, &endpoint, path)) else {
         report.skip_all(&[ACCESS]);
         return None;
     };
     report.take(ACCESS, access(context, path, &socket))?;
-    Some(Way { endpoint, transport, socket: Some(socket) })
+    Some(Route { endpoint, transport, socket: Some(socket) })
 }
 
 fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
     match context.endpoint() {
         Ok(endpoint) => {
-            let verdict = Verdict::fine(format!("{endpoint} ({})", whence(context)));
+            let verdict = Verdict::passed(format!("{endpoint} ({})", describe_source(context)));
             Ok((endpoint, verdict))
         }
         Err(error @ Error::Address(_)) => Err(Verdict::problem(
             error.message(),
             "Correct it, or use the default address:",
-            remedy::use_the_default(context),
+            remedy::use_default_service(context),
         )),
         Err(error) => Err(Verdict::problem(
             error.message(),
@@ -71,35 +71,37 @@ fn address(context: &Context) -> Result<(Endpoint, Verdict), Verdict> {
                 "{} Or use this machine's own service:",
                 error.next_step().unwrap_or_else(|| "Fix this.".to_owned())
             ),
-            remedy::use_the_default(context),
+            remedy::use_default_service(context),
         )),
     }
 }
 
 /// What says that the service is at its address.
-fn whence(context: &Context) -> String {
-    let Ok(Some(InUse { remote, by })) = context.remote_in_use() else {
-        let is_named = context.whence() == Whence::AddressVariable;
+fn describe_source(context: &Context) -> String {
+    let Ok(Some(SelectedRemote { remote, source })) = context.selected_remote() else {
+        let is_named = context.service_source() == ServiceSource::AddressVariable;
         return if is_named { ADDRESS_VARIABLE } else { "default" }.to_owned();
     };
-    let by = match by {
-        Whence::RemoteOption => "by --remote",
-        Whence::RemoteVariable => "by MULTIPASS_REMOTE",
-        Whence::AddressVariable | Whence::DefaultRemote | Whence::Nothing => "the default one",
+    let by = match source {
+        ServiceSource::RemoteOption => "by --remote",
+        ServiceSource::RemoteVariable => "by MULTIPASS_REMOTE",
+        ServiceSource::AddressVariable | ServiceSource::DefaultRemote | ServiceSource::Nothing => {
+            "the default one"
+        }
     };
     format!("the remote {}, {by}", remote.name)
 }
 
 fn transport(context: &Context, endpoint: &Endpoint) -> Result<(Box<dyn Transport>, Verdict), Verdict> {
-    match transports::reaching(endpoint) {
+    match transports::for_endpoint(endpoint) {
         Ok(transport) => {
-            let verdict = Verdict::fine(format!("{} is built into this client", endpoint.scheme()));
+            let verdict = Verdict::passed(format!("{} is built into this client", endpoint.scheme()));
             Ok((transport, verdict))
         }
         Err(error) => Err(Verdict::problem(
             error.message(),
             error.next_step().unwrap_or_default(),
-            remedy::use_the_default(context),
+            remedy::use_default_service(context),
         )),
     }
 }
@@ -108,7 +110,7 @@ fn socket(context: &Context, endpoint: &Endpoint, path: &Path) -> Result<(Socket
     let shown = path.display();
     let found = platform::socket_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::PermissionDenied => denied(path),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => remedy::start(
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => remedy::start_service(
             context,
             endpoint,
             format!("there is no socket {shown}: the service does not run, or listens elsewhere"),
@@ -123,7 +125,7 @@ fn socket(context: &Context, endpoint: &Endpoint, path: &Path) -> Result<(Socket
         ));
     }
     let SocketFile { mode, owner, group, .. } = &found;
-    let verdict = Verdict::fine(format!("{shown}, mode {mode:04o}, of {owner}, group {group}"));
+    let verdict = Verdict::passed(format!("{shown}, mode {mode:04o}, of {owner}, group {group}"));
     Ok((found, verdict))
 }
 
@@ -137,31 +139,31 @@ fn access(context: &Context, path: &Path, socket: &SocketFile) -> Result<((), Ve
             0 => format!("this session is in the group {group}"),
             _ => "everybody may connect".to_owned(),
         };
-        return Ok(((), Verdict::fine(why)));
+        return Ok(((), Verdict::passed(why)));
     }
     let cause = format!("you may not connect to {}: its mode is {mode:04o}", path.display());
     Err(match platform::explain_denial(path) {
         Denial::NewMember { group } => Verdict::problem(
             format!("{cause}, and this session is not in its group {group}, though your account is"),
             "Group membership takes effect at login: log out and in again, or start a shell that has it:",
-            Some(format!("newgrp {}", remedy::quoted(&group))),
+            Some(format!("newgrp {}", remedy::shell_quoted(&group))),
         ),
         Denial::NotMember { group } => {
-            let user = platform::user_name().unwrap_or_else(|| "NAME".to_owned());
+            let user = remedy::user_name();
             Verdict::problem(
                 format!("{cause}, and you are not in its group {group}"),
                 "No client is trusted yet, and the first has to be in that group. Have an administrator let you \
                  in, which opens the socket too:",
-                Some(remedy::client_as_root(
+                Some(remedy::client_command_as_root(
                     context,
-                    &format!("clients add --user {}", remedy::quoted(&user)),
+                    &format!("clients add --user {}", remedy::shell_quoted(&user)),
                 )),
             )
         }
         Denial::OwnerOnly { .. } => Verdict::problem(
             format!("{cause}, so the service is for its owner {owner} alone"),
             "Use the system's service instead, at the default address; or run one of your own:",
-            remedy::use_the_default(context).or_else(|| Some(own_service())),
+            remedy::use_default_service(context).or_else(|| Some(own_service())),
         ),
         Denial::Unknown { .. } => denied(path),
     })
@@ -173,7 +175,7 @@ fn own_service() -> String {
 
 /// A directory on the way lets this user not through.
 fn denied(path: &Path) -> Verdict {
-    match platform::impassable(path) {
+    match platform::blocked_directory(path) {
         Some(directory) => Verdict::problem(
             format!("the directory {} does not let you through to {}", directory.display(), path.display()),
             "Open it, or have the service listen elsewhere:",
@@ -188,8 +190,12 @@ fn denied(path: &Path) -> Verdict {
 }
 
 /// Whether anybody answers there, and does as a service does. That gets a greeting, and nothing more.
-pub(super) async fn connect(context: &Context, way: &Way, report: &mut Report) -> Option<Answer> {
-    let endpoint = &way.endpoint;
+pub(super) async fn check_connection(
+    context: &Context,
+    route: &Route,
+    report: &mut Report,
+) -> Option<UnverifiedServer> {
+    let endpoint = &route.endpoint;
     let listener = match endpoint {
         Endpoint::Unix(path) => {
             let looking = async { Ok(platform::listener(path).await.ok()) };
@@ -197,48 +203,48 @@ pub(super) async fn connect(context: &Context, way: &Way, report: &mut Report) -
         }
         _ => None,
     };
-    report.take(CONNECTION, greet(context, way, listener).await)
+    report.take(CONNECTION, probe(context, route, listener).await)
 }
 
-async fn greet(
+async fn probe(
     context: &Context,
-    way: &Way,
+    route: &Route,
     listener: Option<Listener>,
-) -> Result<(Answer, Verdict), Verdict> {
-    let endpoint = &way.endpoint;
+) -> Result<(UnverifiedServer, Verdict), Verdict> {
+    let endpoint = &route.endpoint;
     let tls = ClientTls::for_unverified_root(Dates::DoNotCount);
     let (tls, presented) =
-        tls.map_err(|error| broken(&Error::Tls(error.into())))?.showing_what_is_presented();
-    let greeting = async {
-        match way.transport.dial(endpoint, tls).await {
+        tls.map_err(|error| Verdict::of_error(&Error::Tls(error.into())))?.showing_what_is_presented();
+    let probing = async {
+        match route.transport.dial(endpoint, tls).await {
             Ok(_) | Err(ConnectError::ServerUnpinned(_) | ConnectError::ServerUntrusted(_)) => Ok(()),
             Err(error) => Err(dial::explain(error, endpoint)),
         }
     };
-    let who = listener.as_ref().map(described);
-    match dial::within_timeout(endpoint, greeting).await {
+    let who = listener.as_ref().map(describe_listener);
+    match dial::within_timeout(endpoint, probing).await {
         Ok(()) => {
             let who = who.map(|who| format!(": {who}")).unwrap_or_default();
-            let verdict = Verdict::fine(format!("{endpoint} answers{who}"));
-            Ok((Answer { listener, presented }, verdict))
+            let verdict = Verdict::passed(format!("{endpoint} answers{who}"));
+            Ok((UnverifiedServer { listener, presented }, verdict))
         }
         Err(Error::NoService { .. }) => {
-            Err(remedy::start(context, endpoint, format!("nothing listens on {endpoint}")))
+            Err(remedy::start_service(context, endpoint, format!("nothing listens on {endpoint}")))
         }
         Err(error @ Error::ConnectTimeout { .. }) => Err(match &listener {
             // Looked at now, not before: a signal takes its time.
             Some(listener @ Listener { process: Some(process), .. }) if platform::is_stopped(*process) => {
                 Verdict::problem(
-                    format!("{}, and {}, which is stopped", error.message(), described(listener)),
+                    format!("{}, and {}, which is stopped", error.message(), describe_listener(listener)),
                     "Let it go on:",
-                    Some(remedy::signal(listener, "CONT", *process)),
+                    Some(remedy::kill_command(listener, "CONT", *process)),
                 )
             }
-            _ => broken(&error),
+            _ => Verdict::of_error(&error),
         }),
         Err(error) => {
             let who = who.map(|who| format!("; {who}")).unwrap_or_default();
-            let unset = remedy::use_the_default(context);
+            let unset = remedy::use_default_service(context);
             let advice = match unset {
                 Some(_) => "Correct the address, or use the default one:",
                 None => "Stop what listens there, and start the service.",
@@ -248,16 +254,11 @@ async fn greet(
     }
 }
 
-fn described(listener: &Listener) -> String {
+fn describe_listener(listener: &Listener) -> String {
     let Listener { process, program, user, .. } = listener;
     let program = program.as_deref().map_or_else(|| "a program".to_owned(), text::one_line);
     match process {
         Some(process) => format!("{program}, process {process} of {user}"),
         None => format!("{program} of {user}"),
     }
-}
-
-/// A problem of which no more is known than the error says.
-pub(super) fn broken(error: &Error) -> Verdict {
-    Verdict::problem(error.message(), error.next_step().unwrap_or_default(), None)
 }

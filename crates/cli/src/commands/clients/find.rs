@@ -2,7 +2,7 @@
 
 use rpc::trust::Client;
 
-use super::title;
+use super::display_name;
 use crate::error::Error;
 use crate::terminal::text;
 
@@ -18,7 +18,7 @@ const NAMED: usize = 10;
 ///
 /// # Errors
 /// There is none, or more than one.
-pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client, Error> {
+pub(super) fn find_client<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client, Error> {
     let digits = word.to_ascii_lowercase();
     let is_prefix = digits.len() >= SHORTEST_PREFIX && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     let is_called = |client: &Client| !word.is_empty() && client.name == word;
@@ -49,7 +49,7 @@ pub(super) fn choose<'a>(clients: &'a [Client], word: &str) -> Result<&'a Client
             let mut names: Vec<String> = several
                 .iter()
                 .take(NAMED)
-                .map(|client| format!("  {}", title(&client.name, &client.fingerprint)))
+                .map(|client| format!("  {}", display_name(&client.name, &client.fingerprint)))
                 .collect();
             if several.len() > NAMED {
                 names.push(format!("  and {} more", several.len() - NAMED));
@@ -72,9 +72,9 @@ mod tests {
     fn a_name_that_looks_like_a_fingerprint_shields_nobody() {
         let (hers, another) = ("ab".repeat(32), "cd".repeat(32));
         let clients = [client(&hers, &another), client("alice", &hers)];
-        assert_eq!(choose(&clients, &hers).ok(), Some(&clients[1]));
-        assert_eq!(choose(&clients, &hers.to_uppercase()).ok(), Some(&clients[1]));
-        assert_eq!(choose(&clients, &another).ok(), Some(&clients[0]));
+        assert_eq!(find_client(&clients, &hers).ok(), Some(&clients[1]));
+        assert_eq!(find_client(&clients, &hers.to_uppercase()).ok(), Some(&clients[1]));
+        assert_eq!(find_client(&clients, &another).ok(), Some(&clients[0]));
     }
 
     fn client(name: &str, fingerprint: &str) -> Client {
@@ -115,7 +115,7 @@ mod tests {
             ("carol", Err("no trusted client")),
             ("", Err("no trusted client")),
         ] {
-            match (choose(&clients, word), expected) {
+            match (find_client(&clients, word), expected) {
                 (Ok(found), Ok(fingerprint)) => assert_eq!(found.fingerprint, fingerprint, "{word}"),
                 (Err(error), Err(part)) => {
                     assert!(error.message().contains(part), "{word}: {}", error.message());
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn of_many_a_few_are_named() {
         let clients: Vec<Client> = (10..22).map(|number| client("x", &number.to_string())).collect();
-        let message = choose(&clients, "x").expect_err("ambiguous").message();
+        let message = find_client(&clients, "x").expect_err("ambiguous").message();
         assert!(message.ends_with("x (19)\n  and 2 more"), "{message}");
     }
 }
