@@ -121,7 +121,7 @@ pub fn migrate(what: &Migrate) -> Result<String, MigrateError> {
     let _alone = data_directory::lock(&data)?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let recorder = FileAudit::new(&records);
     let migration = Migration { store: &store, audit: &recorder };
 

@@ -83,7 +83,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
     let certificate = what.add_cert.as_deref().map(read_certificate).transpose()?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let recovery = Recovery { store: &store, audit: &FileAudit::new(&records) };
     match certificate {
         Some(certificate) => {

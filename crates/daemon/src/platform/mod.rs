@@ -342,7 +342,7 @@ pub enum Stage {
 
 /// Tells systemd, if it started the daemon (`Type=notify`), and so with the service manager of Windows; elsewhere
 /// nothing.
-pub fn tell_manager(stage: Stage) {
+pub fn notify_manager(stage: Stage) {
     #[cfg(target_os = "linux")]
     {
         let state = match stage {
@@ -354,7 +354,7 @@ pub fn tell_manager(stage: Stage) {
         }
     }
     #[cfg(windows)]
-    windows_service::tell(stage);
+    windows_service::notify(stage);
     #[cfg(not(any(target_os = "linux", windows)))]
     let _ = stage;
 }

@@ -255,7 +255,7 @@ fn serve(_arguments: Vec<OsString>) {
 }
 
 /// Tells the service manager how far the daemon is, if that started it.
-pub(super) fn tell(stage: Stage) {
+pub(super) fn notify(stage: Stage) {
     match stage {
         Stage::Ready => set(ServiceState::Running, 0),
         Stage::Stopping => set(ServiceState::StopPending, 0),

@@ -73,7 +73,7 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     let records =
         audit::directory(&data).map_err(|source| EnrollError::Data { path: data.join("audit"), source })?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let user = InstallingUser::find(whom.user.as_deref());
     if !store.is_armed() {
         return settled(&store, user.ok().as_ref());
