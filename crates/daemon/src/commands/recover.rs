@@ -15,7 +15,7 @@ use crate::platform::{Directories, NoDirectory};
 use crate::trust::store_log;
 
 /// The longest file that is read for a certificate, in bytes.
-const LONGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Why nothing was recovered.
 #[derive(Debug, Error)]
@@ -99,7 +99,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
 
 fn read_certificate(path: &Path) -> Result<ClientCertificate, RecoverError> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let text = private::read(path, LONGEST_FILE)
+    let text = private::read(path, MAX_FILE)
         .and_then(|text| text.ok_or_else(missing))
         .map_err(|source| RecoverError::File { path: path.to_owned(), source })?;
     ClientCertificate::from_pem(&text)

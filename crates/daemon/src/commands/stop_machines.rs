@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::data_directory::{self, DataLockError};
 use crate::logging::with_causes;
-use crate::machines::NoInstances;
+use crate::machines::InstancesUnavailable;
 use crate::machines::driver;
 use crate::platform::{self, Directories, NoDirectory};
 
@@ -61,7 +61,7 @@ const AS_ITS_USER: &str = "run this as the user who runs multipassd, with the sa
 pub fn stop_machines() -> Result<String, StopMachinesError> {
     let directories = Directories::find()?;
     if !may_have_instances(&directories.data, platform::is_system_service())? {
-        return Ok(told(0));
+        return Ok(report(0));
     }
     let _alone = data_directory::lock(&directories.data)?;
     let runtime = tokio::runtime::Runtime::new().map_err(StopMachinesError::Runtime)?;
@@ -69,12 +69,14 @@ pub fn stop_machines() -> Result<String, StopMachinesError> {
         match driver::open(&directories.data, &directories.cache).await {
             Ok(instances) => stop_all(&instances).await,
             // Without QEMU none was started.
-            Err(NoInstances::NoDriver(_)) => Ok(0),
-            Err(NoInstances::Broken(why)) => Err(StopMachinesError::Instances(why)),
-            Err(NoInstances::NotYet) => Err(StopMachinesError::Instances("they were not found".into())),
+            Err(InstancesUnavailable::NoDriver(_)) => Ok(0),
+            Err(InstancesUnavailable::Unusable(why)) => Err(StopMachinesError::Instances(why)),
+            Err(InstancesUnavailable::Opening) => {
+                Err(StopMachinesError::Instances("they were not found".into()))
+            }
         }
     });
-    Ok(told(stopped?))
+    Ok(report(stopped?))
 }
 
 /// Whether the daemon with its files in `data` may have instances. That an ordinary user has no daemon says nothing of
@@ -92,7 +94,7 @@ fn may_have_instances(data: &Path, is_of_the_machine: bool) -> Result<bool, Stop
     }
 }
 
-fn told(stopped: usize) -> String {
+fn report(stopped: usize) -> String {
     format!("Machines that were stopped: {stopped}.")
 }
 

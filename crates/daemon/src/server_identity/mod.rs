@@ -154,7 +154,7 @@ pub async fn keep_fresh(
 
 /// What became of a root key that was to be taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RootTaken {
+pub enum RootTakeover {
     /// It is this service's from now on, and so is its certificate if there was one.
     Taken {
         /// Whether there was one.
@@ -177,7 +177,7 @@ pub fn take_root_over(
     key: (&Path, &str),
     certificates: &[Zeroizing<String>],
     now: SystemTime,
-) -> Result<RootTaken, ServerIdentityError> {
+) -> Result<RootTakeover, ServerIdentityError> {
     let (from, text) = key;
     let key = KeyPair::from_pem(text)
         .map_err(|source| ServerIdentityError::NotAKey { path: from.to_owned(), source })?;
@@ -185,7 +185,7 @@ pub fn take_root_over(
     let path = directory.join(ROOT_KEY_FILE);
     if let Some(own) = read(&path)? {
         let is_same = KeyPair::from_pem(&own).is_ok_and(|own| own.public_key_raw() == key.public_key_raw());
-        return Ok(if is_same { RootTaken::Known } else { RootTaken::HasAnother });
+        return Ok(if is_same { RootTakeover::Known } else { RootTakeover::HasAnother });
     }
     private::directory(&directory).map_err(FileError::write(&directory))?;
     let root = certificates.iter().find_map(|text| root_of(text, &key, now));
@@ -194,12 +194,12 @@ pub fn take_root_over(
         write(&directory.join(ROOT_FILE), root.as_bytes(), Readers::Owner)?;
     }
     write(&path, text.as_bytes(), Readers::Owner)?;
-    Ok(RootTaken::Taken { certificate: root.is_some() })
+    Ok(RootTakeover::Taken { certificate: root.is_some() })
 }
 
 /// Whether a service has certificates in `data`, and it was not this one that made them. *Blocking*.
 #[must_use]
-pub fn is_another_services(data: &Path) -> bool {
+pub fn is_of_another_service(data: &Path) -> bool {
     let has = |name| data.join("certificates").join(name).symlink_metadata().is_ok();
     !has(ROOT_FILE) && (has(SERVER_FILE) || has(ROOT_KEY_FILE))
 }

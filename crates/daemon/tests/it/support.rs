@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use auth_core::{Actor, Authority, Change, FirstClientRule, NoGate, TrustStore};
-use daemon::machines::{Machines, NoInstances};
+use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::open_file::Opener;
 use daemon::{Service, audit, serve, server_identity};
 use hyper::client::conn::http2;
@@ -40,7 +40,7 @@ pub(crate) struct TestService {
 impl TestService {
     /// Serves with `store`; whoever runs the test is entitled to be the first client.
     pub(crate) async fn start(store: impl TrustStore + 'static) -> Self {
-        let no_driver = NoInstances::NoDriver("the test needs none".into());
+        let no_driver = InstancesUnavailable::NoDriver("the test needs none".into());
         Self::serving(store, Machines::none(no_driver)).await
     }
 

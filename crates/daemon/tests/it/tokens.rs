@@ -11,7 +11,7 @@ use auth_core::{
     Actor, Authority, Change, ClientCertificate, Condition, Enrolment, FileStore, Fingerprint,
     FirstClientRule, Level, NoGate, TrustStore,
 };
-use daemon::machines::{Machines, NoInstances};
+use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::{Service, audit, serve, server_identity};
 use rpc::trust::trust_client::TrustClient;
 use rpc::trust::{
@@ -111,7 +111,7 @@ impl Scene {
         let authority = Authority::new(Arc::<FileStore>::clone(&store), Box::new(NoGate), rule, recorder);
         let (refusals, writer) = audit::refusals(&records);
         let (trust_changed, trust_changes) = watch::channel(());
-        let machines = Machines::none(NoInstances::NoDriver("the test needs none".into()));
+        let machines = Machines::none(InstancesUnavailable::NoDriver("the test needs none".into()));
         let service = Service::new(authority, data.to_owned(), refusals, trust_changes, machines)
             .with_addresses(listener.endpoints().to_vec());
         let stop = CancellationToken::new();

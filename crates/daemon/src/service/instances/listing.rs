@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::guest::{self, Facts, Usage};
 use super::{Service, chosen, few_enough, images};
-use crate::machines::NoInstances;
+use crate::machines::InstancesUnavailable;
 use crate::service::status;
 
 pub(in crate::service) async fn list(
@@ -32,11 +32,11 @@ pub(in crate::service) async fn list(
     let all = match service.machines.get().await {
         Ok(instances) => instances.list().await,
         // Nothing runs, and that is an answer; why is said beside it.
-        Err(why @ NoInstances::NoDriver(_)) => {
-            reply.log_line = format!("{}\n", status::no_instances(&why).message());
+        Err(why @ InstancesUnavailable::NoDriver(_)) => {
+            reply.log_line = format!("{}\n", status::instances_unavailable(&why).message());
             Vec::new()
         }
-        Err(why) => return Err(status::no_instances(&why)),
+        Err(why) => return Err(status::instances_unavailable(&why)),
     };
     let instances = all
         .into_iter()
@@ -60,14 +60,14 @@ pub(in crate::service) async fn info(
     let mut reply = InfoReply { snapshots: request.snapshots, ..Default::default() };
     let instances = match service.machines.get().await {
         Ok(instances) => instances,
-        Err(why @ NoInstances::NoDriver(_)) => {
+        Err(why @ InstancesUnavailable::NoDriver(_)) => {
             if !pairs.is_empty() {
-                return Err(status::no_instances(&why));
+                return Err(status::instances_unavailable(&why));
             }
-            reply.log_line = format!("{}\n", status::no_instances(&why).message());
+            reply.log_line = format!("{}\n", status::instances_unavailable(&why).message());
             return Ok(reply);
         }
-        Err(why) => return Err(status::no_instances(&why)),
+        Err(why) => return Err(status::instances_unavailable(&why)),
     };
     let names: Vec<String> = pairs.iter().map(|pair| pair.instance_name.clone()).collect();
     let found = chosen(&instances, &names, |_| true).await?;

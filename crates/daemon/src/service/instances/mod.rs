@@ -38,7 +38,7 @@ const MAX_NAMES: usize = 1000;
 impl Service {
     /// The instances, once they are found.
     pub(super) async fn instances(&self) -> Result<Instances, Status> {
-        self.machines.get().await.map_err(|why| status::no_instances(&why))
+        self.machines.get().await.map_err(|why| status::instances_unavailable(&why))
     }
 }
 
