@@ -39,7 +39,7 @@ pub struct Arguments {
     config: Option<PathBuf>,
 
     #[command(flatten)]
-    given: Given,
+    options: Options,
 
     /// What to do instead of running the service.
     #[command(subcommand)]
@@ -173,9 +173,9 @@ pub struct Recover {
     pub add_cert: Option<PathBuf>,
 }
 
-/// What was given; the rest is left to the environment and the file.
+/// The options that were given; the rest is left to the environment and the file.
 #[derive(Debug, Parser, Serialize)]
-struct Given {
+struct Options {
     /// Where log messages go: the system's log, or standard error [default: stderr]
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -265,7 +265,7 @@ impl Arguments {
             // Exactly this file: figment would look for it in the directories above as well.
             sources = sources.merge(Toml::file_exact(file));
         }
-        let sources = sources.merge(Env::prefixed(PREFIX)).merge(Serialized::defaults(&self.given));
+        let sources = sources.merge(Env::prefixed(PREFIX)).merge(Serialized::defaults(&self.options));
         Ok(sources.extract().map_err(Box::new)?)
     }
 }
@@ -278,13 +278,13 @@ fn as_written<S: Serializer>(endpoints: &[Endpoint], to: S) -> Result<S::Ok, S::
 fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "an address in quotes, or a list of such")]
-    enum Written {
+    enum OneOrMany {
         One(String),
-        Several(Vec<String>),
+        Many(Vec<String>),
     }
-    let texts = match Written::deserialize(from)? {
-        Written::One(text) => vec![text],
-        Written::Several(texts) => texts,
+    let texts = match OneOrMany::deserialize(from)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
     };
     if texts.is_empty() {
         return Err(serde::de::Error::custom(
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::result_large_err, reason = "figment's closures return its own error")]
-    fn what_is_said_nearer_wins() {
+    fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
         Jail::expect_with(|jail| {
             jail.create_file(
                 "file.toml",

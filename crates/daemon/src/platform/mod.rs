@@ -123,6 +123,21 @@ fn user_directories() -> Option<(PathBuf, PathBuf)> {
     Some((local.clone(), local.join("cache")))
 }
 
+/// Whom a daemon serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceScope {
+    /// All users of the machine.
+    System,
+    /// The user who runs it.
+    User,
+}
+
+/// Whom this daemon serves.
+#[must_use]
+pub fn service_scope() -> ServiceScope {
+    if is_system_service() { ServiceScope::System } else { ServiceScope::User }
+}
+
 /// Whether this daemon is the machine's, serving all of its users.
 #[cfg(unix)]
 #[must_use]

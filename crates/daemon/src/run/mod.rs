@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use transport::Endpoint;
 
 use self::background::Background;
-use self::startup::{Listening, Trust};
+use self::startup::{ListenerSetup, Trust};
 use crate::config::Settings;
 use crate::machines::Machines;
 use crate::platform::{self, Directories, Hangups, Stage, StopRequests};
@@ -61,7 +61,7 @@ async fn start(settings: &Settings) -> Result<(), RunError> {
     let trust = Trust::open(&data, now)?;
     let published = settings.root_cert.clone().unwrap_or(root_certificate);
     let tls = startup::server_tls(&data, &published, now)?;
-    let Listening { listeners, endpoints, gate, admin_gid } =
+    let ListenerSetup { listeners, endpoints, gate, admin_gid } =
         startup::listen(settings, &tls, &trust.store).await?;
     let (refusals, refusal_writer) = audit::refusals(&trust.records);
     let (last_seen, presence) = last_seen::restore(&data);

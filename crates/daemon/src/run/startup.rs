@@ -13,7 +13,7 @@ use transport::{Endpoint, Listener};
 use super::RunError;
 use crate::audit::{self, FileAudit};
 use crate::config::Settings;
-use crate::connections::transports::{self, Bound};
+use crate::connections::transports::{self, BoundListeners};
 use crate::data_directory::{self, DataLock};
 use crate::limits::capacity::MIN_DESCRIPTORS;
 use crate::trust::socket_gate::SocketGate;
@@ -83,7 +83,7 @@ pub(super) fn server_tls(data: &Path, published: &Path, now: SystemTime) -> Resu
 }
 
 /// Where the daemon listens, and who may reach it there.
-pub(super) struct Listening {
+pub(super) struct ListenerSetup {
     pub(super) listeners: Vec<Box<dyn Listener>>,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) gate: SocketGate,
@@ -96,7 +96,7 @@ pub(super) async fn listen(
     settings: &Settings,
     tls: &ServerTls,
     store: &Arc<FileStore>,
-) -> Result<Listening, RunError> {
+) -> Result<ListenerSetup, RunError> {
     let addresses = match settings.address.as_slice() {
         [] => vec![transports::default_endpoint().ok_or(RunError::NoRuntimeDirectory)?],
         given => given.to_owned(),
@@ -104,9 +104,9 @@ pub(super) async fn listen(
     let scope = if settings.allow_remote { ListenScope::AnyAddress } else { ListenScope::Loopback };
     let admin_gid = platform::admin_group().map_err(RunError::Groups)?;
     let gate = SocketGate::new(admin_gid, Arc::clone(store) as _);
-    let Bound { listeners, gate } = transports::bind(&addresses, scope, tls, gate).await?;
+    let BoundListeners { listeners, gate } = transports::bind(&addresses, scope, tls, gate).await?;
     let endpoints = listeners.iter().flat_map(|listener| listener.endpoints()).cloned().collect();
-    Ok(Listening { listeners, endpoints, gate, admin_gid })
+    Ok(ListenerSetup { listeners, endpoints, gate, admin_gid })
 }
 
 /// Who decides about each call.

@@ -136,13 +136,13 @@ mod tests {
     }
 
     /// A store that is followed while time flies: a minute takes as long as the looks in it do.
-    struct Followed {
+    struct FollowedStore {
         store: Arc<FileStore>,
         log: Log,
         directory: TempDir,
     }
 
-    impl Followed {
+    impl FollowedStore {
         async fn new() -> (Self, tracing::subscriber::DefaultGuard) {
             let directory = tempfile::tempdir().unwrap();
             let store = Arc::new(FileStore::open(directory.path(), SystemTime::now(), |_| {}).unwrap());
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_stays_wrong_is_told_once_and_again_when_it_is_something_else() {
-        let (followed, _logging) = Followed::new().await;
+        let (followed, _logging) = FollowedStore::new().await;
         let passphrase = followed.clients().with_file_name("passphrase.phc");
         let minute = Duration::from_secs(60);
         for round in 0..2 {
@@ -203,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_is_always_being_written_is_read_all_the_same() {
-        let (followed, _logging) = Followed::new().await;
+        let (followed, _logging) = FollowedStore::new().await;
         let path = followed.clients();
         let client = ClientCertificate::from_der(TestIdentity::client().certificate().to_vec()).unwrap();
         fs::write(&path, client.to_pem()).unwrap();

@@ -53,12 +53,12 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// A store with a token for an hour that was made so long ago.
-    struct Kept {
+    struct StoreWithToken {
         store: Arc<FileStore>,
         directory: TempDir,
     }
 
-    impl Kept {
+    impl StoreWithToken {
         fn since(ago: Duration) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = FileStore::open(directory.path(), SystemTime::now(), |_| {}).unwrap();
@@ -92,9 +92,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_expired_is_taken_out_and_for_the_rest_it_is_written_down_how_late_it_is() {
-        let (over, old) = (Kept::since(61 * MINUTE), Kept::since(11 * MINUTE));
+        let (over, old) = (StoreWithToken::since(61 * MINUTE), StoreWithToken::since(11 * MINUTE));
         let before = old.text();
-        let running = [&over, &old].map(|kept| tokio::spawn(run(Arc::clone(&kept.store))));
+        let running = [&over, &old].map(|stored| tokio::spawn(run(Arc::clone(&stored.store))));
         over.becomes(str::is_empty).await;
         old.becomes(|text| !text.is_empty() && text != before).await;
         running.iter().for_each(tokio::task::JoinHandle::abort);
@@ -102,11 +102,11 @@ mod tests {
 
     #[tokio::test]
     async fn as_the_daemon_stops_it_is_written_down_however_little_later_it_is() {
-        let kept = Kept::since(Duration::ZERO);
-        let before = kept.text();
-        record_time_if(&kept.store, MAX_UNRECORDED).await;
-        assert_eq!(kept.text(), before);
-        record_time(Arc::clone(&kept.store)).await;
-        assert_ne!(kept.text(), before);
+        let stored = StoreWithToken::since(Duration::ZERO);
+        let before = stored.text();
+        record_time_if(&stored.store, MAX_UNRECORDED).await;
+        assert_eq!(stored.text(), before);
+        record_time(Arc::clone(&stored.store)).await;
+        assert_ne!(stored.text(), before);
     }
 }

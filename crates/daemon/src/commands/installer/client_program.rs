@@ -179,31 +179,38 @@ mod tests {
 mod unix_tests {
     use super::*;
 
-    /// Runs a script. On a clock that stands still it is over its time as soon as it is waited for.
-    fn run(script: &str, clock_stands_still: bool) -> Result<Vec<u8>, ClientProgramError> {
+    #[derive(PartialEq)]
+    enum Clock {
+        Running,
+        /// What is waited for is over its time at once.
+        Paused,
+    }
+
+    /// Runs a script.
+    fn run(script: &str, clock: Clock) -> Result<Vec<u8>, ClientProgramError> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let fails = |source| ClientProgramError::Run { path: "sh".into(), source };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .start_paused(clock_stands_still)
+            .start_paused(clock == Clock::Paused)
             .build();
         runtime.unwrap().block_on(output_of(command, fails))
     }
 
     #[test]
     fn what_a_program_writes_is_read_in_bounds() {
-        assert_eq!(run("echo yes; echo no >&2", false).unwrap(), b"yes\n");
-        match run("echo because >&2; exit 3", false) {
+        assert_eq!(run("echo yes; echo no >&2", Clock::Running).unwrap(), b"yes\n");
+        match run("echo because >&2; exit 3", Clock::Running) {
             Err(ClientProgramError::Failed { status, said }) => {
                 assert_eq!((status.code(), said.as_str()), (Some(3), "because"));
             }
             other => panic!("{other:?}"),
         }
         // Nobody reads on.
-        let endless = run("exec cat /dev/zero", false);
+        let endless = run("exec cat /dev/zero", Clock::Running);
         assert!(matches!(endless, Err(ClientProgramError::Failed { .. })), "{endless:?}");
-        let silent = run("exec sleep 1000", true);
+        let silent = run("exec sleep 1000", Clock::Paused);
         assert!(matches!(silent, Err(ClientProgramError::TimedOut)), "{silent:?}");
     }
 }

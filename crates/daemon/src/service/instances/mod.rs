@@ -25,7 +25,7 @@ pub(super) use images::{find, networks};
 pub(super) use launch::launch;
 pub(super) use listing::{info, list};
 pub(super) use power::{restart, start, stop, suspend};
-pub(super) use settings::Setting;
+pub(super) use settings::InstanceSetting;
 pub(super) use ssh::ssh_info;
 pub(super) use tunnel::tunnel;
 
