@@ -124,7 +124,7 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     }
     match violations.len() {
         0 => println!("{} crates, each in its layer", graph.members.len()),
-        count => bail!("{count} violations; the rules are in xtask/src/layers.rs"),
+        count => bail!("{count} violations; the rules are in xtask/src/layers"),
     }
     Ok(())
 }
