@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 use transport::{Connection, Incoming};
 
 use super::{Limits, http2};
-use crate::Service;
 use crate::limits::unauthenticated::Slot;
 use crate::logging::with_causes;
-use crate::service::caller_of;
+use crate::service::{Service, caller_of};
 
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);

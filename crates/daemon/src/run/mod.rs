@@ -19,8 +19,9 @@ use self::startup::{ListenerSetup, Trust};
 use crate::config::Settings;
 use crate::machines::Machines;
 use crate::platform::{self, Directories, Hangups, Stage, StopRequests};
+use crate::service::Service;
 use crate::trust::{last_seen, reload};
-use crate::{Service, audit, connections, server_identity};
+use crate::{audit, connections, server_identity};
 pub use error::RunError;
 
 /// Threads that serve connections. The service waits for files and hashes elsewhere, and is idle
