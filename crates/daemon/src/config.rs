@@ -252,7 +252,7 @@ impl Arguments {
     /// The file that was named does not exist, or something in any of the sources is not understood.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
         let mut sources = Figment::new();
-        let usual = platform::system_file();
+        let usual = platform::system_config_file();
         let file = match &self.config {
             Some(file) if !file.is_file() => return Err(SettingsError::NoFile(file.clone())),
             Some(file) => Some(file.as_path()),

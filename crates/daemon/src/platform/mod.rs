@@ -97,14 +97,14 @@ fn system_cache() -> PathBuf {
 /// The configuration file of the machine's daemon.
 #[cfg(unix)]
 #[must_use]
-pub fn system_file() -> PathBuf {
+pub fn system_config_file() -> PathBuf {
     PathBuf::from("/etc/multipassd.toml")
 }
 
 /// The configuration file of the machine's daemon.
 #[cfg(windows)]
 #[must_use]
-pub fn system_file() -> PathBuf {
+pub fn system_config_file() -> PathBuf {
     system_data().with_file_name("multipassd.toml")
 }
 
@@ -254,7 +254,7 @@ impl StopRequests {
                 _ = self.quit.recv() => {}
                 _ = self.close.recv() => {}
                 _ = self.shutdown.recv() => {}
-                () = windows_service::asked_to_stop() => {}
+                () = windows_service::stop_requested() => {}
             }
             Ok(())
         }
@@ -292,7 +292,7 @@ pub fn keep_memory_private() -> io::Result<()> {
 pub fn raise_descriptor_limit() -> u64 {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 0 };
-    let most = most_descriptors(soft, hard, MOST_AT_ONCE);
+    let most = descriptor_limit_within(soft, hard, MAX_DESCRIPTORS);
     match setrlimit(Resource::RLIMIT_NOFILE, most, hard) {
         Ok(()) => most,
         Err(_) => soft,
@@ -302,11 +302,11 @@ pub fn raise_descriptor_limit() -> u64 {
 /// What the system takes for a limit of open files. macOS refuses more than its OPEN_MAX (setrlimit(2)), also where
 /// the hard limit is none, as launchd leaves it: the soft one would stay at 256.
 #[cfg(unix)]
-const MOST_AT_ONCE: u64 = if cfg!(target_vendor = "apple") { 10_240 } else { u64::MAX };
+const MAX_DESCRIPTORS: u64 = if cfg!(target_vendor = "apple") { 10_240 } else { u64::MAX };
 
 /// The soft limit to ask for: never less than there is.
 #[cfg(unix)]
-fn most_descriptors(soft: u64, hard: u64, system: u64) -> u64 {
+fn descriptor_limit_within(soft: u64, hard: u64, system: u64) -> u64 {
     hard.min(system).max(soft)
 }
 
@@ -414,7 +414,7 @@ mod tests {
             // By an administrator who has found a way.
             (20_000, NONE, 10_240, 20_000),
         ] {
-            assert_eq!(most_descriptors(soft, hard, system), expected, "{soft} {hard}");
+            assert_eq!(descriptor_limit_within(soft, hard, system), expected, "{soft} {hard}");
         }
     }
 }
