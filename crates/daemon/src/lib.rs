@@ -1,8 +1,9 @@
 //! The Multipass daemon: it composes transports, judgement and service.
 //!
 //! One direction: a transport delivers a peer, [`serve`](serve()) completes its handshake, [`Service`]
-//! asks the authority about every call and hands it to a handler. The library exists so that tests can
-//! drive the service with a store and a transport of their own; the program is `main.rs`.
+//! asks the authority about every call and hands it to a handler. Which module may use which is in `ARCHITECTURE.md`.
+//! The library exists so that tests can drive the service with a store and a transport of their own; the program is
+//! `main.rs`.
 
 pub mod audit;
 pub mod commands;

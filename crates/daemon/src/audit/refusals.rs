@@ -24,10 +24,10 @@ const MAX_GUESSES: u32 = 60;
 
 /// Where refusals are recorded. Clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Shared>);
+pub struct Refusals(Arc<Inner>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Inner {
     state: Mutex<State>,
     added: Notify,
 }

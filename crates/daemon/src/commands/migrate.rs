@@ -18,14 +18,14 @@ use crate::config::Migrate;
 use crate::data_directory::{self, DataLockError};
 use crate::logging::with_causes;
 use crate::platform::{Directories, NoDirectory};
-use crate::server_identity::{self, RootTaken, ServerIdentityError};
+use crate::server_identity::{self, RootTakeover, ServerIdentityError};
 use crate::stock;
 use crate::trust::store_log;
 
 /// The most that is read of the other service's clients: 100,000 of them take about 100 MB.
-const MOST_CLIENTS: u64 = 256 * 1024 * 1024;
+const MAX_CLIENTS_FILE: u64 = 256 * 1024 * 1024;
 /// Clients that are named in the answer.
-const MOST_NAMED: usize = 16;
+const MAX_NAMED: usize = 16;
 
 /// Why nothing was taken over, or not all.
 #[derive(Debug, Error)]
@@ -94,7 +94,7 @@ pub enum MigrateError {
 type Passphrase = (PathBuf, Result<Option<PassphraseHash>, stock::SettingsError>);
 
 /// What a stock service has, read and understood, and believed.
-struct Source {
+struct StockService {
     directory: PathBuf,
     clients: StockClients,
     root_key: Option<(PathBuf, Zeroizing<String>)>,
@@ -110,7 +110,7 @@ struct Source {
 pub fn migrate(what: &Migrate) -> Result<String, MigrateError> {
     let directories = Directories::find()?;
     let data = directories.data;
-    let source = Source::read(what, &data, &directories.root_certificate)?;
+    let source = StockService::read(what, &data, &directories.root_certificate)?;
 
     let fails = |path: &Path| {
         let path = path.to_owned();
@@ -121,20 +121,20 @@ pub fn migrate(what: &Migrate) -> Result<String, MigrateError> {
     let _alone = data_directory::lock(&data)?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let recorder = FileAudit::new(&records);
     let migration = Migration { store: &store, audit: &recorder };
 
-    let mut told = format!("From {}:\n", source.directory.display());
-    tell_root(&mut told, source.take_root(&data, now)?);
-    tell_clients(&mut told, &migration.clients(&source.clients.certificates, now)?, &source);
+    let mut report = format!("From {}:\n", source.directory.display());
+    report_root(&mut report, source.take_root(&data, now)?);
+    report_clients(&mut report, &migration.clients(&source.clients.certificates, now)?, &source);
     let passphrase = take_passphrase(source.passphrase, &migration, now)?;
-    let _ = writeln!(told, "passphrase  {passphrase}");
-    told.push_str("instances   not taken over, nor images: they stay with the stock service");
-    Ok(told)
+    let _ = writeln!(report, "passphrase  {passphrase}");
+    report.push_str("instances   not taken over, nor images: they stay with the stock service");
+    Ok(report)
 }
 
-impl Source {
+impl StockService {
     fn read(what: &Migrate, data: &Path, published: &Path) -> Result<Self, MigrateError> {
         let fails = |path: &Path| {
             let path = path.to_owned();
@@ -147,16 +147,16 @@ impl Source {
         // Also by which links it was named: who can change those decides who is trusted here.
         private::beyond_others(&what.from).map_err(fails(&what.from))?;
         let trusted = directory.join("authenticated-certs");
-        let is_ours =
+        let own_files =
             ["enrolled-once", "first-client-awaited", "passphrase.phc", "revoked", "read-only-clients.pem"];
-        if is_ours.iter().any(|name| trusted.join(name).symlink_metadata().is_ok()) {
+        if own_files.iter().any(|name| trusted.join(name).symlink_metadata().is_ok()) {
             return Err(MigrateError::Used(directory));
         }
-        if let Some(process) = stock::user_of(&directory) {
+        if let Some(process) = stock::process_using(&directory) {
             return Err(MigrateError::Running { path: directory, process });
         }
         let clients_file = trusted.join("multipass_client_certs.pem");
-        let clients = stock::read(&clients_file, MOST_CLIENTS).map_err(fails(&clients_file))?;
+        let clients = stock::read(&clients_file, MAX_CLIENTS_FILE).map_err(fails(&clients_file))?;
         let root_key_file = directory.join("certificates/localhost_root_key.pem");
         stock::is_beyond_others(&root_key_file).map_err(fails(&root_key_file))?;
         let root_key = server_identity::root_key_in(&directory).map_err(MigrateError::Identity)?;
@@ -194,11 +194,11 @@ impl Source {
         })
     }
 
-    fn take_root(&self, data: &Path, now: SystemTime) -> Result<Root, MigrateError> {
-        let Some((path, text)) = &self.root_key else { return Ok(Root::Missing) };
+    fn take_root(&self, data: &Path, now: SystemTime) -> Result<RootOutcome, MigrateError> {
+        let Some((path, text)) = &self.root_key else { return Ok(RootOutcome::Missing) };
         match server_identity::take_root_over(data, (path, text), &self.roots, now) {
-            Ok(taken) => Ok(Root::Found(taken)),
-            Err(error @ ServerIdentityError::NotAKey { .. }) => Ok(Root::Useless(error)),
+            Ok(taken) => Ok(RootOutcome::Found(taken)),
+            Err(error @ ServerIdentityError::NotAKey { .. }) => Ok(RootOutcome::Unusable(error)),
             Err(error) => Err(MigrateError::Identity(error)),
         }
     }
@@ -225,66 +225,66 @@ fn take_passphrase(
 }
 
 /// What became of the root.
-enum Root {
+enum RootOutcome {
     Missing,
-    Useless(ServerIdentityError),
-    Found(RootTaken),
+    Unusable(ServerIdentityError),
+    Found(RootTakeover),
 }
 
-fn tell_root(told: &mut String, root: Root) {
+fn report_root(report: &mut String, root: RootOutcome) {
     let text = match root {
-        Root::Missing => "not taken over: there is no root key. Clients will know this service by another root".to_owned(),
-        Root::Useless(error) => format!("not taken over: {}", with_causes(&error)),
-        Root::Found(RootTaken::Taken { certificate: true }) => {
+        RootOutcome::Missing => "not taken over: there is no root key. Clients will know this service by another root".to_owned(),
+        RootOutcome::Unusable(error) => format!("not taken over: {}", with_causes(&error)),
+        RootOutcome::Found(RootTakeover::Taken { certificate: true }) => {
             "the root key and its certificate are taken over: who has a copy knows this service by it".to_owned()
         }
-        Root::Found(RootTaken::Taken { certificate: false }) => {
+        RootOutcome::Found(RootTakeover::Taken { certificate: false }) => {
             "the root key is taken over. Its certificate was not found and will be made again: whoever has a copy needs the \
              new one"
                 .to_owned()
         }
-        Root::Found(RootTaken::Known) => "the root key is this service's already".to_owned(),
-        Root::Found(RootTaken::HasAnother) => {
+        RootOutcome::Found(RootTakeover::Known) => "the root key is this service's already".to_owned(),
+        RootOutcome::Found(RootTakeover::HasAnother) => {
             "not taken over: this service has a root key of its own, which clients may know it by".to_owned()
         }
     };
-    let _ = writeln!(told, "root        {text}");
+    let _ = writeln!(report, "root        {text}");
 }
 
-fn tell_clients(told: &mut String, clients: &ClientsTaken, source: &Source) {
+fn report_clients(report: &mut String, clients: &ClientsTaken, source: &StockService) {
     let ClientsTaken { taken, known, revoked } = clients;
     let _ = writeln!(
-        told,
+        report,
         "clients     {} taken over, {} trusted already, {} not taken over: revoked here",
         taken.len(),
         known.len(),
         revoked.len()
     );
-    name(told, "taken over", taken);
-    name(
-        told,
+    report_names(report, "taken over", taken);
+    report_names(
+        report,
         "revoked; 'multipassd recover --add-cert' or 'multipass clients add' lets it in again",
         revoked,
     );
-    for (bytes, reason) in source.clients.damaged.iter().take(MOST_NAMED) {
+    for (bytes, reason) in source.clients.damaged.iter().take(MAX_NAMED) {
         let _ = writeln!(
-            told,
+            report,
             "            bytes {} to {} of the trusted clients are damaged and left out: {reason}",
             bytes.start, bytes.end
         );
     }
-    tell_rest(told, source.clients.damaged.len());
+    report_rest(report, source.clients.damaged.len());
 }
 
-fn name(told: &mut String, what: &str, clients: &[Fingerprint]) {
-    for client in clients.iter().take(MOST_NAMED) {
-        let _ = writeln!(told, "            {client} {what}");
+fn report_names(report: &mut String, what: &str, clients: &[Fingerprint]) {
+    for client in clients.iter().take(MAX_NAMED) {
+        let _ = writeln!(report, "            {client} {what}");
     }
-    tell_rest(told, clients.len());
+    report_rest(report, clients.len());
 }
 
-fn tell_rest(told: &mut String, count: usize) {
-    if count > MOST_NAMED {
-        let _ = writeln!(told, "            and {} more", count - MOST_NAMED);
+fn report_rest(report: &mut String, count: usize) {
+    if count > MAX_NAMED {
+        let _ = writeln!(report, "            and {} more", count - MAX_NAMED);
     }
 }

@@ -15,7 +15,7 @@ use crate::platform::{Directories, NoDirectory};
 use crate::trust::store_log;
 
 /// The longest file that is read for a certificate, in bytes.
-const LONGEST_FILE: u64 = 64 * 1024;
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Why nothing was recovered.
 #[derive(Debug, Error)]
@@ -83,7 +83,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
     let certificate = what.add_cert.as_deref().map(read_certificate).transpose()?;
     let records = audit::directory(&data).map_err(fails(&data.join("audit")))?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let recovery = Recovery { store: &store, audit: &FileAudit::new(&records) };
     match certificate {
         Some(certificate) => {
@@ -99,7 +99,7 @@ pub fn recover(what: &Recover) -> Result<String, RecoverError> {
 
 fn read_certificate(path: &Path) -> Result<ClientCertificate, RecoverError> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let text = private::read(path, LONGEST_FILE)
+    let text = private::read(path, MAX_FILE)
         .and_then(|text| text.ok_or_else(missing))
         .map_err(|source| RecoverError::File { path: path.to_owned(), source })?;
     ClientCertificate::from_pem(&text)

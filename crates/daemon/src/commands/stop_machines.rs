@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::data_directory::{self, DataLockError};
 use crate::logging::with_causes;
-use crate::machines::NoInstances;
+use crate::machines::InstancesUnavailable;
 use crate::machines::driver;
-use crate::platform::{self, Directories, NoDirectory};
+use crate::platform::{self, Directories, NoDirectory, ServiceScope};
 
 /// Why machines may run on.
 #[derive(Debug, Error)]
@@ -60,8 +60,8 @@ const AS_ITS_USER: &str = "run this as the user who runs multipassd, with the sa
 /// A daemon runs, the instances cannot be read, or some did not end.
 pub fn stop_machines() -> Result<String, StopMachinesError> {
     let directories = Directories::find()?;
-    if !may_have_instances(&directories.data, platform::is_system_service())? {
-        return Ok(told(0));
+    if !may_have_instances(&directories.data, platform::service_scope())? {
+        return Ok(report(0));
     }
     let _alone = data_directory::lock(&directories.data)?;
     let runtime = tokio::runtime::Runtime::new().map_err(StopMachinesError::Runtime)?;
@@ -69,30 +69,32 @@ pub fn stop_machines() -> Result<String, StopMachinesError> {
         match driver::open(&directories.data, &directories.cache).await {
             Ok(instances) => stop_all(&instances).await,
             // Without QEMU none was started.
-            Err(NoInstances::NoDriver(_)) => Ok(0),
-            Err(NoInstances::Broken(why)) => Err(StopMachinesError::Instances(why)),
-            Err(NoInstances::NotYet) => Err(StopMachinesError::Instances("they were not found".into())),
+            Err(InstancesUnavailable::NoDriver(_)) => Ok(0),
+            Err(InstancesUnavailable::Unusable(why)) => Err(StopMachinesError::Instances(why)),
+            Err(InstancesUnavailable::Opening) => {
+                Err(StopMachinesError::Instances("they were not found".into()))
+            }
         }
     });
-    Ok(told(stopped?))
+    Ok(report(stopped?))
 }
 
 /// Whether the daemon with its files in `data` may have instances. That an ordinary user has no daemon says nothing of
 /// the machine's.
-fn may_have_instances(data: &Path, is_of_the_machine: bool) -> Result<bool, StopMachinesError> {
+fn may_have_instances(data: &Path, scope: ServiceScope) -> Result<bool, StopMachinesError> {
     let is_there = |path: PathBuf| match path.try_exists() {
         Ok(is_there) => Ok(is_there),
         Err(source) => Err(StopMachinesError::Unseen { path, source }),
     };
     match is_there(data.join("instances"))? {
-        false if !is_of_the_machine && !is_there(data.to_owned())? => {
+        false if scope == ServiceScope::User && !is_there(data.to_owned())? => {
             Err(StopMachinesError::NoData(data.to_owned()))
         }
         may_have => Ok(may_have),
     }
 }
 
-fn told(stopped: usize) -> String {
+fn report(stopped: usize) -> String {
     format!("Machines that were stopped: {stopped}.")
 }
 
@@ -127,20 +129,20 @@ mod tests {
     fn an_ordinary_user_without_a_daemon_is_not_told_that_nothing_runs() {
         let directory = tempfile::tempdir().unwrap();
         let data = directory.path().join("data");
-        assert!(!may_have_instances(&data, true).unwrap());
-        let none = may_have_instances(&data, false).unwrap_err();
+        assert!(!may_have_instances(&data, ServiceScope::System).unwrap());
+        let none = may_have_instances(&data, ServiceScope::User).unwrap_err();
         assert!(
             matches!(none, StopMachinesError::NoData(_)) && none.to_string().contains("as root"),
             "{none}"
         );
         std::fs::create_dir(&data).unwrap();
-        assert!(!may_have_instances(&data, false).unwrap());
+        assert!(!may_have_instances(&data, ServiceScope::User).unwrap());
         std::fs::create_dir(data.join("instances")).unwrap();
-        assert!(may_have_instances(&data, false).unwrap());
+        assert!(may_have_instances(&data, ServiceScope::User).unwrap());
         // What cannot be looked at, for whatever reason.
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let unseen = may_have_instances(&file, true);
+        let unseen = may_have_instances(&file, ServiceScope::System);
         if cfg!(unix) {
             assert!(matches!(unseen, Err(StopMachinesError::Unseen { .. })), "{unseen:?}");
         }

@@ -10,9 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use transport::{Connection, Stream};
 
-use crate::Service;
 use crate::logging::with_causes;
-use crate::service::PeerSession;
+use crate::service::{PeerSession, Service};
 
 /// Calls that one connection may have in progress. Clients make a few; each can hold a reply in memory.
 const MAX_CALLS: u32 = 128;

@@ -20,8 +20,8 @@ use crate::limits::capacity::Capacity;
 use crate::limits::quota::{Quota, QuotaExceeded};
 use crate::limits::unauthenticated::UnauthenticatedPeers;
 use crate::logging::{LogRateLimit, with_causes};
-use crate::service::channel_of;
-use crate::{Service, platform};
+use crate::platform;
+use crate::service::{Service, channel_of};
 
 /// The pause after accepting failed, for descriptors to be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -9,10 +9,9 @@ use tokio_util::sync::CancellationToken;
 use transport::{Connection, Incoming};
 
 use super::{Limits, http2};
-use crate::Service;
 use crate::limits::unauthenticated::Slot;
 use crate::logging::with_causes;
-use crate::service::caller_of;
+use crate::service::{Service, caller_of};
 
 /// How long a peer may take for its handshake.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(10);
@@ -55,12 +54,8 @@ pub(super) async fn serve(
         // First: who is admitted for its certificate is served nothing before its connection is within its quota.
         () = session.admitted() => {}
         () = serving.as_mut() => return,
-        () = slot.evicted() => {
-            tracing::debug!("{origin}: dropped to make room for another peer");
-            return closer.close();
-        }
-        () = sleep(ADMISSION_DEADLINE) => {
-            tracing::debug!("{origin}: not admitted within {ADMISSION_DEADLINE:?}");
+        reason = removal(&slot) => {
+            tracing::debug!("{origin}: {reason}");
             return closer.close();
         }
     }
@@ -99,4 +94,13 @@ async fn handshake(incoming: Box<dyn Incoming>) -> Option<Box<dyn Connection>> {
         Err(_) => tracing::debug!("{origin}: no handshake within {HANDSHAKE_DEADLINE:?}"),
     }
     None
+}
+
+/// Completes when a peer has to go that is not admitted, and says why.
+async fn removal(slot: &Slot) -> String {
+    tokio::select! {
+        biased;
+        () = slot.evicted() => "dropped to make room for another peer".to_owned(),
+        () = sleep(ADMISSION_DEADLINE) => format!("not admitted within {ADMISSION_DEADLINE:?}"),
+    }
 }

@@ -53,7 +53,7 @@ pub enum BindError {
 }
 
 /// The listeners on all addresses, and the gate of those that have one.
-pub(crate) struct Bound {
+pub(crate) struct BoundListeners {
     pub(crate) listeners: Vec<Box<dyn Listener>>,
     pub(crate) gate: SocketGate,
 }
@@ -75,8 +75,8 @@ pub(crate) async fn bind(
     scope: ListenScope,
     tls: &ServerTls,
     gate: SocketGate,
-) -> Result<Bound, BindError> {
-    let mut bound = Bound { listeners: Vec::new(), gate };
+) -> Result<BoundListeners, BindError> {
+    let mut bound = BoundListeners { listeners: Vec::new(), gate };
     for address in addresses {
         if let Err(error) = bound.add(address, scope, tls.clone()).await {
             for listener in bound.listeners {
@@ -88,7 +88,7 @@ pub(crate) async fn bind(
     Ok(bound)
 }
 
-impl Bound {
+impl BoundListeners {
     async fn add(&mut self, address: &Endpoint, scope: ListenScope, tls: ServerTls) -> Result<(), BindError> {
         #[cfg(not(any(feature = "tcp", feature = "quic")))]
         let _ = scope;

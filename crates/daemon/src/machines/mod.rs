@@ -1,5 +1,5 @@
 //! The instances of this daemon, as its service has them: they may still be looked for, or there may be nothing
-//! here that runs them.
+//! here that runs them. What is done to an instance is `instances`' matter, and who may have it done `service`'s.
 
 #[cfg_attr(not(all(unix, feature = "qemu")), path = "no_driver.rs")]
 pub(crate) mod driver;
@@ -21,23 +21,23 @@ const OPENING_DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const SETTLING_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long an image stays that no instance uses.
-const UNUSED_IMAGES: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+const UNUSED_IMAGE_LIFE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 /// How often such images are looked for.
-const PRUNING: Duration = Duration::from_secs(24 * 60 * 60);
+const PRUNE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Where instances are had from. Clones are one.
 #[derive(Clone, Debug)]
-pub struct Machines(watch::Receiver<Option<Result<Instances, NoInstances>>>);
+pub struct Machines(watch::Receiver<Option<Result<Instances, InstancesUnavailable>>>);
 
 /// Why there are no instances, for people.
 #[derive(Clone, Debug)]
-pub enum NoInstances {
+pub enum InstancesUnavailable {
     /// Nothing here runs any: why, and what helps.
     NoDriver(Arc<str>),
     /// They are there, and cannot be used.
-    Broken(Arc<str>),
+    Unusable(Arc<str>),
     /// It takes too long to find them.
-    NotYet,
+    Opening,
 }
 
 impl Machines {
@@ -51,9 +51,13 @@ impl Machines {
                 Ok(instances) => {
                     tokio::spawn(prune(instances.clone()));
                 }
-                Err(NoInstances::NotYet) => {}
-                Err(NoInstances::NoDriver(why)) => tracing::warn!("there is no driver for instances: {why}"),
-                Err(NoInstances::Broken(why)) => tracing::error!("instances cannot be used: {why}"),
+                Err(InstancesUnavailable::Opening) => {}
+                Err(InstancesUnavailable::NoDriver(why)) => {
+                    tracing::warn!("there is no driver for instances: {why}")
+                }
+                Err(InstancesUnavailable::Unusable(why)) => {
+                    tracing::error!("instances cannot be used: {why}")
+                }
             }
             found.send_replace(Some(opened));
         });
@@ -68,17 +72,17 @@ impl Machines {
 
     /// None, and why.
     #[must_use]
-    pub fn none(why: NoInstances) -> Self {
+    pub fn none(why: InstancesUnavailable) -> Self {
         Self(watch::channel(Some(Err(why))).1)
     }
 
     /// The instances, once they are found.
-    pub(crate) async fn get(&self) -> Result<Instances, NoInstances> {
+    pub(crate) async fn get(&self) -> Result<Instances, InstancesUnavailable> {
         let mut machines = self.0.clone();
         let found = timeout(OPENING_DEADLINE, machines.wait_for(Option::is_some)).await;
         match found {
-            Ok(Ok(found)) => found.clone().unwrap_or(Err(NoInstances::NotYet)),
-            Ok(Err(_)) | Err(_) => Err(NoInstances::NotYet),
+            Ok(Ok(found)) => found.clone().unwrap_or(Err(InstancesUnavailable::Opening)),
+            Ok(Err(_)) | Err(_) => Err(InstancesUnavailable::Opening),
         }
     }
 
@@ -96,7 +100,7 @@ impl Machines {
 /// Removes images that nobody has used for long, once a day.
 async fn prune(instances: Instances) {
     loop {
-        let unused_since = SystemTime::now().checked_sub(UNUSED_IMAGES).unwrap_or(SystemTime::UNIX_EPOCH);
+        let unused_since = SystemTime::now().checked_sub(UNUSED_IMAGE_LIFE).unwrap_or(SystemTime::UNIX_EPOCH);
         match instances.prune_images(unused_since).await {
             Ok(pruned) => {
                 for image in pruned {
@@ -105,6 +109,6 @@ async fn prune(instances: Instances) {
             }
             Err(error) => tracing::warn!("unused images stay: {}", with_causes(&error)),
         }
-        tokio::time::sleep(PRUNING).await;
+        tokio::time::sleep(PRUNE_INTERVAL).await;
     }
 }

@@ -255,7 +255,7 @@ fn serve(_arguments: Vec<OsString>) {
 }
 
 /// Tells the service manager how far the daemon is, if that started it.
-pub(super) fn tell(stage: Stage) {
+pub(super) fn notify(stage: Stage) {
     match stage {
         Stage::Ready => set(ServiceState::Running, 0),
         Stage::Stopping => set(ServiceState::StopPending, 0),
@@ -266,7 +266,7 @@ fn set(state: ServiceState, fault: u32) {
     let Some(status) = STATUS.get() else { return };
     let accepted = ServiceControlAccept::STOP | ServiceControlAccept::SHUTDOWN;
     let is_running = state == ServiceState::Running;
-    let told = status.set_service_status(ServiceStatus {
+    let reported = status.set_service_status(ServiceStatus {
         service_type: ServiceType::OWN_PROCESS,
         current_state: state,
         controls_accepted: if is_running { accepted } else { ServiceControlAccept::empty() },
@@ -278,12 +278,12 @@ fn set(state: ServiceState, fault: u32) {
         wait_hint: PATIENCE,
         process_id: None,
     });
-    if let Err(error) = told {
+    if let Err(error) = reported {
         tracing::warn!("cannot tell the service manager: {error}");
     }
 }
 
 /// Completes when the service manager stops the daemon.
-pub(super) async fn asked_to_stop() {
+pub(super) async fn stop_requested() {
     STOP.notified().await;
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Parser;
 use plist::{Dictionary, Value};
 
+use super::background::REFUSALS_DEADLINE;
 use crate::config::{Arguments, Logger};
-use crate::{connections, logging, machines, run};
+use crate::{connections, logging, machines};
 
 const LIST: &str = include_str!("../../launchd/com.canonical.multipassd.plist");
 const DOCUMENTATION: &str = include_str!("../../../../docs/macos.md");
@@ -119,7 +120,7 @@ fn it_is_started_again_only_if_it_fails_and_has_time_to_stop() {
     assert_eq!(conditions, [("SuccessfulExit", Some(false))]);
 
     let seconds = list.get("ExitTimeOut").and_then(Value::as_unsigned_integer).unwrap();
-    let stopping = connections::DRAIN_DEADLINE + machines::SETTLING_DEADLINE + run::TELLING_DEADLINE;
+    let stopping = connections::DRAIN_DEADLINE + machines::SETTLING_DEADLINE + REFUSALS_DEADLINE;
     // What is written in between takes as long as the disk does.
     let for_the_disk = Duration::from_secs(10);
     assert!(Duration::from_secs(seconds) >= stopping + for_the_disk, "{seconds} s for {stopping:?}");

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use transport::testkit::certificates::TestIdentity;
 
 use super::{PeerSession, Service};
-use crate::machines::{Machines, NoInstances};
+use crate::machines::{InstancesUnavailable, Machines};
 
 #[derive(Debug)]
 struct NoAudit;
@@ -41,7 +41,7 @@ impl TestService {
             Authority::new(Arc::<MemoryStore>::clone(&store), Box::new(NoGate), rule, Arc::new(NoAudit));
         let (trust_changed, trust_changes) = watch::channel(());
         let (refusals, _writer) = crate::audit::refusals(directory.path());
-        let machines = Machines::none(NoInstances::NotYet);
+        let machines = Machines::none(InstancesUnavailable::Opening);
         let data = directory.path().to_owned();
         let service = Service::new(authority, data, refusals, trust_changes, machines);
         let der = TestIdentity::client().certificate().to_vec();

@@ -38,7 +38,8 @@ pub(super) enum Route {
     NotImplemented(Level),
 }
 
-/// An async function of the service, its caller's proof and the request, which returns its one reply.
+/// An async function of the service, its caller's proof and the request, which returns its one reply. The trait names its
+/// future, which has to be `Send`.
 pub(super) trait UnaryHandler<'a, P: 'a, Req, Rep>:
     Fn(&'a Service, &'a P, Req) -> Self::Replying + Copy + Send + Sync + 'static
 {

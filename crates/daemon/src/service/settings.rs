@@ -5,7 +5,7 @@ use rpc::{GetReply, GetRequest, KeysReply, KeysRequest, SetReply, SetRequest};
 use secrecy::SecretString;
 use tonic::Status;
 
-use super::instances::Setting;
+use super::instances::InstanceSetting;
 use super::{Service, passphrase, status};
 
 /// The setting whose value is never told.
@@ -28,7 +28,7 @@ pub(super) async fn get(
         PASSPHRASE => String::new(),
         DRIVER => service.machines.get().await.map_or("", |instances| instances.driver()).to_owned(),
         key if WITHOUT_VALUE.contains(&key) => String::new(),
-        key => Setting::of(key).ok_or_else(|| unknown(key))?.get(service).await?,
+        key => InstanceSetting::of(key).ok_or_else(|| unknown(key))?.get(service).await?,
     };
     Ok(GetReply { value, ..Default::default() })
 }
@@ -53,7 +53,7 @@ pub(super) async fn set(
             )));
         }
         key => {
-            let setting = Setting::of(key).ok_or_else(|| unknown(key))?;
+            let setting = InstanceSetting::of(key).ok_or_else(|| unknown(key))?;
             setting.set(service, &value).await?;
             return Ok(SetReply::default());
         }
@@ -73,7 +73,7 @@ pub(super) async fn keys(
     let mut settings_keys: Vec<String> =
         WITHOUT_VALUE.iter().chain(&[DRIVER, PASSPHRASE]).map(|key| (*key).to_owned()).collect();
     if let Ok(instances) = service.machines.get().await {
-        settings_keys.extend(Setting::keys(&instances).await);
+        settings_keys.extend(InstanceSetting::keys(&instances).await);
     }
     settings_keys.sort();
     Ok(KeysReply { settings_keys, ..Default::default() })

@@ -5,7 +5,7 @@ use tonic::Status;
 
 use crate::limits::quota::QuotaExceeded;
 use crate::logging::with_causes;
-use crate::machines::NoInstances;
+use crate::machines::InstancesUnavailable;
 
 /// As many characters of what a caller has sent as are repeated to it.
 const MAX_EXCERPT: usize = 64;
@@ -154,15 +154,15 @@ pub(super) fn not_implemented(method: &str) -> Status {
 }
 
 /// To a call that needs instances, where there are none to be had.
-pub(super) fn no_instances(why: &NoInstances) -> Status {
+pub(super) fn instances_unavailable(why: &InstancesUnavailable) -> Status {
     match why {
-        NoInstances::NoDriver(why) => {
+        InstancesUnavailable::NoDriver(why) => {
             Status::failed_precondition(format!("This daemon has no driver to run instances with: {why}."))
         }
-        NoInstances::Broken(why) => Status::internal(format!(
+        InstancesUnavailable::Unusable(why) => Status::internal(format!(
             "The service cannot use its instances: {why}. Fix this on the service's machine and restart it."
         )),
-        NoInstances::NotYet => Status::unavailable(
+        InstancesUnavailable::Opening => Status::unavailable(
             "The service is still looking for its instances. Try again; its log says more if that does not help.",
         ),
     }

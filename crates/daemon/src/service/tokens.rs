@@ -9,7 +9,7 @@ use rpc::trust::{
 };
 use tonic::Status;
 
-use super::trust::{level_of, named};
+use super::trust::{parse_level, parse_name};
 use super::{PeerSession, Service, status};
 use crate::audit::Refusals;
 use crate::logging::with_causes;
@@ -24,9 +24,9 @@ pub(super) async fn create(
 ) -> Result<CreateTokenReply, Status> {
     let name: Option<ClientName> = match request.name.as_str() {
         "" => None,
-        name => Some(named(name)?),
+        name => Some(parse_name(name)?),
     };
-    let level = level_of(&request.level)?;
+    let level = parse_level(&request.level)?;
     let life = TokenLife::of_seconds(request.seconds)
         .map_err(|error| Status::invalid_argument(format!("The token was not made: {error}.")))?;
     let addresses = service.addresses.iter().map(ToString::to_string).collect();

@@ -53,9 +53,9 @@ pub(super) async fn add(
         .map_err(|error| Status::invalid_argument(format!("The certificate cannot be used: {error}.")))?;
     let name: Option<ClientName> = match request.name.as_str() {
         "" => None,
-        name => Some(named(name)?),
+        name => Some(parse_name(name)?),
     };
-    let level = level_of(&request.level)?;
+    let level = parse_level(&request.level)?;
     let (by, client) = (by.clone(), certificate.fingerprint());
     let add = move |authority: &Authority| {
         let added = authority
@@ -78,7 +78,7 @@ pub(super) async fn revoke(
     by: &Administrator,
     request: RevokeRequest,
 ) -> Result<RevokeReply, Status> {
-    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
+    let (by, client) = (by.clone(), parse_fingerprint(&request.fingerprint)?);
     let revoke = move |authority: &Authority| {
         authority
             .revoke(&by, client, SystemTime::now())
@@ -95,8 +95,8 @@ pub(super) async fn set_level(
     by: &Administrator,
     request: SetLevelRequest,
 ) -> Result<SetLevelReply, Status> {
-    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
-    let level = level_of(&request.level)?;
+    let (by, client) = (by.clone(), parse_fingerprint(&request.fingerprint)?);
+    let level = parse_level(&request.level)?;
     let set_level = move |authority: &Authority| {
         authority
             .set_level(&by, client, level, SystemTime::now())
@@ -113,8 +113,8 @@ pub(super) async fn rename(
     by: &Administrator,
     request: RenameRequest,
 ) -> Result<RenameReply, Status> {
-    let (by, client) = (by.clone(), client_of(&request.fingerprint)?);
-    let name = named(&request.name)?;
+    let (by, client) = (by.clone(), parse_fingerprint(&request.fingerprint)?);
+    let name = parse_name(&request.name)?;
     let rename = move |authority: &Authority| {
         authority
             .rename(&by, client, &name, SystemTime::now())
@@ -142,15 +142,15 @@ pub(super) async fn deauthenticate(
     service.blocking(leave).await?
 }
 
-fn client_of(fingerprint: &str) -> Result<Fingerprint, Status> {
+fn parse_fingerprint(fingerprint: &str) -> Result<Fingerprint, Status> {
     fingerprint.parse().map_err(|error| Status::invalid_argument(format!("That names no client: {error}.")))
 }
 
-pub(super) fn named(name: &str) -> Result<ClientName, Status> {
+pub(super) fn parse_name(name: &str) -> Result<ClientName, Status> {
     name.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
 }
 
-pub(super) fn level_of(level: &str) -> Result<Level, Status> {
+pub(super) fn parse_level(level: &str) -> Result<Level, Status> {
     level.parse().map_err(|error| Status::invalid_argument(format!("{error}.")))
 }
 

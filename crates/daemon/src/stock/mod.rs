@@ -1,8 +1,8 @@
 //! What a stock service has on the disk: where it is, and whether it can be believed. And the passphrase of one whose
 //! directory this daemon goes on with.
 
-mod places;
-mod running;
+mod process;
+mod settings_file;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use auth_core::{
 use durable::private;
 use thiserror::Error;
 
-pub(crate) use places::{settings, settings_of};
-pub(crate) use running::user_of;
+pub(crate) use process::process_using;
+pub(crate) use settings_file::{settings, settings_of};
 
 /// The most that is read of the settings, in bytes.
-const LONGEST_SETTINGS: u64 = 1024 * 1024;
+const MAX_SETTINGS: u64 = 1024 * 1024;
 
 /// Why no passphrase was found in a stock service's settings.
 #[derive(Debug, Error)]
@@ -34,7 +34,7 @@ pub enum SettingsError {
     },
     /// They hold something else.
     #[error("cannot use {path}")]
-    NotOne {
+    Invalid {
         /// The file.
         path: PathBuf,
         /// What is wrong.
@@ -48,9 +48,9 @@ pub enum SettingsError {
 /// They cannot be read, or another user could have written them.
 pub(crate) fn passphrase_in(path: &Path) -> Result<Option<PassphraseHash>, SettingsError> {
     let unusable = |source| SettingsError::Unusable { path: path.to_owned(), source };
-    let Some(text) = read(path, LONGEST_SETTINGS).map_err(unusable)? else { return Ok(None) };
+    let Some(text) = read(path, MAX_SETTINGS).map_err(unusable)? else { return Ok(None) };
     stock_passphrase(&zeroize::Zeroizing::new(text))
-        .map_err(|source| SettingsError::NotOne { path: path.to_owned(), source })
+        .map_err(|source| SettingsError::Invalid { path: path.to_owned(), source })
 }
 
 /// A file that nobody else can have written, or `None` if there is none. *Blocking*.
@@ -86,7 +86,7 @@ pub(crate) fn take_passphrase_over(
     audit: &dyn Audit,
     now: SystemTime,
 ) -> Result<(), StoreError> {
-    if !crate::server_identity::is_another_services(data) {
+    if !crate::server_identity::is_of_another_service(data) {
         return Ok(());
     }
     tracing::info!(

@@ -2,6 +2,7 @@
 //! tokens expire, the sockets' mode is what the store allows, and it is known who is connected. Who is trusted is
 //! `auth-core`'s to decide, and what trusted clients may call is in `service`.
 
+pub(crate) mod last_seen;
 pub(crate) mod presence;
 pub(crate) mod reload;
 // Without Unix sockets there is nothing to guard.

@@ -19,55 +19,55 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// A file that has not changed for this long is no longer being written.
 const SETTLED: Duration = Duration::from_millis(200);
 /// How often that is waited for. A file that is always being written is then read as it is.
-const PATIENCE: u32 = 25;
+const MAX_SETTLE_CHECKS: u32 = 25;
 
 /// Keeps `store` as its files are, and `gate` as the store says. Never completes.
 pub(crate) async fn follow(
     store: Arc<FileStore>,
     gate: SocketGate,
-    mut departures: watch::Receiver<()>,
+    mut trust_changes: watch::Receiver<()>,
     mut hangups: Hangups,
 ) {
     // What is wrong with the files, as it was last told: each look finds it again, until it is fixed.
-    let mut told = None;
+    let mut reported = None;
     loop {
         tokio::select! {
             // Who asks is told in any case.
-            () = hangups.next() => told = None,
+            () = hangups.next() => reported = None,
             // The last client may have been revoked, or the first one found at somebody else's change.
-            Ok(()) = departures.changed() => {
+            Ok(()) = trust_changes.changed() => {
                 set_gate(&gate).await;
                 continue;
             }
             () = sleep(INTERVAL) => {
-                if look(&store, FileStore::is_stale).await != Some(true) {
-                    told = None;
+                if query_store(&store, FileStore::is_stale).await != Some(true) {
+                    reported = None;
                     continue;
                 }
-                settle(&store).await;
+                wait_until_settled(&store).await;
             }
         }
         match reload(&store).await {
             Ok(()) => {
-                told = None;
+                reported = None;
                 tracing::info!("read the trusted clients again");
                 set_gate(&gate).await;
             }
-            Err(fault) if told.as_ref() == Some(&fault) => {}
+            Err(fault) if reported.as_ref() == Some(&fault) => {}
             Err(fault) => {
                 tracing::error!("the trusted clients stay as they were: {fault}");
-                told = Some(fault);
+                reported = Some(fault);
             }
         }
     }
 }
 
 /// Waits for others to finish: half of an editor's or a copy's work is not what the administrator meant.
-async fn settle(store: &Arc<FileStore>) {
-    let mut before = look(store, FileStore::stamp).await;
-    for _ in 0..PATIENCE {
+async fn wait_until_settled(store: &Arc<FileStore>) {
+    let mut before = query_store(store, FileStore::stamp).await;
+    for _ in 0..MAX_SETTLE_CHECKS {
         sleep(SETTLED).await;
-        let now = look(store, FileStore::stamp).await;
+        let now = query_store(store, FileStore::stamp).await;
         if now == before {
             return;
         }
@@ -76,7 +76,7 @@ async fn settle(store: &Arc<FileStore>) {
 }
 
 /// Asks the store, off the threads that serve connections. A panic there is as good as no news.
-async fn look<T: Send + 'static>(
+async fn query_store<T: Send + 'static>(
     store: &Arc<FileStore>,
     question: impl FnOnce(&FileStore) -> T + Send + 'static,
 ) -> Option<T> {
@@ -136,13 +136,13 @@ mod tests {
     }
 
     /// A store that is followed while time flies: a minute takes as long as the looks in it do.
-    struct Followed {
+    struct FollowedStore {
         store: Arc<FileStore>,
         log: Log,
         directory: TempDir,
     }
 
-    impl Followed {
+    impl FollowedStore {
         async fn new() -> (Self, tracing::subscriber::DefaultGuard) {
             let directory = tempfile::tempdir().unwrap();
             let store = Arc::new(FileStore::open(directory.path(), SystemTime::now(), |_| {}).unwrap());
@@ -151,11 +151,11 @@ mod tests {
             let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
             let logging = tracing::subscriber::set_default(subscriber);
             let gate = SocketGate::new(None, Arc::<FileStore>::clone(&store));
-            let (news, departures) = watch::channel(());
+            let (news, trust_changes) = watch::channel(());
             let followed = Arc::clone(&store);
             tokio::spawn(async move {
                 let _kept = news;
-                follow(followed, gate, departures, Hangups::new().unwrap()).await;
+                follow(followed, gate, trust_changes, Hangups::new().unwrap()).await;
             });
             (Self { store, log, directory }, logging)
         }
@@ -179,8 +179,8 @@ mod tests {
     const READ: &str = "read the trusted clients again";
 
     #[tokio::test(start_paused = true)]
-    async fn what_stays_wrong_is_told_once_and_again_when_it_is_something_else() {
-        let (followed, _logging) = Followed::new().await;
+    async fn what_stays_wrong_is_logged_once_and_again_when_it_is_something_else() {
+        let (followed, _logging) = FollowedStore::new().await;
         let passphrase = followed.clients().with_file_name("passphrase.phc");
         let minute = Duration::from_secs(60);
         for round in 0..2 {
@@ -203,7 +203,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_file_that_is_always_being_written_is_read_all_the_same() {
-        let (followed, _logging) = Followed::new().await;
+        let (followed, _logging) = FollowedStore::new().await;
         let path = followed.clients();
         let client = ClientCertificate::from_der(TestIdentity::client().certificate().to_vec()).unwrap();
         fs::write(&path, client.to_pem()).unwrap();

@@ -98,8 +98,15 @@ mod tests {
         }
     }
 
-    /// The socket's mode after a first client was enrolled, and maybe revoked again before the gate was opened.
-    async fn mode_after_an_enrolment(is_undone: bool) -> u32 {
+    /// What a first client is before the gate is opened for it.
+    #[derive(Clone, Copy)]
+    enum Afterwards {
+        Trusted,
+        Revoked,
+    }
+
+    /// The socket's mode after a first client was enrolled.
+    async fn mode_after_enrolment(afterwards: Afterwards) -> u32 {
         let store: Arc<dyn TrustStore> = Arc::new(MemoryStore::new());
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("socket");
@@ -114,9 +121,9 @@ mod tests {
         assert_eq!(mode(), 0o660);
 
         let rule = FirstClientRule { daemon_uid: 0, admin_gid };
-        let gate: Box<dyn Gate> = match is_undone {
-            true => Box::new(RevokesFirst { store: Arc::clone(&store), gate }),
-            false => Box::new(gate),
+        let gate: Box<dyn Gate> = match afterwards {
+            Afterwards::Revoked => Box::new(RevokesFirst { store: Arc::clone(&store), gate }),
+            Afterwards::Trusted => Box::new(gate),
         };
         let authority = Authority::new(store, gate, rule, Arc::new(NoAudit));
         let der = TestIdentity::client().certificate().to_vec();
@@ -135,8 +142,8 @@ mod tests {
             return skip("needs root, to give a socket to a group");
         }
         run(async {
-            assert_eq!(mode_after_an_enrolment(false).await, 0o666);
-            assert_eq!(mode_after_an_enrolment(true).await, 0o660);
+            assert_eq!(mode_after_enrolment(Afterwards::Trusted).await, 0o666);
+            assert_eq!(mode_after_enrolment(Afterwards::Revoked).await, 0o660);
         });
     }
 }

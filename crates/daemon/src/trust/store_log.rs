@@ -3,10 +3,10 @@
 use auth_core::Notice;
 
 /// Clients that left at once and are named in the log.
-const MOST_TOLD: usize = 16;
+const MAX_LOGGED: usize = 16;
 
 /// Logs what nobody asked for.
-pub(crate) fn log(notice: &Notice) {
+pub(crate) fn log_notice(notice: &Notice) {
     match notice {
         Notice::Damaged(part) => tracing::error!(
             "bytes {} to {} of {} were damaged ({}); they were moved to {}",
@@ -24,14 +24,14 @@ pub(crate) fn log(notice: &Notice) {
             "{client} is in the trust file, but may only read; 'multipass clients set-level' has it do everything"
         ),
         Notice::TrustChanged { gone, reduced } => {
-            for client in reduced.iter().take(MOST_TOLD) {
+            for client in reduced.iter().take(MAX_LOGGED) {
                 tracing::info!("{client} may only read from now on");
             }
-            for client in gone.iter().take(MOST_TOLD) {
+            for client in gone.iter().take(MAX_LOGGED) {
                 tracing::info!("{client} is no longer trusted");
             }
-            if gone.len() > MOST_TOLD {
-                tracing::info!("{} more are no longer trusted", gone.len() - MOST_TOLD);
+            if gone.len() > MAX_LOGGED {
+                tracing::info!("{} more are no longer trusted", gone.len() - MAX_LOGGED);
             }
         }
         other => tracing::warn!("{other:?}"),

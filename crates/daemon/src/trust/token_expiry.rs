@@ -12,29 +12,29 @@ use crate::logging::with_causes;
 /// How often they are looked at. It costs no file as long as none has ended.
 const INTERVAL: Duration = Duration::from_secs(60);
 /// How much time a token may be given by a daemon that is killed and a clock that is set back.
-const MUCH: Duration = Duration::from_secs(10 * 60);
+const MAX_UNRECORDED: Duration = Duration::from_secs(10 * 60);
 
-/// Keeps time. Never completes.
-pub(crate) async fn tend(store: Arc<FileStore>) {
+/// Takes out what has expired, and writes down how late it is, from time to time. Never completes.
+pub(crate) async fn run(store: Arc<FileStore>) {
     loop {
-        write_down_if(&store, MUCH).await;
+        record_time_if(&store, MAX_UNRECORDED).await;
         sleep(INTERVAL).await;
     }
 }
 
 /// Writes down how late it is, as the daemon stops.
-pub(crate) async fn write_down(store: Arc<FileStore>) {
-    write_down_if(&store, Duration::ZERO).await;
+pub(crate) async fn record_time(store: Arc<FileStore>) {
+    record_time_if(&store, Duration::ZERO).await;
 }
 
-async fn write_down_if(store: &Arc<FileStore>, much: Duration) {
+async fn record_time_if(store: &Arc<FileStore>, least: Duration) {
     let store = Arc::clone(store);
-    let tend = move || {
-        if let Err(error) = store.tend_tokens(Moment::now(), much) {
+    let record = move || {
+        if let Err(error) = store.tend_tokens(Moment::now(), least) {
             tracing::warn!("how late it is for tokens cannot be written down: {}", with_causes(&error));
         }
     };
-    let _ = tokio::task::spawn_blocking(tend).await;
+    let _ = tokio::task::spawn_blocking(record).await;
 }
 
 #[cfg(unix)]
@@ -53,12 +53,12 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     /// A store with a token for an hour that was made so long ago.
-    struct Kept {
+    struct StoreWithToken {
         store: Arc<FileStore>,
         directory: TempDir,
     }
 
-    impl Kept {
+    impl StoreWithToken {
         fn since(ago: Duration) -> Self {
             let directory = tempfile::tempdir().unwrap();
             let store = FileStore::open(directory.path(), SystemTime::now(), |_| {}).unwrap();
@@ -92,21 +92,21 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_expired_is_taken_out_and_for_the_rest_it_is_written_down_how_late_it_is() {
-        let (over, old) = (Kept::since(61 * MINUTE), Kept::since(11 * MINUTE));
+        let (over, old) = (StoreWithToken::since(61 * MINUTE), StoreWithToken::since(11 * MINUTE));
         let before = old.text();
-        let tending = [&over, &old].map(|kept| tokio::spawn(tend(Arc::clone(&kept.store))));
+        let running = [&over, &old].map(|stored| tokio::spawn(run(Arc::clone(&stored.store))));
         over.becomes(str::is_empty).await;
         old.becomes(|text| !text.is_empty() && text != before).await;
-        tending.iter().for_each(tokio::task::JoinHandle::abort);
+        running.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test]
     async fn as_the_daemon_stops_it_is_written_down_however_little_later_it_is() {
-        let kept = Kept::since(Duration::ZERO);
-        let before = kept.text();
-        write_down_if(&kept.store, MUCH).await;
-        assert_eq!(kept.text(), before);
-        write_down(Arc::clone(&kept.store)).await;
-        assert_ne!(kept.text(), before);
+        let stored = StoreWithToken::since(Duration::ZERO);
+        let before = stored.text();
+        record_time_if(&stored.store, MAX_UNRECORDED).await;
+        assert_eq!(stored.text(), before);
+        record_time(Arc::clone(&stored.store)).await;
+        assert_ne!(stored.text(), before);
     }
 }

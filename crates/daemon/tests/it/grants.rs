@@ -17,16 +17,16 @@ use transport::testkit::skip;
 use crate::support::lines;
 
 /// The documented most of a file, and how many older ones there may be.
-const LIMIT: u64 = 8 * 1024 * 1024;
-const OLDER: usize = 9;
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_OLDER: usize = 9;
 
 /// A data directory with an audit log.
-struct Place {
+struct AuditedData {
     data: TempDir,
     log: FileAudit,
 }
 
-impl Place {
+impl AuditedData {
     fn new() -> Self {
         let data = tempfile::tempdir().unwrap();
         let log = FileAudit::new(&audit::directory(data.path()).unwrap());
@@ -48,7 +48,7 @@ impl Place {
     /// Makes the file full, but for so many bytes.
     fn fill(&self, left: u64) {
         let mut file = File::create(self.grants()).unwrap();
-        file.set_len(LIMIT - left - 1).unwrap();
+        file.set_len(MAX_BYTES - left - 1).unwrap();
         std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).unwrap();
         file.write_all(b"\n").unwrap();
     }
@@ -73,7 +73,7 @@ fn fingerprint() -> Fingerprint {
 
 #[test]
 fn an_entry_is_one_line_of_the_documented_schema() {
-    let place = Place::new();
+    let audited = AuditedData::new();
     let client = fingerprint();
     let user = Channel::Local { uid: 1000, gid: 100, groups: [27].into() };
     let enrolled = Entry {
@@ -82,14 +82,14 @@ fn an_entry_is_one_line_of_the_documented_schema() {
         client: Some(client),
         ..entry(Event::FirstClientEnrolled)
     };
-    place.log.record(&enrolled).unwrap();
+    audited.log.record(&enrolled).unwrap();
     let address = Channel::Remote("192.0.2.7".parse().unwrap());
     let by_address = Entry { from: Some(&address), ..entry(Event::PassphraseSet) };
-    place.log.record(&by_address).unwrap();
-    place.log.record(&entry(Event::FirstClientAwaited)).unwrap();
+    audited.log.record(&by_address).unwrap();
+    audited.log.record(&entry(Event::FirstClientAwaited)).unwrap();
     let begin = r#"{"v":1,"time":"2023-11-14T22:13:20.123456Z","event":"#;
     assert_eq!(
-        place.text(),
+        audited.text(),
         format!(
             "{begin}\"first_client_enrolled\",\"by\":\"{client}\",\"from\":\"uid:1000\",\"client\":\"{client}\"}}\n\
              {begin}\"passphrase_set\",\"by\":\"administrator\",\"from\":\"address:192.0.2.7\",\"client\":null}}\n\
@@ -100,12 +100,12 @@ fn an_entry_is_one_line_of_the_documented_schema() {
 
 #[test]
 fn any_time_can_be_written_down() {
-    let place = Place::new();
+    let audited = AuditedData::new();
     let day = Duration::from_secs(24 * 60 * 60);
     for at in [UNIX_EPOCH - day, UNIX_EPOCH, UNIX_EPOCH + day * 365 * 9000] {
-        place.log.record(&Entry { at, ..entry(Event::PassphraseSet) }).unwrap();
+        audited.log.record(&Entry { at, ..entry(Event::PassphraseSet) }).unwrap();
     }
-    let times: Vec<Value> = lines(&place.grants()).iter().map(|line| line["time"].clone()).collect();
+    let times: Vec<Value> = lines(&audited.grants()).iter().map(|line| line["time"].clone()).collect();
     assert_eq!(
         times,
         ["1970-01-01T00:00:00.000000Z", "1970-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.000000Z"]
@@ -114,57 +114,62 @@ fn any_time_can_be_written_down() {
 
 #[test]
 fn the_files_are_for_nobody_else() {
-    let place = Place::new();
-    place.log.record(&entry(Event::PassphraseSet)).unwrap();
+    let audited = AuditedData::new();
+    audited.log.record(&entry(Event::PassphraseSet)).unwrap();
     let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
-    assert_eq!(mode(&place.path("")), 0o700);
-    assert_eq!(mode(&place.grants()), 0o600);
-    assert_eq!(mode(&place.path("grants.jsonl.lock")), 0o600);
+    assert_eq!(mode(&audited.path("")), 0o700);
+    assert_eq!(mode(&audited.grants()), 0o600);
+    assert_eq!(mode(&audited.path("grants.jsonl.lock")), 0o600);
 }
 
 #[test]
 fn a_torn_line_stays_a_line_of_its_own() {
-    let place = Place::new();
-    place.log.record(&entry(Event::PassphraseSet)).unwrap();
-    let first = place.text();
-    fs::write(place.grants(), format!("{first}{{\"v\":1,\"ti")).unwrap();
-    place.log.record(&entry(Event::PassphraseRemoved)).unwrap();
-    let (text, second) = (place.text(), first.replace("passphrase_set", "passphrase_removed"));
+    let audited = AuditedData::new();
+    audited.log.record(&entry(Event::PassphraseSet)).unwrap();
+    let first = audited.text();
+    fs::write(audited.grants(), format!("{first}{{\"v\":1,\"ti")).unwrap();
+    audited.log.record(&entry(Event::PassphraseRemoved)).unwrap();
+    let (text, second) = (audited.text(), first.replace("passphrase_set", "passphrase_removed"));
     assert_eq!(text, format!("{first}{{\"v\":1,\"ti\n{second}"));
 }
 
 #[test]
 fn a_full_file_becomes_an_older_one_and_the_oldest_goes() {
-    let place = Place::new();
-    for round in 0..OLDER + 3 {
-        place.fill(10);
-        File::options().append(true).open(place.grants()).unwrap().write_all(&[b'0' + round as u8]).unwrap();
-        place.log.record(&entry(Event::PassphraseSet)).unwrap();
-        assert_eq!(lines(&place.grants()).len(), 1, "round {round}");
+    let audited = AuditedData::new();
+    for round in 0..MAX_OLDER + 3 {
+        audited.fill(10);
+        File::options()
+            .append(true)
+            .open(audited.grants())
+            .unwrap()
+            .write_all(&[b'0' + round as u8])
+            .unwrap();
+        audited.log.record(&entry(Event::PassphraseSet)).unwrap();
+        assert_eq!(lines(&audited.grants()).len(), 1, "round {round}");
         let older =
-            (1..=OLDER + 1).take_while(|number| place.path(&format!("grants.jsonl.{number}")).exists());
-        assert_eq!(older.count(), (round + 1).min(OLDER));
+            (1..=MAX_OLDER + 1).take_while(|number| audited.path(&format!("grants.jsonl.{number}")).exists());
+        assert_eq!(older.count(), (round + 1).min(MAX_OLDER));
     }
-    for number in 1..=OLDER {
-        let bytes = fs::read(place.path(&format!("grants.jsonl.{number}"))).unwrap();
-        assert_eq!(bytes.last(), Some(&(b'0' + (OLDER + 3 - number) as u8)), "{number}");
+    for number in 1..=MAX_OLDER {
+        let bytes = fs::read(audited.path(&format!("grants.jsonl.{number}"))).unwrap();
+        assert_eq!(bytes.last(), Some(&(b'0' + (MAX_OLDER + 3 - number) as u8)), "{number}");
     }
     let total: u64 =
-        fs::read_dir(place.path("")).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
-    assert!(total <= LIMIT * (OLDER as u64 + 1), "{total} bytes");
+        fs::read_dir(audited.path("")).unwrap().map(|f| f.unwrap().metadata().unwrap().len()).sum();
+    assert!(total <= MAX_BYTES * (MAX_OLDER as u64 + 1), "{total} bytes");
 }
 
 /// A crash while files are renamed leaves a gap.
 #[test]
 fn a_gap_is_closed_before_anything_goes() {
-    let place = Place::new();
+    let audited = AuditedData::new();
     for number in [1, 2, 4, 5, 6, 7, 8, 9] {
-        fs::write(place.path(&format!("grants.jsonl.{number}")), number.to_string()).unwrap();
+        fs::write(audited.path(&format!("grants.jsonl.{number}")), number.to_string()).unwrap();
     }
-    place.fill(10);
-    place.log.record(&entry(Event::PassphraseSet)).unwrap();
+    audited.fill(10);
+    audited.log.record(&entry(Event::PassphraseSet)).unwrap();
     for (number, content) in [(2, "1"), (3, "2"), (4, "4"), (9, "9")] {
-        let found = fs::read_to_string(place.path(&format!("grants.jsonl.{number}"))).unwrap();
+        let found = fs::read_to_string(audited.path(&format!("grants.jsonl.{number}"))).unwrap();
         assert_eq!(found, content, "{number}");
     }
 }
@@ -174,12 +179,12 @@ fn a_gap_is_closed_before_anything_goes() {
 fn several_writers_lose_and_mix_nothing() {
     const WRITERS: u64 = 4;
     const EACH: u64 = 40;
-    let place = Place::new();
+    let audited = AuditedData::new();
     // So that the file becomes an older one in the midst of it.
-    place.fill(100 * EACH);
+    audited.fill(100 * EACH);
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
-            let log = FileAudit::new(&place.path(""));
+            let log = FileAudit::new(&audited.path(""));
             scope.spawn(move || {
                 for number in 0..EACH {
                     let at = UNIX_EPOCH + Duration::from_secs(writer * EACH + number);
@@ -188,10 +193,10 @@ fn several_writers_lose_and_mix_nothing() {
             });
         }
     });
-    let older = fs::read_to_string(place.path("grants.jsonl.1")).unwrap();
+    let older = fs::read_to_string(audited.path("grants.jsonl.1")).unwrap();
     let (filling, older) = older.split_once('\n').unwrap();
     assert!(filling.bytes().all(|byte| byte == 0));
-    let text = older.to_owned() + &place.text();
+    let text = older.to_owned() + &audited.text();
     let mut times: Vec<String> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["time"].as_str().unwrap().to_owned())
@@ -199,31 +204,31 @@ fn several_writers_lose_and_mix_nothing() {
     times.sort();
     times.dedup();
     assert_eq!(times.len() as u64, WRITERS * EACH);
-    assert!(!older.is_empty() && !place.path("grants.jsonl.2").exists());
+    assert!(!older.is_empty() && !audited.path("grants.jsonl.2").exists());
 }
 
 #[test]
 fn what_is_no_file_of_ours_is_refused_and_left_alone() {
-    let place = Place::new();
-    let victim = place.data.path().join("victim");
+    let audited = AuditedData::new();
+    let victim = audited.data.path().join("victim");
     fs::write(&victim, "as it was").unwrap();
     for name in ["grants.jsonl.lock", "grants.jsonl"] {
-        symlink(&victim, place.path(name)).unwrap();
-        place.log.record(&entry(Event::PassphraseSet)).unwrap_err();
-        fs::remove_file(place.path(name)).unwrap();
+        symlink(&victim, audited.path(name)).unwrap();
+        audited.log.record(&entry(Event::PassphraseSet)).unwrap_err();
+        fs::remove_file(audited.path(name)).unwrap();
         // A link that leads nowhere makes nothing there.
-        symlink(place.data.path().join("new"), place.path(name)).unwrap();
-        place.log.record(&entry(Event::PassphraseSet)).unwrap_err();
-        fs::remove_file(place.path(name)).unwrap();
+        symlink(audited.data.path().join("new"), audited.path(name)).unwrap();
+        audited.log.record(&entry(Event::PassphraseSet)).unwrap_err();
+        fs::remove_file(audited.path(name)).unwrap();
         // Nobody reads it: whoever opened it in the usual way would wait.
-        nix::unistd::mkfifo(&place.path(name), Mode::S_IRWXU).unwrap();
-        place.log.record(&entry(Event::PassphraseSet)).unwrap_err();
-        fs::remove_file(place.path(name)).unwrap();
+        nix::unistd::mkfifo(&audited.path(name), Mode::S_IRWXU).unwrap();
+        audited.log.record(&entry(Event::PassphraseSet)).unwrap_err();
+        fs::remove_file(audited.path(name)).unwrap();
     }
-    fs::create_dir(place.grants()).unwrap();
-    place.log.record(&entry(Event::PassphraseSet)).unwrap_err();
+    fs::create_dir(audited.grants()).unwrap();
+    audited.log.record(&entry(Event::PassphraseSet)).unwrap_err();
     assert_eq!(fs::read_to_string(&victim).unwrap(), "as it was");
-    assert!(!place.data.path().join("new").exists());
+    assert!(!audited.data.path().join("new").exists());
 }
 
 #[test]
@@ -257,35 +262,35 @@ fn what_does_not_fit_is_an_error_and_is_cut_off_again() {
         }
         return;
     }
-    let place = Place::new();
+    let audited = AuditedData::new();
     let before = format!("{}\n", "x".repeat(450));
-    fs::write(place.grants(), &before).unwrap();
+    fs::write(audited.grants(), &before).unwrap();
     let output = Command::new("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "grants::what_does_not_fit_is_an_error_and_is_cut_off_again", "--nocapture"])
-        .env(PLACE, place.data.path())
+        .env(PLACE, audited.data.path())
         .output()
         .unwrap();
     assert!(output.status.success() && output.stdout.windows(8).any(|w| w == b"1 passed"), "{output:?}");
-    assert_eq!(place.text(), before);
-    place.log.record(&entry(Event::PassphraseSet)).unwrap();
-    assert_eq!(place.text().lines().count(), 2);
+    assert_eq!(audited.text(), before);
+    audited.log.record(&entry(Event::PassphraseSet)).unwrap();
+    assert_eq!(audited.text().lines().count(), 2);
 }
 
 #[test]
 fn a_full_disk_fails_each_grant_and_not_the_start() {
-    let place = tempfile::tempdir().unwrap();
+    let audited = tempfile::tempdir().unwrap();
     let mount = |options| {
         let mut command = Command::new("mount");
-        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(place.path());
+        command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(audited.path());
         command.output().is_ok_and(|output| output.status.success())
     };
     if !mount("nr_inodes=1,mode=755") {
         return skip("needs root and the right to mount, for a full disk");
     }
-    let _mounted = Mounted(place.path());
-    let directory = audit::directory(place.path()).unwrap();
+    let _mounted = Mount(audited.path());
+    let directory = audit::directory(audited.path()).unwrap();
     let log = FileAudit::new(&directory);
     log.record(&entry(Event::PassphraseSet)).unwrap_err();
     assert!(mount("remount,nr_inodes=100,size=16k"));
@@ -311,9 +316,9 @@ fn a_full_disk_fails_each_grant_and_not_the_start() {
     assert_eq!(lines(&directory.join("grants.jsonl")).len(), written + 1);
 }
 
-struct Mounted<'a>(&'a Path);
+struct Mount<'a>(&'a Path);
 
-impl Drop for Mounted<'_> {
+impl Drop for Mount<'_> {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(self.0).status();
     }

@@ -16,20 +16,20 @@ const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A store whose changes say that they have begun, and then wait for leave to go on.
 #[derive(Debug)]
-struct Stuck {
+struct BlockingStore {
     store: Arc<MemoryStore>,
     begun: Sender<()>,
     go_on: Mutex<Receiver<()>>,
 }
 
-impl Stuck {
+impl BlockingStore {
     fn wait(&self) {
         self.begun.send(()).unwrap();
         self.go_on.lock().unwrap().recv().unwrap();
     }
 }
 
-impl TrustStore for Stuck {
+impl TrustStore for BlockingStore {
     ask_the_store!();
 
     fn change(
@@ -56,7 +56,7 @@ fn a_ping_is_answered_while_the_store_is_stuck() {
                 Ok(())
             })
             .unwrap();
-        let service = TestService::start(Stuck { store, begun, go_on: Mutex::new(go_on) }).await;
+        let service = TestService::start(BlockingStore { store, begun, go_on: Mutex::new(go_on) }).await;
         let has_begun = Arc::new(Mutex::new(has_begun));
 
         // Enrolling the first client, enrolling by passphrase, and setting the passphrase.

@@ -23,11 +23,11 @@ use crate::support::{TestService, one, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-struct Files {
+struct DaemonFiles {
     directory: TempDir,
 }
 
-impl Files {
+impl DaemonFiles {
     /// A data directory in which the daemon has started once.
     fn after_first_start() -> Self {
         let files = Self { directory: tempfile::tempdir().unwrap() };
@@ -88,7 +88,7 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn only_the_root_certificate_is_readable_by_others() {
-    let files = Files::after_first_start();
+    let files = DaemonFiles::after_first_start();
     assert_eq!(mode(&files.published()), 0o644);
     assert_eq!(mode(files.published().parent().unwrap()) & 0o555, 0o555);
     assert_eq!(mode(&files.data().join("certificates")), 0o700);
@@ -100,7 +100,7 @@ fn only_the_root_certificate_is_readable_by_others() {
 /// What a change to the files, or the passing of time, makes the next start replace.
 #[test]
 fn what_is_missing_or_does_not_fit_is_made_again() {
-    type Change = fn(&Files);
+    type Change = fn(&DaemonFiles);
     let nothing: Change = |_| {};
     // Root key, private root, published root, server certificate, server key: which stay as they were?
     let cases: &[(&str, Change, u32, [bool; 5])] = &[
@@ -133,7 +133,7 @@ fn what_is_missing_or_does_not_fit_is_made_again() {
         (
             "server certificate of another root",
             |f| {
-                let other = Files::after_first_start();
+                let other = DaemonFiles::after_first_start();
                 for name in ["localhost.pem", "localhost_key.pem"] {
                     fs::copy(other.own(name), f.own(name)).unwrap();
                 }
@@ -144,7 +144,7 @@ fn what_is_missing_or_does_not_fit_is_made_again() {
         (
             "server certificate and key do not match",
             |f| {
-                let other = Files::after_first_start();
+                let other = DaemonFiles::after_first_start();
                 fs::copy(other.own("localhost_key.pem"), f.own("localhost_key.pem")).unwrap();
             },
             0,
@@ -156,7 +156,7 @@ fn what_is_missing_or_does_not_fit_is_made_again() {
         ("the root key gone", |f| fs::remove_file(f.own("localhost_root_key.pem")).unwrap(), 0, [false; 5]),
     ];
     for (what, change, days, stays) in cases {
-        let files = Files::after_first_start();
+        let files = DaemonFiles::after_first_start();
         let before = files.contents();
         change(&files);
         files.start(SystemTime::now() + DAY * *days).unwrap();
@@ -171,7 +171,7 @@ fn what_is_missing_or_does_not_fit_is_made_again() {
 
 #[test]
 fn an_unusable_root_key_is_an_error_and_stays() {
-    let files = Files::after_first_start();
+    let files = DaemonFiles::after_first_start();
     let path = files.own("localhost_root_key.pem");
     fs::write(&path, "garbage").unwrap();
     let error = files.start(SystemTime::now()).unwrap_err();
@@ -182,7 +182,7 @@ fn an_unusable_root_key_is_an_error_and_stays() {
 
 #[test]
 fn a_root_key_that_cannot_be_read_is_not_replaced() {
-    let files = Files::after_first_start();
+    let files = DaemonFiles::after_first_start();
     let path = files.own("localhost_root_key.pem");
     fs::remove_file(&path).unwrap();
     // Root reads any file; a directory is unreadable as a file even to root.
@@ -192,12 +192,12 @@ fn a_root_key_that_cannot_be_read_is_not_replaced() {
 }
 
 /// A handshake with a server that presents `identity`, by a client under the published root.
-async fn connects(files: &Files, identity: Identity) -> bool {
+async fn connects(files: &DaemonFiles, identity: Identity) -> bool {
     let root = RootCertificate::from_pem(&fs::read(files.published()).unwrap()).unwrap();
     connects_under(files, identity, root).await
 }
 
-async fn connects_under(files: &Files, identity: Identity, pin: impl Into<Pin>) -> bool {
+async fn connects_under(files: &DaemonFiles, identity: Identity, pin: impl Into<Pin>) -> bool {
     let at = Endpoint::Unix(files.directory.path().join("socket"));
     let mut listener = UnixTransport::default().listen(&at, ServerTls::new(identity).unwrap()).await.unwrap();
     let serve = async { listener.accept().await.unwrap().handshake().await };
@@ -212,7 +212,7 @@ async fn connects_under(files: &Files, identity: Identity, pin: impl Into<Pin>) 
 #[test]
 fn clients_know_the_daemon_by_the_fingerprint_of_its_root() {
     run(async {
-        let files = Files { directory: tempfile::tempdir().unwrap() };
+        let files = DaemonFiles { directory: tempfile::tempdir().unwrap() };
         fs::create_dir(files.data()).unwrap();
         assert_eq!(root_fingerprint(&files.data()).unwrap(), None, "before the first start");
         files.start(SystemTime::now()).unwrap();
@@ -258,7 +258,7 @@ fn a_server_certificate_under_a_root_of_another_name_is_made_again() {
             (true, "Stock Root", false),
         ] {
             let what = format!("{common_name}, lost: {root_is_lost}");
-            let files = Files::after_first_start();
+            let files = DaemonFiles::after_first_start();
             let root_key = KeyPair::from_pem(&files.contents()[0]).unwrap();
             let (start, end) = (SystemTime::now() - DAY, SystemTime::now() + DAY * 825);
             let mut root = CertificateParams::default();
@@ -285,7 +285,7 @@ fn a_server_certificate_under_a_root_of_another_name_is_made_again() {
             assert_eq!(files.contents()[0], root_key.serialize_pem(), "{what}");
             assert!(connects(&files, identity).await, "{what}");
             // The whole thing is worth something only if an identity of another root is refused here.
-            let other = Files::after_first_start().start(SystemTime::now()).unwrap();
+            let other = DaemonFiles::after_first_start().start(SystemTime::now()).unwrap();
             assert!(!connects(&files, other).await, "{what}");
         }
     });
@@ -302,19 +302,19 @@ fn of_a_published_root_only_the_root_key_s_certificate_is_adopted() {
         ("words around it", |root| format!("the root\n{root}that was it\n"), true),
         (
             "another certificate behind it",
-            |root| format!("{root}{}", Files::after_first_start().contents()[1]),
+            |root| format!("{root}{}", DaemonFiles::after_first_start().contents()[1]),
             true,
         ),
         ("a key behind it", |root| format!("{root}{}", KeyPair::generate().unwrap().serialize_pem()), true),
         ("itself behind it, forged", |root| format!("{root}{}", forged(root)), true),
         ("bytes behind it", |root| format!("{root}\u{fffd}\0"), true),
         ("its signature forged", forged, false),
-        ("another root", |_| Files::after_first_start().contents()[1].clone(), false),
+        ("another root", |_| DaemonFiles::after_first_start().contents()[1].clone(), false),
         ("nothing", |_| String::new(), false),
     ];
     run(async {
         for (what, change, adopted) in cases {
-            let files = Files::after_first_start();
+            let files = DaemonFiles::after_first_start();
             let before = files.contents();
             fs::remove_file(files.own("localhost_root.pem")).unwrap();
             let found = change(&before[2]);
@@ -333,7 +333,7 @@ fn of_a_published_root_only_the_root_key_s_certificate_is_adopted() {
 
 #[test]
 fn a_forged_private_copy_gives_way_to_the_published_root() {
-    let files = Files::after_first_start();
+    let files = DaemonFiles::after_first_start();
     let before = files.contents();
     fs::write(files.own("localhost_root.pem"), forged(&before[1])).unwrap();
     files.start(SystemTime::now()).unwrap();
@@ -348,7 +348,7 @@ fn what_clients_read_is_readable_whatever_it_was_and_whatever_the_umask() {
         for mask in [0o000, 0o022, 0o077] {
             // The daemon refuses to be where others may write, so the place is made before.
             umask(Mode::from_bits_truncate(0o022));
-            let files = Files::after_first_start();
+            let files = DaemonFiles::after_first_start();
             umask(Mode::from_bits_truncate(mask));
             let published = files.directory.path().join("usr/local/etc/root.pem");
             load_or_create(&files.data(), &published, SystemTime::now()).unwrap();

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use auth_core::{Actor, Authority, Change, FirstClientRule, NoGate, TrustStore};
-use daemon::machines::{Machines, NoInstances};
+use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::open_file::Opener;
 use daemon::{Service, audit, serve, server_identity};
 use hyper::client::conn::http2;
@@ -40,7 +40,7 @@ pub(crate) struct TestService {
 impl TestService {
     /// Serves with `store`; whoever runs the test is entitled to be the first client.
     pub(crate) async fn start(store: impl TrustStore + 'static) -> Self {
-        let no_driver = NoInstances::NoDriver("the test needs none".into());
+        let no_driver = InstancesUnavailable::NoDriver("the test needs none".into());
         Self::serving(store, Machines::none(no_driver)).await
     }
 
@@ -108,21 +108,21 @@ impl TestService {
     }
 
     /// A new client with an identity of its own, connected and its handshake finished.
-    pub(crate) async fn client(&self) -> RpcClient<Connected> {
+    pub(crate) async fn client(&self) -> RpcClient<TestConnection> {
         RpcClient::with_origin(self.connection().await, http::Uri::from_static(ORIGIN))
     }
 
     /// As [`client`](Self::client), for whatever service.
-    pub(crate) async fn connection(&self) -> Connected {
-        Connected::to(&UnixTransport::default(), &self.endpoint, self.client_tls()).await
+    pub(crate) async fn connection(&self) -> TestConnection {
+        TestConnection::to(&UnixTransport::default(), &self.endpoint, self.client_tls()).await
     }
 
     /// As [`connection`](Self::connection), by that identity, which lets through only so many bytes of a reply that
     /// it has not read.
-    pub(crate) async fn narrow_connection(&self, tls: ClientTls, window: u32) -> Connected {
+    pub(crate) async fn narrow_connection(&self, tls: ClientTls, window: u32) -> TestConnection {
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.initial_stream_window_size(window);
-        Connected::by(&http, &UnixTransport::default(), &self.endpoint, tls).await
+        TestConnection::by(&http, &UnixTransport::default(), &self.endpoint, tls).await
     }
 
     /// A new client's.
@@ -142,9 +142,9 @@ impl Drop for TestService {
 
 /// An HTTP/2 connection as the generated client wants it.
 #[derive(Clone)]
-pub(crate) struct Connected(http2::SendRequest<tonic::body::Body>);
+pub(crate) struct TestConnection(http2::SendRequest<tonic::body::Body>);
 
-impl Connected {
+impl TestConnection {
     /// Dials, and begins HTTP/2.
     pub(crate) async fn to(transport: &dyn Transport, endpoint: &Endpoint, tls: ClientTls) -> Self {
         Self::by(&http2::Builder::new(TokioExecutor::new()), transport, endpoint, tls).await
@@ -164,7 +164,7 @@ impl Connected {
     }
 }
 
-impl tower_service::Service<http::Request<tonic::body::Body>> for Connected {
+impl tower_service::Service<http::Request<tonic::body::Body>> for TestConnection {
     type Response = http::Response<hyper::body::Incoming>;
     type Error = hyper::Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, hyper::Error>> + Send>>;

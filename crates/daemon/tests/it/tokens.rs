@@ -11,7 +11,7 @@ use auth_core::{
     Actor, Authority, Change, ClientCertificate, Condition, Enrolment, FileStore, Fingerprint,
     FirstClientRule, Level, NoGate, TrustStore,
 };
-use daemon::machines::{Machines, NoInstances};
+use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::{Service, audit, serve, server_identity};
 use rpc::trust::trust_client::TrustClient;
 use rpc::trust::{
@@ -29,26 +29,26 @@ use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_tcp::TcpTransport;
 
-use crate::support::{Connected, ORIGIN, lines};
+use crate::support::{ORIGIN, TestConnection, lines};
 
 const MINUTE: u64 = 60;
 const ROUNDS: usize = 50;
 
 /// A data directory in which somebody is trusted already.
-struct Scene {
+struct DataDirectory {
     directory: TempDir,
-    admin: Someone,
+    admin: TestClient,
 }
 
 /// A client's identity.
-struct Someone {
+struct TestClient {
     certificate: ClientCertificate,
     pem: String,
     key: String,
 }
 
 /// A daemon's service on a port of loopback: who calls there is nobody but the holder of his certificate.
-struct Running {
+struct RunningService {
     endpoint: Endpoint,
     root: RootCertificate,
     store: Arc<FileStore>,
@@ -58,7 +58,7 @@ struct Running {
     _trust_changed: watch::Sender<()>,
 }
 
-impl Someone {
+impl TestClient {
     fn new() -> Self {
         let key = rcgen::KeyPair::generate().unwrap();
         let pem = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
@@ -71,11 +71,11 @@ impl Someone {
     }
 }
 
-impl Scene {
+impl DataDirectory {
     fn new() -> Self {
-        let scene = Self { directory: tempfile::tempdir().unwrap(), admin: Someone::new() };
-        scene.enrol(&scene.admin);
-        scene
+        let data = Self { directory: tempfile::tempdir().unwrap(), admin: TestClient::new() };
+        data.enrol(&data.admin);
+        data
     }
 
     fn store(&self) -> FileStore {
@@ -83,7 +83,7 @@ impl Scene {
     }
 
     /// Trusts a client that may do everything, while no service runs.
-    fn enrol(&self, someone: &Someone) {
+    fn enrol(&self, someone: &TestClient) {
         let enrolment = Enrolment {
             condition: Condition::WantedBy(Actor::Administrator),
             certificate: &someone.certificate,
@@ -95,7 +95,7 @@ impl Scene {
         self.store().change(&Change::Enrol(enrolment), &mut || Ok(())).unwrap();
     }
 
-    async fn start(&self) -> Running {
+    async fn start(&self) -> RunningService {
         let data = self.directory.path();
         let published = data.join("root.pem");
         let identity = server_identity::load_or_create(data, &published, SystemTime::now()).unwrap();
@@ -111,7 +111,7 @@ impl Scene {
         let authority = Authority::new(Arc::<FileStore>::clone(&store), Box::new(NoGate), rule, recorder);
         let (refusals, writer) = audit::refusals(&records);
         let (trust_changed, trust_changes) = watch::channel(());
-        let machines = Machines::none(NoInstances::NoDriver("the test needs none".into()));
+        let machines = Machines::none(InstancesUnavailable::NoDriver("the test needs none".into()));
         let service = Service::new(authority, data.to_owned(), refusals, trust_changes, machines)
             .with_addresses(listener.endpoints().to_vec());
         let stop = CancellationToken::new();
@@ -119,7 +119,7 @@ impl Scene {
             tokio::spawn(serve(vec![listener], Arc::new(service), stop.clone())),
             tokio::spawn(writer.run(stop.clone())),
         ];
-        Running { endpoint, root, store, stop, ends, _trust_changed: trust_changed }
+        RunningService { endpoint, root, store, stop, ends, _trust_changed: trust_changed }
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -127,7 +127,7 @@ impl Scene {
     }
 
     /// The trust file, which is all that the stock service reads.
-    fn stock_trusts(&self, someone: &Someone) -> bool {
+    fn stock_trusts(&self, someone: &TestClient) -> bool {
         let text = fs::read_to_string(self.file("authenticated-certs/multipass_client_certs.pem")).unwrap();
         text.contains(someone.certificate.to_pem().trim_end())
     }
@@ -144,16 +144,16 @@ fn transport() -> TcpTransport {
     TcpTransport::new(ListenScope::Loopback)
 }
 
-impl Running {
-    async fn connect(&self, someone: Option<&Someone>) -> TrustClient<Connected> {
+impl RunningService {
+    async fn connect(&self, someone: Option<&TestClient>) -> TrustClient<TestConnection> {
         let identity = someone
             .map(|someone| Identity::from_pem(someone.pem.as_bytes(), someone.key.as_bytes()).unwrap());
         let tls = ClientTls::new(self.root.clone(), Dates::Count, identity).unwrap();
-        let connected = Connected::to(&transport(), &self.endpoint, tls).await;
+        let connected = TestConnection::to(&transport(), &self.endpoint, tls).await;
         TrustClient::with_origin(connected, http::Uri::from_static(ORIGIN))
     }
 
-    async fn redeem(&self, someone: &Someone, secret: &str) -> Result<RedeemTokenReply, Status> {
+    async fn redeem(&self, someone: &TestClient, secret: &str) -> Result<RedeemTokenReply, Status> {
         redeem(&mut self.connect(Some(someone)).await, secret).await
     }
 
@@ -167,7 +167,7 @@ impl Running {
 }
 
 async fn create(
-    admin: &mut TrustClient<Connected>,
+    admin: &mut TrustClient<TestConnection>,
     name: &str,
     seconds: u64,
     level: &str,
@@ -176,15 +176,15 @@ async fn create(
     admin.create_token(request).await.map(tonic::Response::into_inner)
 }
 
-async fn listed(admin: &mut TrustClient<Connected>) -> Vec<Token> {
+async fn listed(admin: &mut TrustClient<TestConnection>) -> Vec<Token> {
     admin.list_tokens(ListTokensRequest {}).await.unwrap().into_inner().tokens
 }
 
-async fn clients(admin: &mut TrustClient<Connected>) -> Vec<Client> {
+async fn clients(admin: &mut TrustClient<TestConnection>) -> Vec<Client> {
     admin.list(ListRequest {}).await.unwrap().into_inner().clients
 }
 
-async fn redeem(client: &mut TrustClient<Connected>, secret: &str) -> Result<RedeemTokenReply, Status> {
+async fn redeem(client: &mut TrustClient<TestConnection>, secret: &str) -> Result<RedeemTokenReply, Status> {
     let request = RedeemTokenRequest { secret: secret.to_owned() };
     client.redeem_token(request).await.map(tonic::Response::into_inner)
 }
@@ -204,9 +204,9 @@ fn is_not_valid(outcome: Result<RedeemTokenReply, Status>, why: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_lets_one_client_in_once() {
-    let scene = Scene::new();
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
+    let data = DataDirectory::new();
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
     let made = create(&mut admin, "laptop", MINUTE, "full").await.unwrap();
     assert_eq!(made.secret.len(), 32);
     assert_eq!(made.addresses, [service.endpoint.to_string()]);
@@ -215,10 +215,10 @@ async fn a_token_lets_one_client_in_once() {
     assert_eq!((&token.id, &token.expires), (&made.id, &made.expires));
     let parsed = |time: &str| humantime::parse_rfc3339(time).unwrap();
     assert_eq!(parsed(&token.created) + Duration::from_secs(MINUTE), parsed(&token.expires));
-    let by = scene.admin.fingerprint().to_string();
+    let by = data.admin.fingerprint().to_string();
     assert_eq!((token.name.as_str(), token.level.as_str(), &token.by), ("laptop", "full", &by));
 
-    let (bob, carol) = (Someone::new(), Someone::new());
+    let (bob, carol) = (TestClient::new(), TestClient::new());
     let reply = service.redeem(&bob, &made.secret).await.unwrap();
     assert_eq!((reply.name.as_str(), reply.level.as_str()), ("laptop", "full"));
     is_not_valid(service.redeem(&carol, &made.secret).await, "by another");
@@ -232,22 +232,22 @@ async fn a_token_lets_one_client_in_once() {
         (found.how.as_str(), found.from.as_str(), found.level.as_str()),
         ("token", "address:127.0.0.1", "full")
     );
-    assert!(scene.stock_trusts(&bob) && !scene.stock_trusts(&carol));
-    let text = fs::read_to_string(scene.file("authenticated-certs/multipass_client_certs.pem")).unwrap();
+    assert!(data.stock_trusts(&bob) && !data.stock_trusts(&carol));
+    let text = fs::read_to_string(data.file("authenticated-certs/multipass_client_certs.pem")).unwrap();
     assert!(text.contains(&format!(" by={by} token={} name=laptop\n", made.id)), "{text}");
     let expected = ["token_created", "token_redeemed"].map(|event| (event.to_owned(), made.id.clone()));
-    assert_eq!(scene.granted(), expected);
+    assert_eq!(data.granted(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_at_once_exactly_one_is_let_in() {
-    let scene = Scene::new();
-    let service = Arc::new(scene.start().await);
-    let mut admin = service.connect(Some(&scene.admin)).await;
+    let data = DataDirectory::new();
+    let service = Arc::new(data.start().await);
+    let mut admin = service.connect(Some(&data.admin)).await;
     for round in 0..ROUNDS {
         let made = create(&mut admin, "", MINUTE, "read-only").await.unwrap();
         let start = Arc::new(Barrier::new(2));
-        let both = [Someone::new(), Someone::new()].map(|someone| {
+        let both = [TestClient::new(), TestClient::new()].map(|someone| {
             let (service, start, secret) = (Arc::clone(&service), Arc::clone(&start), made.secret.clone());
             tokio::spawn(async move {
                 let mut client = service.connect(Some(&someone)).await;
@@ -271,12 +271,12 @@ async fn of_two_at_once_exactly_one_is_let_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_do_not_learn_why_a_token_is_not_valid_and_the_record_does() {
-    let scene = Scene::new();
-    let other = Someone::new();
-    scene.enrol(&other);
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
-    let stranger = Someone::new();
+    let data = DataDirectory::new();
+    let other = TestClient::new();
+    data.enrol(&other);
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
+    let stranger = TestClient::new();
     let mut calls = service.connect(Some(&stranger)).await;
 
     let good = create(&mut admin, "", MINUTE, "full").await.unwrap();
@@ -320,12 +320,12 @@ async fn strangers_do_not_learn_why_a_token_is_not_valid_and_the_record_does() {
     is_not_valid(redeem(&mut calls, &short.secret).await, "expired, again");
 
     // All that did not use up the good one.
-    let found = Someone::new();
+    let found = TestClient::new();
     service.redeem(&found, &good.secret).await.unwrap();
     is_not_valid(redeem(&mut calls, &good.secret).await, "used");
     assert!(!service.store.contains(&stranger.fingerprint()));
     service.stop().await;
-    let refused = lines(&scene.file("audit/refusals.jsonl"));
+    let refused = lines(&data.file("audit/refusals.jsonl"));
     let reasons: BTreeSet<&str> = refused.iter().map(|line| line["reason"].as_str().unwrap()).collect();
     let expected = ["token_expired", "token_orphaned", "token_revoked", "token_spent", "token_unknown"];
     assert_eq!(reasons, expected.into());
@@ -334,15 +334,15 @@ async fn strangers_do_not_learn_why_a_token_is_not_valid_and_the_record_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_token_lets_a_client_read_and_a_full_one_lifts_it() {
-    let scene = Scene::new();
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
-    let bob = Someone::new();
+    let data = DataDirectory::new();
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
+    let bob = TestClient::new();
     let made = create(&mut admin, "bob", MINUTE, "read-only").await.unwrap();
     let mut calls = service.connect(Some(&bob)).await;
     assert_eq!(redeem(&mut calls, &made.secret).await.unwrap().level, "read-only");
     assert_eq!(service.store.level(&bob.fingerprint()), Some(Level::ReadOnly));
-    assert!(!scene.stock_trusts(&bob));
+    assert!(!data.stock_trusts(&bob));
     // Who may only read makes, sees and ends none.
     let refused = [
         create(&mut calls, "", MINUTE, "read-only").await.map(drop),
@@ -362,7 +362,7 @@ async fn a_read_only_token_lets_a_client_read_and_a_full_one_lifts_it() {
     let lifts = create(&mut admin, "", MINUTE, lifts).await.unwrap();
     let reply = redeem(&mut calls, &lifts.secret).await.unwrap();
     assert_eq!((reply.name.as_str(), reply.level.as_str()), ("", "full"));
-    assert!(scene.stock_trusts(&bob));
+    assert!(data.stock_trusts(&bob));
     // Nor does one take a level away.
     assert_eq!(redeem(&mut calls, &again.secret).await.unwrap_err().code(), Code::FailedPrecondition);
     assert_eq!(service.store.level(&bob.fingerprint()), Some(Level::Full));
@@ -380,15 +380,15 @@ async fn a_read_only_token_lets_a_client_read_and_a_full_one_lifts_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_certificate_nothing_is_redeemed_and_nobody_is_first_by_it() {
-    let scene = Scene { directory: tempfile::tempdir().unwrap(), admin: Someone::new() };
-    let service = scene.start().await;
-    is_not_valid(service.redeem(&scene.admin, &"0".repeat(32)).await, "where the first client is awaited");
+    let data = DataDirectory { directory: tempfile::tempdir().unwrap(), admin: TestClient::new() };
+    let service = data.start().await;
+    is_not_valid(service.redeem(&data.admin, &"0".repeat(32)).await, "where the first client is awaited");
     assert!(service.store.is_armed() && service.store.is_empty());
     service.stop().await;
 
-    scene.enrol(&scene.admin);
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
+    data.enrol(&data.admin);
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
     let made = create(&mut admin, "", MINUTE, "full").await.unwrap();
     let mut nobody = service.connect(None).await;
     let status = redeem(&mut nobody, &made.secret).await.unwrap_err();
@@ -399,9 +399,9 @@ async fn without_a_certificate_nothing_is_redeemed_and_nobody_is_first_by_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_token_can_be_is_not_made() {
-    let scene = Scene::new();
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
+    let data = DataDirectory::new();
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
     for (name, seconds, level) in [
         ("", 0, "full"),
         ("", 30 * 24 * 60 * MINUTE + 1, "full"),
@@ -414,7 +414,7 @@ async fn what_no_token_can_be_is_not_made() {
         assert_eq!(status.code(), Code::InvalidArgument, "{name:?} {seconds} {level:?}: {status:?}");
     }
     assert_eq!(listed(&mut admin).await, []);
-    let stranger = create(&mut service.connect(Some(&Someone::new())).await, "", MINUTE, "full").await;
+    let stranger = create(&mut service.connect(Some(&TestClient::new())).await, "", MINUTE, "full").await;
     assert_eq!(stranger.unwrap_err().code(), Code::Unauthenticated);
     let status = admin.revoke_token(RevokeTokenRequest { id: "x".to_owned() }).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -453,23 +453,23 @@ async fn a_token_survives_a_restart_and_its_secret_is_written_nowhere() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .init();
-    let scene = Scene::new();
-    let service = scene.start().await;
-    let mut admin = service.connect(Some(&scene.admin)).await;
+    let data = DataDirectory::new();
+    let service = data.start().await;
+    let mut admin = service.connect(Some(&data.admin)).await;
     let used = create(&mut admin, "bob", MINUTE, "read-only").await.unwrap();
     let unused = create(&mut admin, "carol", MINUTE, "full").await.unwrap();
     service.stop().await;
-    let service = scene.start().await;
-    let bob = Someone::new();
+    let service = data.start().await;
+    let bob = TestClient::new();
     let reply = service.redeem(&bob, &used.secret).await.unwrap();
     assert_eq!((reply.name.as_str(), reply.level.as_str()), ("bob", "read-only"));
     service.stop().await;
-    let service = scene.start().await;
-    is_not_valid(service.redeem(&Someone::new(), &used.secret).await, "used before the restart");
+    let service = data.start().await;
+    is_not_valid(service.redeem(&TestClient::new(), &used.secret).await, "used before the restart");
     service.stop().await;
 
     let mut texts = vec![String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned()];
-    texts_below(scene.directory.path(), &mut texts);
+    texts_below(data.directory.path(), &mut texts);
     let anywhere = |what: &str| texts.iter().any(|text| text.contains(what));
     for made in [&used, &unused] {
         assert!(!anywhere(&made.secret), "{}", made.secret);

@@ -23,19 +23,19 @@ const USUAL_PLACES: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
 #[cfg(not(unix))]
 const USUAL_PLACES: [&str; 0] = [];
 /// How long it may take. It needs milliseconds, but the user's files may lie anywhere.
-const LIMIT: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 /// The most that is read of what it writes, in bytes.
-const LONGEST: u64 = 64 * 1024;
+const MAX_OUTPUT: u64 = 64 * 1024;
 /// The most of its message that is shown, in characters.
-const LONGEST_MESSAGE: usize = 1000;
+const MAX_MESSAGE: usize = 1000;
 
 /// What becomes of a user who has no client certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Missing {
+pub(super) enum MissingCertificate {
     /// One is made.
-    IsMade,
+    Create,
     /// There is none then.
-    IsLeftSo,
+    Leave,
 }
 
 /// Why there is no certificate.
@@ -64,7 +64,7 @@ pub enum ClientProgramError {
         source: io::Error,
     },
     /// It takes too long.
-    #[error("nothing was found or made within {} seconds; check the user's home directory", LIMIT.as_secs())]
+    #[error("nothing was found or made within {} seconds; check the user's home directory", DEADLINE.as_secs())]
     TimedOut,
     /// It failed.
     #[error("the user's program ended with {status}; check the user's home directory. It said: {said}")]
@@ -85,13 +85,13 @@ pub enum ClientProgramError {
 /// The certificate of `user`, if there is one or one is made. *Blocking*.
 pub(super) fn certificate(
     user: &InstallingUser,
-    missing: Missing,
+    missing: MissingCertificate,
 ) -> Result<Option<ClientCertificate>, ClientProgramError> {
     let path = find()?;
     let fails = |source| ClientProgramError::Run { path: path.clone(), source };
     let mut command = Command::new(&path);
     command.args(["clients", "own-certificate"]);
-    if missing == Missing::IsLeftSo {
+    if missing == MissingCertificate::Leave {
         command.arg("--existing");
     }
     // Elsewhere this process is the user's already.
@@ -132,7 +132,7 @@ async fn output_of(
         let (output, errors) = tokio::join!(beginning(output), beginning(errors));
         Ok::<_, io::Error>((child.wait().await?, output?, errors?))
     };
-    let ended = timeout(LIMIT, ends).await.map_err(|_| ClientProgramError::TimedOut)?;
+    let ended = timeout(DEADLINE, ends).await.map_err(|_| ClientProgramError::TimedOut)?;
     let (status, output, errors) = ended.map_err(&fails)?;
     if status.success() {
         return Ok(output);
@@ -144,7 +144,7 @@ async fn output_of(
 async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(stream) = stream {
-        stream.take(LONGEST).read_to_end(&mut bytes).await?;
+        stream.take(MAX_OUTPUT).read_to_end(&mut bytes).await?;
     }
     Ok(bytes)
 }
@@ -153,7 +153,7 @@ async fn beginning(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>
 fn one_line(message: &[u8]) -> String {
     let plain = |character: char| if character.is_ascii_graphic() { character } else { ' ' };
     let text: String = String::from_utf8_lossy(message).chars().map(plain).collect();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(LONGEST_MESSAGE).collect()
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE).collect()
 }
 
 #[cfg(test)]
@@ -169,7 +169,7 @@ mod tests {
         ] {
             assert_eq!(one_line(said.as_bytes()), expected);
         }
-        assert_eq!(one_line(&[b'x'; 5000]).len(), LONGEST_MESSAGE);
+        assert_eq!(one_line(&[b'x'; 5000]).len(), MAX_MESSAGE);
         assert_eq!(one_line(b"\xff\xfe"), "");
     }
 }
@@ -179,31 +179,38 @@ mod tests {
 mod unix_tests {
     use super::*;
 
-    /// Runs a script. On a clock that stands still it is over its time as soon as it is waited for.
-    fn run(script: &str, clock_stands_still: bool) -> Result<Vec<u8>, ClientProgramError> {
+    #[derive(PartialEq)]
+    enum Clock {
+        Running,
+        /// What is waited for is over its time at once.
+        Paused,
+    }
+
+    /// Runs a script.
+    fn run(script: &str, clock: Clock) -> Result<Vec<u8>, ClientProgramError> {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let fails = |source| ClientProgramError::Run { path: "sh".into(), source };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .start_paused(clock_stands_still)
+            .start_paused(clock == Clock::Paused)
             .build();
         runtime.unwrap().block_on(output_of(command, fails))
     }
 
     #[test]
     fn what_a_program_writes_is_read_in_bounds() {
-        assert_eq!(run("echo yes; echo no >&2", false).unwrap(), b"yes\n");
-        match run("echo because >&2; exit 3", false) {
+        assert_eq!(run("echo yes; echo no >&2", Clock::Running).unwrap(), b"yes\n");
+        match run("echo because >&2; exit 3", Clock::Running) {
             Err(ClientProgramError::Failed { status, said }) => {
                 assert_eq!((status.code(), said.as_str()), (Some(3), "because"));
             }
             other => panic!("{other:?}"),
         }
         // Nobody reads on.
-        let endless = run("exec cat /dev/zero", false);
+        let endless = run("exec cat /dev/zero", Clock::Running);
         assert!(matches!(endless, Err(ClientProgramError::Failed { .. })), "{endless:?}");
-        let silent = run("exec sleep 1000", true);
+        let silent = run("exec sleep 1000", Clock::Paused);
         assert!(matches!(silent, Err(ClientProgramError::TimedOut)), "{silent:?}");
     }
 }

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use auth_core::{ClientCertificate, FileStore, Recovery, StoreError, TrustStore};
 use thiserror::Error;
 
-use self::client_program::{ClientProgramError, Missing};
+use self::client_program::{ClientProgramError, MissingCertificate};
 use self::user::{InstallingUser, UserError};
 use crate::audit::{self, FileAudit};
 use crate::config::EnrollInstaller;
@@ -73,22 +73,21 @@ pub fn enroll(whom: &EnrollInstaller) -> Result<String, EnrollError> {
     let records =
         audit::directory(&data).map_err(|source| EnrollError::Data { path: data.join("audit"), source })?;
     let now = SystemTime::now();
-    let store = FileStore::open(&data, now, store_log::log)?;
+    let store = FileStore::open(&data, now, store_log::log_notice)?;
     let user = InstallingUser::find(whom.user.as_deref());
     if !store.is_armed() {
-        return settled(&store, user.ok().as_ref());
+        return already_enrolled(&store, user.ok().as_ref());
     }
 
     let user = user?;
-    let certificate = user.certificate(Missing::IsMade)?.ok_or_else(|| EnrollError::Certificate {
-        user: user.name().to_owned(),
-        source: ClientProgramError::NoCertificate,
+    let certificate = user.certificate(MissingCertificate::Create)?.ok_or_else(|| {
+        EnrollError::Certificate { user: user.name().to_owned(), source: ClientProgramError::NoCertificate }
     })?;
     let recovery = Recovery { store: &store, audit: &FileAudit::new(&records) };
     let name = user.name().parse().ok();
     if !recovery.enrol_installer(&certificate, name.as_ref(), now)? {
         // Somebody was first meanwhile.
-        return settled(&store, Some(&user));
+        return already_enrolled(&store, Some(&user));
     }
     Ok(format!("The client of {} is the first one, and trusted: {}.", user.name(), certificate.fingerprint()))
 }
@@ -137,7 +136,7 @@ pub fn install(how: &Install) -> Result<String, InstallError> {
 }
 
 impl InstallingUser {
-    fn certificate(&self, missing: Missing) -> Result<Option<ClientCertificate>, EnrollError> {
+    fn certificate(&self, missing: MissingCertificate) -> Result<Option<ClientCertificate>, EnrollError> {
         client_program::certificate(self, missing)
             .map_err(|source| EnrollError::Certificate { user: self.name().to_owned(), source })
     }
@@ -145,9 +144,9 @@ impl InstallingUser {
 
 /// What to say where somebody was enrolled before. That is as it should be: an installer runs on each upgrade,
 /// also where no user can be told, or where the user's home is not at hand.
-fn settled(store: &FileStore, user: Option<&InstallingUser>) -> Result<String, EnrollError> {
+fn already_enrolled(store: &FileStore, user: Option<&InstallingUser>) -> Result<String, EnrollError> {
     if let Some(user) = user
-        && let Ok(Some(certificate)) = user.certificate(Missing::IsLeftSo)
+        && let Ok(Some(certificate)) = user.certificate(MissingCertificate::Leave)
         && store.contains(&certificate.fingerprint())
     {
         return Ok(format!(

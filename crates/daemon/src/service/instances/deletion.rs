@@ -7,7 +7,7 @@ use instances::InstanceState;
 use rpc::{DeleteReply, DeleteRequest, PurgeReply, PurgeRequest, RecoverReply, RecoverRequest};
 use tonic::Status;
 
-use super::{Service, chosen, each, few_enough, is_not_deleted, outcome, power};
+use super::{Service, check_name_count, for_each, is_not_deleted, outcome, power, select};
 use crate::service::grpc::ReplySender;
 use crate::service::status::excerpt;
 
@@ -18,18 +18,18 @@ pub(in crate::service) async fn delete(
     replies: ReplySender<DeleteReply>,
 ) -> Result<(), Status> {
     let pairs = request.instance_snapshot_pairs;
-    few_enough(pairs.len())?;
+    check_name_count(pairs.len())?;
     let instances = service.instances().await?;
     let of_snapshot = pairs.iter().find(|pair| pair.snapshot_name.is_some());
     let of_snapshot = of_snapshot.map(|pair| excerpt(&pair.instance_name));
     let names: Vec<String> = pairs.into_iter().map(|pair| pair.instance_name).collect();
     let for_good = request.purge;
-    let chosen = chosen(&instances, &names, |one| for_good || is_not_deleted(one)).await?;
+    let selected = select(&instances, &names, |one| for_good || is_not_deleted(one)).await?;
     if let Some(name) = of_snapshot {
         return Err(Status::not_found(format!("instance \"{name}\" has no snapshots")));
     }
     let gone = Arc::new(Mutex::new(Vec::new()));
-    let failed = each(chosen, |name| {
+    let failed = for_each(selected, |name| {
         let (instances, gone) = (instances.clone(), Arc::clone(&gone));
         async move {
             if for_good {
@@ -54,8 +54,8 @@ pub(in crate::service) async fn recover(
 ) -> Result<RecoverReply, Status> {
     let names = power::names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names, |one| one.state == InstanceState::Deleted).await?;
-    let failed = each(chosen, |name| {
+    let selected = select(&instances, &names, |one| one.state == InstanceState::Deleted).await?;
+    let failed = for_each(selected, |name| {
         let instances = instances.clone();
         async move { instances.recover(&name).await }
     });

@@ -7,11 +7,11 @@ use tonic::{Code, Status};
 use crate::logging::with_causes;
 use crate::service::status::excerpt;
 
-/// Failures that are told one by one. Headers carry them, which clients take few of.
-pub(super) const MOST_TOLD: usize = 16;
+/// Failures that are listed one by one. Headers carry them, which clients take few of.
+pub(super) const MAX_LISTED: usize = 16;
 
 /// In the contract's words.
-pub(super) fn unknown(name: &str) -> Status {
+pub(super) fn no_such_instance(name: &str) -> Status {
     Status::not_found(format!("instance \"{}\" does not exist", excerpt(name)))
 }
 
@@ -19,9 +19,9 @@ pub(super) fn unknown(name: &str) -> Status {
 pub(super) fn status(error: &InstanceError) -> Status {
     let code = code(error);
     let mut message = with_causes(error);
-    if let Some(step) = what_helps(error) {
+    if let Some(hint) = hint(error) {
         message.push_str("; ");
-        message.push_str(step);
+        message.push_str(hint);
     }
     if code == Code::Internal {
         tracing::error!("{message}");
@@ -30,7 +30,7 @@ pub(super) fn status(error: &InstanceError) -> Status {
 }
 
 /// What the caller may do about it, where the error itself does not say.
-fn what_helps(error: &InstanceError) -> Option<&'static str> {
+fn hint(error: &InstanceError) -> Option<&'static str> {
     match error {
         InstanceError::Vault(VaultError::Fetch(error)) => Some(error.what_helps()),
         InstanceError::Registry(RegistryError::File(FileError::Write { source, .. }))
@@ -85,12 +85,12 @@ fn code(error: &InstanceError) -> Code {
     }
 }
 
-/// One status of several: the code of the first, and what each says on a line of its own. Of many the first are told.
-pub(super) fn all(failures: &[Status]) -> Result<(), Status> {
+/// One status of several: the code of the first, and what each says on a line of its own. Of many the first are listed.
+pub(super) fn combine(failures: &[Status]) -> Result<(), Status> {
     let Some(first) = failures.first() else { return Ok(()) };
-    let messages: Vec<&str> = failures.iter().take(MOST_TOLD).map(Status::message).collect();
+    let messages: Vec<&str> = failures.iter().take(MAX_LISTED).map(Status::message).collect();
     let mut message = messages.join("\n");
-    if let Some(more @ 1..) = failures.len().checked_sub(MOST_TOLD) {
+    if let Some(more @ 1..) = failures.len().checked_sub(MAX_LISTED) {
         message.push_str(&format!("\nand {more} more"));
     }
     Err(Status::new(first.code(), message))
@@ -101,16 +101,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_many_failures_the_first_are_told_and_how_many_more_there_are() {
-        assert!(all(&[]).is_ok());
+    fn of_many_failures_the_first_are_listed_and_how_many_more_there_are() {
+        assert!(combine(&[]).is_ok());
         for (count, lines, last) in
             [(1, 1, "f0"), (16, 16, "f15"), (17, 17, "and 1 more"), (100_000, 17, "and 99984 more")]
         {
             let failures: Vec<Status> =
                 (0..count).map(|number| Status::not_found(format!("f{number}"))).collect();
-            let one = all(&failures).unwrap_err();
-            let told: Vec<&str> = one.message().lines().collect();
-            assert_eq!((one.code(), told.len(), told.last()), (Code::NotFound, lines, Some(&last)));
+            let one = combine(&failures).unwrap_err();
+            let listed: Vec<&str> = one.message().lines().collect();
+            assert_eq!((one.code(), listed.len(), listed.last()), (Code::NotFound, lines, Some(&last)));
         }
     }
 }

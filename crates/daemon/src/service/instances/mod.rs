@@ -25,12 +25,12 @@ pub(super) use images::{find, networks};
 pub(super) use launch::launch;
 pub(super) use listing::{info, list};
 pub(super) use power::{restart, start, stop, suspend};
-pub(super) use settings::Setting;
+pub(super) use settings::InstanceSetting;
 pub(super) use ssh::ssh_info;
 pub(super) use tunnel::tunnel;
 
 use super::{Service, status};
-use failure::unknown;
+use failure::no_such_instance;
 
 /// Instances that one request may name.
 const MAX_NAMES: usize = 1000;
@@ -38,13 +38,13 @@ const MAX_NAMES: usize = 1000;
 impl Service {
     /// The instances, once they are found.
     pub(super) async fn instances(&self) -> Result<Instances, Status> {
-        self.machines.get().await.map_err(|why| status::no_instances(&why))
+        self.machines.get().await.map_err(|why| status::instances_unavailable(&why))
     }
 }
 
 /// Whether one request names that many instances. Asked before anything is waited for: names take much more room here
 /// than on their way.
-fn few_enough(names: usize) -> Result<(), Status> {
+fn check_name_count(names: usize) -> Result<(), Status> {
     match names {
         0..=MAX_NAMES => Ok(()),
         _ => Err(Status::invalid_argument(format!(
@@ -55,7 +55,7 @@ fn few_enough(names: usize) -> Result<(), Status> {
 
 /// The instances of those names; without names, all that `without_names` takes. If one does not exist, nothing is
 /// to be done to the others.
-async fn chosen(
+async fn select(
     instances: &Instances,
     names: &[String],
     without_names: impl Fn(&Overview) -> bool,
@@ -68,8 +68,8 @@ async fn chosen(
     let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let is_there = |name: &&&str| all.iter().any(|one| one.name.as_str() == **name);
     let missing: Vec<Status> =
-        wanted.iter().filter(|name| !is_there(name)).map(|name| unknown(name)).collect();
-    failure::all(&missing)?;
+        wanted.iter().filter(|name| !is_there(name)).map(|name| no_such_instance(name)).collect();
+    failure::combine(&missing)?;
     all.retain(|one| wanted.contains(one.name.as_str()));
     Ok(all)
 }
@@ -87,20 +87,20 @@ fn is_not_deleted(overview: &Overview) -> bool {
 }
 
 /// Does the same to several instances at once. Returns those that it failed for, in the order of their names.
-async fn each<Done>(
-    chosen: Vec<Overview>,
-    work: impl Fn(InstanceName) -> Done,
+async fn for_each<Work>(
+    selected: Vec<Overview>,
+    work: impl Fn(InstanceName) -> Work,
 ) -> Vec<(InstanceName, InstanceError)>
 where
-    Done: Future<Output = Result<(), InstanceError>> + Send + 'static,
+    Work: Future<Output = Result<(), InstanceError>> + Send + 'static,
 {
-    let mut working = JoinSet::new();
-    for Overview { name, .. } in chosen {
-        let doing = work(name.clone());
-        working.spawn(async move { (name, doing.await) });
+    let mut tasks = JoinSet::new();
+    for Overview { name, .. } in selected {
+        let work = work(name.clone());
+        tasks.spawn(async move { (name, work.await) });
     }
     let mut failed = Vec::new();
-    for (name, done) in working.join_all().await {
+    for (name, done) in tasks.join_all().await {
         failed.extend(done.err().map(|error| (name, error)));
     }
     failed.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -109,5 +109,5 @@ where
 
 /// Nothing, or one status of all that failed.
 fn outcome(failed: &[(InstanceName, InstanceError)]) -> Result<(), Status> {
-    failure::all(&failed.iter().map(|(_, error)| failure::status(error)).collect::<Vec<_>>())
+    failure::combine(&failed.iter().map(|(_, error)| failure::status(error)).collect::<Vec<_>>())
 }

@@ -12,7 +12,7 @@ use rpc::{
 };
 use tonic::{Code, Status};
 
-use super::{Service, chosen, each, failure, few_enough, is_not_deleted, outcome};
+use super::{Service, check_name_count, failure, for_each, is_not_deleted, outcome, select};
 use crate::service::grpc::ReplySender;
 
 pub(in crate::service) async fn start(
@@ -23,14 +23,14 @@ pub(in crate::service) async fn start(
 ) -> Result<(), Status> {
     let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names, is_not_deleted).await.map_err(|status| {
+    let selected = select(&instances, &names, is_not_deleted).await.map_err(|status| {
         let missing = names.iter().map(|name| (name.clone(), ErrorCode::DoesNotExist));
         not_started(&status, missing.filter(|(name, _)| status.message().contains(&format!("\"{name}\""))))
     })?;
-    let said = said("Starting", chosen.iter().map(|one| &one.name));
-    replies.offer(StartReply { reply_message: said, ..Default::default() });
-    let timeout = seconds(request.timeout);
-    let failed = each(chosen, |name| {
+    let message = announcement("Starting", selected.iter().map(|one| &one.name));
+    replies.offer(StartReply { reply_message: message, ..Default::default() });
+    let timeout = timeout_of(request.timeout);
+    let failed = for_each(selected, |name| {
         let instances = instances.clone();
         async move { instances.start(&name, timeout).await }
     });
@@ -42,7 +42,7 @@ pub(in crate::service) async fn start(
 
 /// As the contract has it: why each has not started, in the status' details.
 fn not_started(status: &Status, errors: impl Iterator<Item = (String, ErrorCode)>) -> Status {
-    let instance_errors = errors.take(failure::MOST_TOLD).map(|(name, code)| (name, code.into())).collect();
+    let instance_errors = errors.take(failure::MAX_LISTED).map(|(name, code)| (name, code.into())).collect();
     let details = StartError { instance_errors }.encode_to_vec();
     Status::with_details(Code::Aborted, status.message(), details.into())
 }
@@ -63,11 +63,11 @@ pub(in crate::service) async fn restart(
 ) -> Result<(), Status> {
     let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names, is_not_deleted).await?;
-    let said = said("Restarting", chosen.iter().map(|one| &one.name));
-    replies.offer(RestartReply { reply_message: said, ..Default::default() });
-    let timeout = seconds(request.timeout);
-    let failed = each(chosen, |name| {
+    let selected = select(&instances, &names, is_not_deleted).await?;
+    let message = announcement("Restarting", selected.iter().map(|one| &one.name));
+    replies.offer(RestartReply { reply_message: message, ..Default::default() });
+    let timeout = timeout_of(request.timeout);
+    let failed = for_each(selected, |name| {
         let instances = instances.clone();
         async move { instances.restart(&name, timeout).await }
     });
@@ -90,9 +90,9 @@ pub(in crate::service) async fn stop(
             "What is stopped by force is stopped at once: leave out the time.",
         ));
     }
-    let chosen = chosen(&instances, &names, is_not_deleted).await?;
+    let selected = select(&instances, &names, is_not_deleted).await?;
     let (cancel, force) = (request.cancel_shutdown, request.force_stop);
-    let failed = each(chosen, |name| {
+    let failed = for_each(selected, |name| {
         let instances = instances.clone();
         async move {
             match (cancel, force) {
@@ -113,8 +113,8 @@ pub(in crate::service) async fn suspend(
 ) -> Result<SuspendReply, Status> {
     let names = names(request.instance_names)?;
     let instances = service.instances().await?;
-    let chosen = chosen(&instances, &names, is_not_deleted).await?;
-    let failed = each(chosen, |name| {
+    let selected = select(&instances, &names, is_not_deleted).await?;
+    let failed = for_each(selected, |name| {
         let instances = instances.clone();
         async move { instances.suspend(&name).await }
     });
@@ -123,16 +123,16 @@ pub(in crate::service) async fn suspend(
 
 pub(super) fn names(given: Option<InstanceNames>) -> Result<Vec<String>, Status> {
     let names = given.map(|names| names.instance_name).unwrap_or_default();
-    few_enough(names.len())?;
+    check_name_count(names.len())?;
     Ok(names)
 }
 
 /// So long a guest is waited for, if its caller says so.
-pub(super) fn seconds(timeout: i32) -> Option<Duration> {
-    u64::try_from(timeout).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
+pub(super) fn timeout_of(seconds: i32) -> Option<Duration> {
+    u64::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
 }
 
-fn said<'a>(what: &str, names: impl Iterator<Item = &'a InstanceName>) -> String {
+fn announcement<'a>(what: &str, names: impl Iterator<Item = &'a InstanceName>) -> String {
     let names: Vec<&str> = names.map(InstanceName::as_str).collect();
     format!("{what} {}", names.join(", "))
 }

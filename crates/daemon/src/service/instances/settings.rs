@@ -6,38 +6,38 @@ use tonic::Status;
 use super::{Service, failure, is_not_deleted};
 
 /// How much of the host an instance gets.
-pub(in crate::service) struct Setting {
+pub(in crate::service) struct InstanceSetting {
     name: InstanceName,
-    what: What,
+    property: Property,
 }
 
 #[derive(Clone, Copy)]
-enum What {
+enum Property {
     Cpus,
     Disk,
     Memory,
 }
 
-impl Setting {
+impl InstanceSetting {
     /// The setting of that key, if it is one of an instance.
     pub(in crate::service) fn of(key: &str) -> Option<Self> {
-        let (name, what) = key.strip_prefix("local.")?.split_once('.')?;
-        let what = match what {
-            "cpus" => What::Cpus,
-            "disk" => What::Disk,
-            "memory" => What::Memory,
+        let (name, property) = key.strip_prefix("local.")?.split_once('.')?;
+        let property = match property {
+            "cpus" => Property::Cpus,
+            "disk" => Property::Disk,
+            "memory" => Property::Memory,
             _ => return None,
         };
-        Some(Self { name: name.parse().ok()?, what })
+        Some(Self { name: name.parse().ok()?, property })
     }
 
     /// Its value.
     pub(in crate::service) async fn get(&self, service: &Service) -> Result<String, Status> {
         let spec = self.spec(&service.instances().await?).await?;
-        Ok(match self.what {
-            What::Cpus => spec.cpus.to_string(),
-            What::Disk => spec.disk.to_string(),
-            What::Memory => spec.memory.to_string(),
+        Ok(match self.property {
+            Property::Cpus => spec.cpus.to_string(),
+            Property::Disk => spec.disk.to_string(),
+            Property::Memory => spec.memory.to_string(),
         })
     }
 
@@ -49,10 +49,10 @@ impl Setting {
     /// Changes it, from the instance's next start on.
     pub(in crate::service) async fn set(&self, service: &Service, value: &str) -> Result<(), Status> {
         let invalid = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
-        let change = match self.what {
-            What::Cpus => SpecChange::Cpus(value.parse().map_err(|error| invalid(&error))?),
-            What::Disk => SpecChange::Disk(value.parse().map_err(|error| invalid(&error))?),
-            What::Memory => SpecChange::Memory(value.parse().map_err(|error| invalid(&error))?),
+        let change = match self.property {
+            Property::Cpus => SpecChange::Cpus(value.parse().map_err(|error| invalid(&error))?),
+            Property::Disk => SpecChange::Disk(value.parse().map_err(|error| invalid(&error))?),
+            Property::Memory => SpecChange::Memory(value.parse().map_err(|error| invalid(&error))?),
         };
         let instances = service.instances().await?;
         instances.set(&self.name, change).await.map_err(|error| failure::status(&error))

@@ -4,7 +4,7 @@ use auth_core::{Authenticated, Channel};
 use rpc::{SshInfo, SshInfoReply, SshInfoRequest};
 use tonic::Status;
 
-use super::{Service, chosen, failure, few_enough, is_not_deleted, key_text};
+use super::{Service, check_name_count, failure, is_not_deleted, key_text, select};
 
 /// Tells where guests answer, and the keys that open them.
 pub(in crate::service) async fn ssh_info(
@@ -12,7 +12,7 @@ pub(in crate::service) async fn ssh_info(
     by: &Authenticated,
     request: SshInfoRequest,
 ) -> Result<SshInfoReply, Status> {
-    few_enough(request.instance_name.len())?;
+    check_name_count(request.instance_name.len())?;
     let instances = service.instances().await?;
     // Guests answer on this machine's loopback alone, so that elsewhere the key is of no use but to a thief.
     if let Channel::Remote(address) = by.channel()
@@ -23,7 +23,7 @@ pub(in crate::service) async fn ssh_info(
         ));
     }
     let mut reply = SshInfoReply::default();
-    for one in chosen(&instances, &request.instance_name, is_not_deleted).await? {
+    for one in select(&instances, &request.instance_name, is_not_deleted).await? {
         let access = instances.connect(&one.name).await.map_err(|error| failure::status(&error))?;
         let info = SshInfo {
             port: access.address.port().into(),

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::{Status, Streaming};
 
-use super::{Service, failure, key_text, status, unknown};
+use super::{Service, failure, key_text, no_such_instance, status};
 use crate::limits::tunnels::TunnelPermit;
 use crate::service::grpc::ReplySender;
 
@@ -73,7 +73,7 @@ async fn connect(
     name: &str,
 ) -> Result<(TunnelPermit, TcpStream, Access), Status> {
     let instances = service.instances().await?;
-    let name = name.parse().map_err(|_| unknown(name))?;
+    let name = name.parse().map_err(|_| no_such_instance(name))?;
     let permit = service
         .tunnels
         .permit(by.client(), &name)

@@ -6,14 +6,14 @@ use instances::testkit::{Fault, Step};
 use rpc::launch_reply::CreateOneof;
 use tonic::Code;
 
-use super::world::World;
+use super::fixture::MachinesFixture;
 use crate::support::request;
 
 #[tokio::test]
 async fn a_launch_tells_how_far_it_is_and_last_the_name() {
-    let mut world = World::new().await;
+    let mut fixture = MachinesFixture::new().await;
     for (asked, is_friendly) in [("web", false), ("", true)] {
-        let replies = world.launch(world.wish(asked)).await.unwrap();
+        let replies = fixture.launch(fixture.wish(asked)).await.unwrap();
         let told: Vec<CreateOneof> = replies.into_iter().map(|reply| reply.create_oneof.unwrap()).collect();
         let (last, rest) = told.split_last().unwrap();
         let CreateOneof::VmInstanceName(name) = last else { panic!("{last:?}") };
@@ -34,28 +34,28 @@ async fn a_launch_tells_how_far_it_is_and_last_the_name() {
 #[tokio::test]
 async fn a_launch_whose_caller_resets_it_is_given_up() {
     for step in [Step::Prepare, Step::Start, Step::Reachable] {
-        let mut world = World::new().await;
-        world.driver.set(step, Some(Fault::Hangs));
-        let mut client = world.client.clone();
-        let replies = client.launch(request(world.wish("web"))).await.unwrap();
-        world.driver.begun(step).await;
+        let mut fixture = MachinesFixture::new().await;
+        fixture.driver.set(step, Some(Fault::Hangs));
+        let mut client = fixture.client.clone();
+        let replies = client.launch(request(fixture.wish("web"))).await.unwrap();
+        fixture.driver.begun(step).await;
         drop(replies);
-        world.until_nothing_is_left().await;
+        fixture.until_nothing_is_left().await;
     }
 }
 
 #[tokio::test]
 async fn a_launch_whose_caller_is_revoked_ends_soon_and_is_given_up() {
-    let world = World::new().await;
-    world.driver.set(Step::Reachable, Some(Fault::Hangs));
-    let mut client = world.client.clone();
-    let mut replies = client.launch(request(world.wish("web"))).await.unwrap().into_inner();
-    world.driver.begun(Step::Reachable).await;
-    world.service.revoke_all();
+    let fixture = MachinesFixture::new().await;
+    fixture.driver.set(Step::Reachable, Some(Fault::Hangs));
+    let mut client = fixture.client.clone();
+    let mut replies = client.launch(request(fixture.wish("web"))).await.unwrap().into_inner();
+    fixture.driver.begun(Step::Reachable).await;
+    fixture.service.revoke_all();
     let ended = async { while let Ok(Some(_)) = replies.message().await {} };
     tokio::time::timeout(Duration::from_secs(5), ended).await.expect("the stream should end");
     let gone = async {
-        while !world.driver.machines().is_empty() {
+        while !fixture.driver.machines().is_empty() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
@@ -64,27 +64,27 @@ async fn a_launch_whose_caller_is_revoked_ends_soon_and_is_given_up() {
 
 #[tokio::test]
 async fn an_instance_that_is_not_up_in_time_is_there() {
-    let mut world = World::new().await;
-    world.driver.set(Step::Reachable, Some(Fault::Hangs));
-    let wish = rpc::LaunchRequest { timeout: 1, ..world.wish("slow") };
-    let status = world.launch(wish).await.unwrap_err();
+    let mut fixture = MachinesFixture::new().await;
+    fixture.driver.set(Step::Reachable, Some(Fault::Hangs));
+    let wish = rpc::LaunchRequest { timeout: 1, ..fixture.wish("slow") };
+    let status = fixture.launch(wish).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
     assert!(status.message().contains("timed out waiting for instance \"slow\""), "{status:?}");
-    assert_eq!(world.states().await, ["slow Starting"]);
+    assert_eq!(fixture.states().await, ["slow Starting"]);
 }
 
 #[tokio::test]
 async fn a_machine_that_does_not_start_leaves_nothing() {
-    let mut world = World::new().await;
+    let mut fixture = MachinesFixture::new().await;
     for (step, fault, code) in [
         (Step::Start, Fault::Fails, Code::Internal),
         (Step::Start, Fault::NoSpace, Code::ResourceExhausted),
         (Step::Prepare, Fault::NoSpace, Code::ResourceExhausted),
     ] {
-        world.driver.set(step, Some(fault));
-        let status = world.launch(world.wish("web")).await.unwrap_err();
+        fixture.driver.set(step, Some(fault));
+        let status = fixture.launch(fixture.wish("web")).await.unwrap_err();
         assert_eq!(status.code(), code, "{status:?}");
-        world.until_nothing_is_left().await;
-        world.driver.set(step, None);
+        fixture.until_nothing_is_left().await;
+        fixture.driver.set(step, None);
     }
 }

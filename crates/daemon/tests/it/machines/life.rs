@@ -6,92 +6,92 @@ use rpc::{
     StopRequest, SuspendRequest,
 };
 
-use super::world::{World, all, named, pairs};
+use super::fixture::{MachinesFixture, all, named, pairs};
 use crate::support::request;
 
 #[tokio::test]
 async fn an_instance_goes_through_its_life() {
-    let mut world = World::with(&["web"]).await;
-    assert_eq!(world.states().await, ["web Running"]);
-    let mut client = world.client.clone();
+    let mut fixture = MachinesFixture::with(&["web"]).await;
+    assert_eq!(fixture.states().await, ["web Running"]);
+    let mut client = fixture.client.clone();
     let names = named(&["web"]);
 
     let stop = StopRequest { instance_names: names.clone(), ..Default::default() };
     all(client.stop(request(stop))).await.unwrap();
-    assert_eq!(world.states().await, ["web Stopped"]);
+    assert_eq!(fixture.states().await, ["web Stopped"]);
     let start = StartRequest { instance_names: names.clone(), ..Default::default() };
     let replies = all(client.start(request(start.clone()))).await.unwrap();
     assert_eq!(replies[0].reply_message, "Starting web");
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
     let suspend = SuspendRequest { instance_names: names.clone(), ..Default::default() };
     all(client.suspend(request(suspend))).await.unwrap();
-    assert_eq!(world.states().await, ["web Suspended"]);
+    assert_eq!(fixture.states().await, ["web Suspended"]);
     all(client.start(request(start))).await.unwrap();
     let restart = RestartRequest { instance_names: names.clone(), ..Default::default() };
     all(client.restart(request(restart))).await.unwrap();
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
 
     let delete = DeleteRequest { instance_snapshot_pairs: pairs(&["web"]), ..Default::default() };
     let replies = all(client.delet(request(delete.clone()))).await.unwrap();
     assert_eq!(replies[0].purged_instances, [""; 0]);
-    assert_eq!(world.states().await, ["web Deleted"]);
+    assert_eq!(fixture.states().await, ["web Deleted"]);
     let recover = RecoverRequest { instance_names: names, ..Default::default() };
     all(client.recover(request(recover))).await.unwrap();
-    assert_eq!(world.states().await, ["web Stopped"]);
+    assert_eq!(fixture.states().await, ["web Stopped"]);
     all(client.delet(request(delete))).await.unwrap();
     let replies = all(client.purge(request(PurgeRequest::default()))).await.unwrap();
     assert_eq!(replies[0].purged_instances, ["web"]);
-    world.until_nothing_is_left().await;
+    fixture.until_nothing_is_left().await;
 }
 
 #[tokio::test]
 async fn without_names_all_are_meant() {
-    let mut world = World::with(&["a", "b", "c"]).await;
-    let mut client = world.client.clone();
+    let mut fixture = MachinesFixture::with(&["a", "b", "c"]).await;
+    let mut client = fixture.client.clone();
     let delete = DeleteRequest { instance_snapshot_pairs: pairs(&["c"]), ..Default::default() };
     all(client.delet(request(delete))).await.unwrap();
     all(client.stop(request(StopRequest::default()))).await.unwrap();
-    assert_eq!(world.states().await, ["a Stopped", "b Stopped", "c Deleted"]);
+    assert_eq!(fixture.states().await, ["a Stopped", "b Stopped", "c Deleted"]);
     all(client.start(request(StartRequest::default()))).await.unwrap();
-    assert_eq!(world.states().await, ["a Running", "b Running", "c Deleted"]);
+    assert_eq!(fixture.states().await, ["a Running", "b Running", "c Deleted"]);
     all(client.recover(request(RecoverRequest::default()))).await.unwrap();
-    assert_eq!(world.states().await, ["a Running", "b Running", "c Stopped"]);
+    assert_eq!(fixture.states().await, ["a Running", "b Running", "c Stopped"]);
     let details = all(client.info(request(InfoRequest::default()))).await.unwrap().remove(0).details;
     assert_eq!(details.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
     let delete = DeleteRequest { purge: true, ..Default::default() };
     let replies = all(client.delet(request(delete))).await.unwrap();
     assert_eq!(replies[0].purged_instances, ["a", "b", "c"]);
-    world.until_nothing_is_left().await;
+    fixture.until_nothing_is_left().await;
 }
 
 #[tokio::test]
 async fn a_shutdown_that_is_to_come_is_shown_and_called_off() {
-    let mut world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let mut fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     let later = StopRequest { instance_names: named(&["web"]), time_minutes: 5, ..Default::default() };
     all(client.stop(request(later))).await.unwrap();
-    assert_eq!(world.states().await, ["web DelayedShutdown"]);
+    assert_eq!(fixture.states().await, ["web DelayedShutdown"]);
     let cancel = StopRequest { instance_names: named(&["web"]), cancel_shutdown: true, ..Default::default() };
     all(client.stop(request(cancel))).await.unwrap();
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
     let force = StopRequest { instance_names: named(&["web"]), force_stop: true, ..Default::default() };
     all(client.stop(request(force))).await.unwrap();
-    assert_eq!(world.states().await, ["web Stopped"]);
-    assert!(world.driver.done().contains(&instances::testkit::Step::Force));
+    assert_eq!(fixture.states().await, ["web Stopped"]);
+    assert!(fixture.driver.done().contains(&instances::testkit::Step::Force));
 }
 
 #[tokio::test]
 async fn info_tells_what_is_known_without_asking_the_guest() {
-    let mut world = World::new().await;
+    let mut fixture = MachinesFixture::new().await;
     let wish = rpc::LaunchRequest {
         num_cores: 2,
         mem_size: "512M".to_owned(),
         disk_space: "3G".to_owned(),
-        ..world.wish("web")
+        ..fixture.wish("web")
     };
-    world.launch(wish).await.unwrap();
+    fixture.launch(wish).await.unwrap();
     let asked = InfoRequest { instance_snapshot_pairs: pairs(&["web"]), ..Default::default() };
-    let mut replies = all(world.client.info(request(asked))).await.unwrap();
+    let mut replies = all(fixture.client.info(request(asked))).await.unwrap();
     let item = replies.remove(0).details.remove(0);
     assert_eq!(item.instance_status.unwrap().status(), rpc::instance_status::Status::Running);
     assert_eq!((item.cpu_count.as_str(), item.memory_total.as_str()), ("2", "536870912"));
@@ -101,17 +101,17 @@ async fn info_tells_what_is_known_without_asking_the_guest() {
     assert_eq!(details.num_snapshots, Some(0));
     assert!(details.creation_timestamp.unwrap().seconds > 1_600_000_000);
 
-    let found = all(world.client.find(request(rpc::FindRequest::default()))).await.unwrap().remove(0);
+    let found = all(fixture.client.find(request(rpc::FindRequest::default()))).await.unwrap().remove(0);
     assert_eq!(found.images_info.len(), 1);
     assert_eq!(found.images_info[0].aliases, [details.id[..12].to_owned()]);
-    let networks = all(world.client.networks(request(rpc::NetworksRequest::default()))).await.unwrap();
+    let networks = all(fixture.client.networks(request(rpc::NetworksRequest::default()))).await.unwrap();
     assert_eq!(networks[0].interfaces, []);
 }
 
 #[tokio::test]
 async fn a_client_on_the_same_machine_is_given_what_opens_a_guest() {
-    let world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     let asked = SshInfoRequest { instance_name: vec!["web".to_owned()], ..Default::default() };
     let reply = all(client.ssh_info(request(asked))).await.unwrap().remove(0);
     let info = &reply.ssh_info["web"];

@@ -14,8 +14,8 @@ use tokio::time::{sleep, timeout};
 use tonic::{Code, Status};
 use tower_service::Service as _;
 
-use super::world::{World, all, named, pairs};
-use crate::support::{Connected, ORIGIN, TestService, one, request};
+use super::fixture::{MachinesFixture, all, named, pairs};
+use crate::support::{ORIGIN, TestConnection, TestService, one, request};
 
 /// For what is to happen.
 const SOON: Duration = Duration::from_secs(20);
@@ -33,23 +33,23 @@ fn search(bytes: usize) -> FindRequest {
 
 #[tokio::test]
 async fn a_request_is_small_unless_it_carries_a_file() {
-    let mut world = World::new().await;
+    let mut fixture = MachinesFixture::new().await;
     assert_eq!(prost::Message::encoded_len(&search(LARGEST)), LARGEST);
-    all(world.client.find(request(search(LARGEST)))).await.unwrap();
-    let status = all(world.client.find(request(search(LARGEST + 1)))).await.unwrap_err();
+    all(fixture.client.find(request(search(LARGEST)))).await.unwrap();
+    let status = all(fixture.client.find(request(search(LARGEST + 1)))).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
     assert!(status.message().contains("more than 65536 bytes"), "{status:?}");
 
     let with_file =
-        |bytes: usize| LaunchRequest { cloud_init_user_data: "#".repeat(bytes), ..world.wish("web") };
+        |bytes: usize| LaunchRequest { cloud_init_user_data: "#".repeat(bytes), ..fixture.wish("web") };
     let (fits, too_long, far_too_long) =
         (with_file(256 * 1024), with_file(256 * 1024 + 1), with_file(1024 * 1024));
-    world.launch(fits).await.unwrap();
+    fixture.launch(fits).await.unwrap();
     for (wish, why) in [
         (too_long, "the cloud-init file has more than 262144 bytes"),
         (far_too_long, "more than 1048576 bytes"),
     ] {
-        let status = world.launch(wish).await.unwrap_err();
+        let status = fixture.launch(wish).await.unwrap_err();
         assert_eq!(status.code(), Code::InvalidArgument);
         assert!(status.message().contains(why), "{status:?}");
     }
@@ -57,11 +57,11 @@ async fn a_request_is_small_unless_it_carries_a_file() {
 
 #[tokio::test]
 async fn a_request_names_so_many_instances_at_most_and_of_many_failures_some_are_told() {
-    let world = World::new().await;
+    let fixture = MachinesFixture::new().await;
     let names: Vec<String> = (0..=MOST_NAMES).map(|number| format!("n{number:04}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let calls = async |names: &[&str]| {
-        let mut client = world.client.clone();
+        let mut client = fixture.client.clone();
         let (list, pairs) = (named(names), pairs(names));
         let instance_name: Vec<String> = names.iter().map(ToString::to_string).collect();
         let info = InfoRequest { instance_snapshot_pairs: pairs.clone(), ..Default::default() };
@@ -97,8 +97,8 @@ async fn a_request_names_so_many_instances_at_most_and_of_many_failures_some_are
 
 #[tokio::test]
 async fn little_is_repeated_of_what_a_client_sends() {
-    let world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     let long = "x".repeat(60_000);
     let shown = format!("{}…", "x".repeat(64));
     let remote = FindRequest { remote_name: long.clone(), ..Default::default() };
@@ -120,9 +120,9 @@ async fn little_is_repeated_of_what_a_client_sends() {
 }
 
 /// A body of which the last byte never comes.
-struct Unfinished(Option<Bytes>);
+struct UnfinishedBody(Option<Bytes>);
 
-impl Body for Unfinished {
+impl Body for UnfinishedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -139,7 +139,7 @@ fn unfinished(path: &str) -> http::Request<tonic::body::Body> {
     let mut message = vec![0];
     message.extend_from_slice(&u32::try_from(LARGEST).unwrap().to_be_bytes());
     message.resize(5 + LARGEST - 1, 0);
-    post(path, tonic::body::Body::new(Unfinished(Some(message.into()))))
+    post(path, tonic::body::Body::new(UnfinishedBody(Some(message.into()))))
 }
 
 fn post(path: &str, body: tonic::body::Body) -> http::Request<tonic::body::Body> {
@@ -165,12 +165,12 @@ fn code(response: &http::Response<Incoming>) -> Option<Code> {
 }
 
 /// Whether there is no room for the largest request.
-async fn is_full(client: &mut RpcClient<Connected>) -> bool {
+async fn is_full(client: &mut RpcClient<TestConnection>) -> bool {
     let found = all(client.find(request(search(LARGEST)))).await;
     found.is_err_and(|status| status.code() == Code::ResourceExhausted)
 }
 
-async fn until_free(client: &mut RpcClient<Connected>) {
+async fn until_free(client: &mut RpcClient<TestConnection>) {
     let free = async {
         while is_full(client).await {
             sleep(Duration::from_millis(10)).await;
@@ -208,7 +208,7 @@ async fn a_client_has_so_many_bytes_of_requests_in_progress_and_gets_them_back()
 /// A client answers pings and lets next to nothing through of what it is told.
 #[tokio::test]
 async fn a_reply_that_is_not_read_is_a_request_in_progress() {
-    let World { service, .. } = &World::new().await;
+    let MachinesFixture { service, .. } = &MachinesFixture::new().await;
     let tls = service.client_tls();
     let wide = service.narrow_connection(tls.clone(), 1 << 16).await;
     let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
@@ -246,18 +246,18 @@ async fn a_reply_that_is_not_read_is_a_request_in_progress() {
 async fn replies_to_questions_that_are_not_read_are_taken_from_the_same_share() {
     /// Most of what there is, in calls that are soon made.
     const FILLING: usize = 110;
-    let world = World::new().await;
-    let tls = world.service.client_tls();
-    let wide = world.service.narrow_connection(tls.clone(), 1 << 16).await;
+    let fixture = MachinesFixture::new().await;
+    let tls = fixture.service.client_tls();
+    let wide = fixture.service.narrow_connection(tls.clone(), 1 << 16).await;
     let mut wide = RpcClient::with_origin(wide, http::Uri::from_static(ORIGIN));
     for number in 0..20 {
-        all(wide.launch(request(world.wish(&format!("n{number:02}"))))).await.unwrap();
+        all(wide.launch(request(fixture.wish(&format!("n{number:02}"))))).await.unwrap();
     }
     let reply = all(wide.info(request(InfoRequest::default()))).await.unwrap().remove(0);
     let each = 4 * 1024 + prost::Message::encoded_len(&reply);
     let (mut filling, mut asking) = (
-        world.service.narrow_connection(tls.clone(), 0).await,
-        world.service.narrow_connection(tls, 0).await,
+        fixture.service.narrow_connection(tls.clone(), 0).await,
+        fixture.service.narrow_connection(tls, 0).await,
     );
     let mut unread = Vec::new();
     for _ in 0..FILLING {

@@ -6,20 +6,20 @@ use rpc::start_error::ErrorCode;
 use rpc::{LaunchError, LaunchRequest, StartError, StartRequest, StopRequest, SuspendRequest};
 use tonic::Code;
 
-use super::world::{World, all, named};
+use super::fixture::{MachinesFixture, all, named};
 use crate::support::{TestService, request};
 
 #[tokio::test]
 async fn a_launch_that_cannot_be_is_refused_and_leaves_nothing() {
-    let mut world = World::new().await;
-    std::fs::write(world.path("text"), "no image\n").unwrap();
-    std::fs::create_dir(world.path("folder")).unwrap();
+    let mut fixture = MachinesFixture::new().await;
+    std::fs::write(fixture.path("text"), "no image\n").unwrap();
+    std::fs::create_dir(fixture.path("folder")).unwrap();
     let (wish, image) =
-        (world.wish("web"), |address: String| LaunchRequest { image: address, ..world.wish("web") });
-    let wrong_sum = format!("{}#sha256={}", world.address("disk.img"), "0".repeat(64));
+        (fixture.wish("web"), |address: String| LaunchRequest { image: address, ..fixture.wish("web") });
+    let wrong_sum = format!("{}#sha256={}", fixture.address("disk.img"), "0".repeat(64));
     let invalid = Code::InvalidArgument;
     let wishes: Vec<(LaunchRequest, Code, &str, Option<ErrorCodes>)> = vec![
-        (world.wish("1web"), invalid, "Invalid instance name supplied", Some(ErrorCodes::InvalidHostname)),
+        (fixture.wish("1web"), invalid, "Invalid instance name supplied", Some(ErrorCodes::InvalidHostname)),
         (
             LaunchRequest { mem_size: "1X".into(), ..wish.clone() },
             invalid,
@@ -61,54 +61,54 @@ async fn a_launch_that_cannot_be_is_refused_and_leaves_nothing() {
         (image(String::new()), Code::NotFound, "no default image", None),
         (image("file://disk.img".into()), invalid, "is not the address of an image", None),
         (image("http://".into()), invalid, "is not the address of an image", None),
-        (image(world.address("none")), invalid, "there is no such file", None),
-        (image(world.address("folder")), invalid, "it is not a regular file", None),
+        (image(fixture.address("none")), invalid, "there is no such file", None),
+        (image(fixture.address("folder")), invalid, "it is not a regular file", None),
         (image("file:///dev/null".into()), invalid, "it is not a regular file", None),
-        (image(world.address("text")), invalid, "that is not a disk image", None),
+        (image(fixture.address("text")), invalid, "that is not a disk image", None),
         (image(wrong_sum), invalid, "checksum", None),
     ];
     for (wish, code, words, details) in wishes {
-        let status = world.launch(wish.clone()).await.unwrap_err();
+        let status = fixture.launch(wish.clone()).await.unwrap_err();
         assert_eq!(status.code(), code, "{status:?}");
         assert!(status.message().contains(words), "{words}: {status:?}");
         let found = LaunchError::decode(status.details()).unwrap().error_codes;
         assert_eq!(found, details.map(i32::from).into_iter().collect::<Vec<_>>(), "{status:?}");
-        world.until_nothing_is_left().await;
+        fixture.until_nothing_is_left().await;
     }
 }
 
 #[tokio::test]
 async fn a_name_is_given_once() {
-    let mut world = World::with(&["web"]).await;
-    let status = world.launch(world.wish("web")).await.unwrap_err();
+    let mut fixture = MachinesFixture::with(&["web"]).await;
+    let status = fixture.launch(fixture.wish("web")).await.unwrap_err();
     assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
     assert!(status.message().contains("\"web\""), "{status:?}");
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
 }
 
 #[tokio::test]
 async fn what_is_not_there_keeps_the_others_as_they_are() {
-    let mut world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let mut fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     let names = named(&["web", "nosuch", "no\u{1b}such"]);
     let stop = StopRequest { instance_names: names.clone(), ..Default::default() };
     let status = all(client.stop(request(stop))).await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status:?}");
     assert!(status.message().contains("instance \"nosuch\" does not exist"), "{status:?}");
     assert!(status.message().contains(r#"instance "no\u{1b}such" does not exist"#), "{status:?}");
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
 }
 
 #[tokio::test]
 async fn why_an_instance_has_not_started_is_in_the_details() {
-    let mut world = World::with(&["bin", "off"]).await;
-    let mut client = world.client.clone();
-    let pairs = super::world::pairs(&["bin"]);
+    let mut fixture = MachinesFixture::with(&["bin", "off"]).await;
+    let mut client = fixture.client.clone();
+    let pairs = super::fixture::pairs(&["bin"]);
     let delete = rpc::DeleteRequest { instance_snapshot_pairs: pairs, ..Default::default() };
     all(client.delet(request(delete))).await.unwrap();
     let force = StopRequest { instance_names: named(&["off"]), force_stop: true, ..Default::default() };
     all(client.stop(request(force))).await.unwrap();
-    world.driver.set(instances::testkit::Step::Start, Some(instances::testkit::Fault::Fails));
+    fixture.driver.set(instances::testkit::Step::Start, Some(instances::testkit::Fault::Fails));
     for (name, words, code) in [
         ("bin", "Instance 'bin' is deleted.", ErrorCode::InstanceDeleted),
         ("nosuch", "instance \"nosuch\" does not exist", ErrorCode::DoesNotExist),
@@ -121,13 +121,13 @@ async fn why_an_instance_has_not_started_is_in_the_details() {
         let details = StartError::decode(status.details()).unwrap().instance_errors;
         assert_eq!(details.into_iter().collect::<Vec<_>>(), [(name.to_owned(), i32::from(code))]);
     }
-    assert_eq!(world.states().await, ["bin Deleted", "off Stopped"]);
+    assert_eq!(fixture.states().await, ["bin Deleted", "off Stopped"]);
 }
 
 #[tokio::test]
 async fn a_state_that_does_not_allow_a_command_is_told() {
-    let world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     all(client.stop(request(StopRequest::default()))).await.unwrap();
     let suspend = SuspendRequest { instance_names: named(&["web"]), ..Default::default() };
     let status = all(client.suspend(request(suspend))).await.unwrap_err();

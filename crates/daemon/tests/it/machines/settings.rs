@@ -3,17 +3,17 @@
 use rpc::{GetRequest, KeysRequest, SetRequest, StopRequest};
 use tonic::{Code, Status};
 
-use super::world::{World, all};
+use super::fixture::{MachinesFixture, all};
 use crate::support::request;
 
-async fn get(world: &World, key: &str) -> Result<String, Status> {
-    let mut client = world.client.clone();
+async fn get(fixture: &MachinesFixture, key: &str) -> Result<String, Status> {
+    let mut client = fixture.client.clone();
     let asked = GetRequest { key: key.to_owned(), ..Default::default() };
     Ok(all(client.get(request(asked))).await?.remove(0).value)
 }
 
-async fn set(world: &World, key: &str, value: &str) -> Result<(), Status> {
-    let mut client = world.client.clone();
+async fn set(fixture: &MachinesFixture, key: &str, value: &str) -> Result<(), Status> {
+    let mut client = fixture.client.clone();
     let mut asked = SetRequest::default();
     asked.key = key.to_owned();
     asked.val = value.to_owned();
@@ -22,9 +22,9 @@ async fn set(world: &World, key: &str, value: &str) -> Result<(), Status> {
 
 #[tokio::test]
 async fn how_much_an_instance_gets_is_told_and_changed_while_it_is_stopped() {
-    let world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
-    assert_eq!(get(&world, "local.driver").await.unwrap(), "memory");
+    let fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
+    assert_eq!(get(&fixture, "local.driver").await.unwrap(), "memory");
     let keys = all(client.keys(request(KeysRequest::default()))).await.unwrap().remove(0).settings_keys;
     for key in ["local.web.cpus", "local.web.disk", "local.web.memory", "local.passphrase"] {
         assert!(keys.contains(&key.to_owned()), "{keys:?}");
@@ -35,20 +35,20 @@ async fn how_much_an_instance_gets_is_told_and_changed_while_it_is_stopped() {
         ("local.web.disk", "5.0GiB", "6G", "6.0GiB"),
     ] {
         all(client.start(request(rpc::StartRequest::default()))).await.unwrap();
-        assert_eq!(get(&world, key).await.unwrap(), before);
-        let status = set(&world, key, value).await.unwrap_err();
+        assert_eq!(get(&fixture, key).await.unwrap(), before);
+        let status = set(&fixture, key, value).await.unwrap_err();
         assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
         assert!(status.message().contains("must be stopped"), "{status:?}");
         all(client.stop(request(StopRequest::default()))).await.unwrap();
-        set(&world, key, value).await.unwrap();
-        assert_eq!(get(&world, key).await.unwrap(), after);
+        set(&fixture, key, value).await.unwrap();
+        assert_eq!(get(&fixture, key).await.unwrap(), after);
     }
 }
 
 #[tokio::test]
 async fn what_is_no_setting_or_no_value_is_refused() {
-    let world = World::with(&["web"]).await;
-    let mut client = world.client.clone();
+    let fixture = MachinesFixture::with(&["web"]).await;
+    let mut client = fixture.client.clone();
     all(client.stop(request(StopRequest::default()))).await.unwrap();
     for (key, value, code, words) in [
         ("local.web.cpus", "0", Code::InvalidArgument, "not a valid number of CPUs"),
@@ -64,10 +64,10 @@ async fn what_is_no_setting_or_no_value_is_refused() {
         ("local.passphrase", " MPT20_", Code::InvalidArgument, "begins as a token does"),
         ("local.passphrase", &"x".repeat(1025), Code::InvalidArgument, "choose another one"),
     ] {
-        let status = set(&world, key, value).await.unwrap_err();
+        let status = set(&fixture, key, value).await.unwrap_err();
         assert_eq!(status.code(), code, "{key}: {status:?}");
         assert!(status.message().contains(words), "{key}: {status:?}");
     }
-    let status = get(&world, "local.nosuch.cpus").await.unwrap_err();
+    let status = get(&fixture, "local.nosuch.cpus").await.unwrap_err();
     assert_eq!(status.code(), Code::NotFound, "{status:?}");
 }

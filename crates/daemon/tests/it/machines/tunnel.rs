@@ -16,8 +16,8 @@ use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
-use super::world::{World, all, named, pairs};
-use crate::support::{Connected, ORIGIN, TestService, request};
+use super::fixture::{MachinesFixture, all, named, pairs};
+use crate::support::{ORIGIN, TestConnection, TestService, request};
 
 /// For what is to happen.
 const SOON: Duration = Duration::from_secs(20);
@@ -36,7 +36,7 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn open(client: &InstancesClient<Connected>, instance: &str) -> Result<Self, Status> {
+    async fn open(client: &InstancesClient<TestConnection>, instance: &str) -> Result<Self, Status> {
         let (requests, sent) = mpsc::channel(1);
         requests.try_send(name(instance)).unwrap();
         let mut replies = client.clone().tunnel(ReceiverStream::new(sent)).await?.into_inner();
@@ -85,16 +85,16 @@ fn bytes(data: &'static [u8]) -> TunnelRequest {
 }
 
 /// Running instances, and where their guests answer.
-async fn world(names: &[&str]) -> (World, TcpListener) {
-    let world = World::with(names).await;
+async fn fixture(names: &[&str]) -> (MachinesFixture, TcpListener) {
+    let fixture = MachinesFixture::with(names).await;
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    world.driver.answers_at(listener.local_addr().unwrap());
-    (world, listener)
+    fixture.driver.answers_at(listener.local_addr().unwrap());
+    (fixture, listener)
 }
 
 /// A tunnel with the guest's end of it.
-async fn tunnel(world: &World, listener: &TcpListener) -> (Tunnel, TcpStream) {
-    let (tunnel, guest) = tokio::join!(Tunnel::open(&world.instances, "web"), listener.accept());
+async fn tunnel(fixture: &MachinesFixture, listener: &TcpListener) -> (Tunnel, TcpStream) {
+    let (tunnel, guest) = tokio::join!(Tunnel::open(&fixture.instances, "web"), listener.accept());
     (tunnel.unwrap(), guest.unwrap().0)
 }
 
@@ -107,9 +107,9 @@ async fn rest_of(guest: &mut TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn bytes_go_both_ways_and_each_way_ends_by_itself() {
-    let (world, listener) = world(&["web"]).await;
+    let (fixture, listener) = fixture(&["web"]).await;
     for client_ends_first in [true, false] {
-        let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+        let (mut tunnel, mut guest) = tunnel(&fixture, &listener).await;
         tunnel.send(b"to\0the guest\xff").await;
         let mut received = [0; 13];
         guest.read_exact(&mut received).await.unwrap();
@@ -136,9 +136,9 @@ async fn bytes_go_both_ways_and_each_way_ends_by_itself() {
 
 #[tokio::test]
 async fn a_tunnel_begins_with_what_opens_the_guest_and_tells_it_from_others() {
-    let (world, listener) = world(&["web", "db"]).await;
-    let (tunnel, _guest) = tunnel(&world, &listener).await;
-    let other = Tunnel::open(&world.instances, "db").await.unwrap();
+    let (fixture, listener) = fixture(&["web", "db"]).await;
+    let (tunnel, _guest) = tunnel(&fixture, &listener).await;
+    let other = Tunnel::open(&fixture.instances, "db").await.unwrap();
     assert_eq!(tunnel.access.user_name, "ubuntu");
     assert!(tunnel.access.host_key.starts_with("ssh-ed25519 "), "{:?}", tunnel.access);
     assert!(tunnel.access.private_key.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"));
@@ -148,14 +148,14 @@ async fn a_tunnel_begins_with_what_opens_the_guest_and_tells_it_from_others() {
 
 #[tokio::test]
 async fn strangers_get_none() {
-    let (world, listener) = world(&["web"]).await;
-    let stranger = world.service.connection().await;
+    let (fixture, listener) = fixture(&["web"]).await;
+    let stranger = fixture.service.connection().await;
     let stranger = InstancesClient::with_origin(stranger, http::Uri::from_static(ORIGIN));
     let refused = Tunnel::open(&stranger, "web").await.err().unwrap();
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
     assert!(refused.message().contains("multipass authenticate"), "{refused:?}");
     // The first to come is the client's, who comes after the stranger.
-    let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+    let (mut tunnel, mut guest) = tunnel(&fixture, &listener).await;
     tunnel.send(b"x").await;
     tunnel.end();
     assert_eq!(rest_of(&mut guest).await, b"x");
@@ -164,11 +164,11 @@ async fn strangers_get_none() {
 
 #[tokio::test]
 async fn an_instance_that_is_not_up_has_none() {
-    let (mut world, _listener) = world(&["web", "off", "gone"]).await;
+    let (mut fixture, _listener) = fixture(&["web", "off", "gone"]).await;
     let stop = StopRequest { instance_names: named(&["off"]), ..Default::default() };
-    all(world.client.stop(request(stop))).await.unwrap();
+    all(fixture.client.stop(request(stop))).await.unwrap();
     let delete = DeleteRequest { instance_snapshot_pairs: pairs(&["gone"]), ..Default::default() };
-    all(world.client.delet(request(delete))).await.unwrap();
+    all(fixture.client.delet(request(delete))).await.unwrap();
     for (instance, code, words) in [
         ("off", Code::FailedPrecondition, "instance \"off\" is not running; 'multipass start off'"),
         ("gone", Code::FailedPrecondition, "Instance 'gone' is deleted."),
@@ -176,13 +176,13 @@ async fn an_instance_that_is_not_up_has_none() {
         ("no\u{1b}such", Code::NotFound, "instance \"no\\u{1b}such\" does not exist"),
         ("", Code::NotFound, "instance \"\" does not exist"),
     ] {
-        let refused = Tunnel::open(&world.instances, instance).await.err().unwrap();
+        let refused = Tunnel::open(&fixture.instances, instance).await.err().unwrap();
         assert_eq!(refused.code(), code, "{refused:?}");
         assert!(refused.message().starts_with(words), "{refused:?}");
     }
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    world.driver.answers_at(nobody);
-    let refused = Tunnel::open(&world.instances, "web").await.err().unwrap();
+    fixture.driver.answers_at(nobody);
+    let refused = Tunnel::open(&fixture.instances, "web").await.err().unwrap();
     assert_eq!(refused.code(), Code::Aborted, "{refused:?}");
     assert!(refused.message().starts_with("instance \"web\" cannot be reached"), "{refused:?}");
 }
@@ -200,14 +200,14 @@ async fn a_service_without_a_driver_says_so() {
 
 #[tokio::test]
 async fn what_is_no_tunnel_is_refused() {
-    let (world, listener) = world(&["web"]).await;
-    let mut client = world.instances.clone();
+    let (fixture, listener) = fixture(&["web"]).await;
+    let mut client = fixture.instances.clone();
     for first in [bytes(b"x"), TunnelRequest { part: None }] {
         let refused = all(client.tunnel(request(first))).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
     }
     for second in [name("web"), TunnelRequest { part: None }] {
-        let (tunnel, mut guest) = tunnel(&world, &listener).await;
+        let (tunnel, mut guest) = tunnel(&fixture, &listener).await;
         tunnel.requests.send(second).await.unwrap();
         let refused = tunnel.outcome().await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
@@ -217,9 +217,9 @@ async fn what_is_no_tunnel_is_refused() {
 
 #[tokio::test]
 async fn a_client_that_is_revoked_loses_its_tunnels_and_hears_why() {
-    let (world, listener) = world(&["web"]).await;
-    let (tunnel, mut guest) = tunnel(&world, &listener).await;
-    world.service.revoke_all();
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (tunnel, mut guest) = tunnel(&fixture, &listener).await;
+    fixture.service.revoke_all();
     let refused = tunnel.outcome().await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
     assert_eq!(rest_of(&mut guest).await, b"");
@@ -227,19 +227,19 @@ async fn a_client_that_is_revoked_loses_its_tunnels_and_hears_why() {
 
 #[tokio::test]
 async fn a_client_that_is_revoked_and_does_not_read_loses_its_tunnels() {
-    let (world, listener) = world(&["web"]).await;
-    let (_tunnel, mut guest) = tunnel(&world, &listener).await;
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (_tunnel, mut guest) = tunnel(&fixture, &listener).await;
     write_until_still(&mut guest).await;
-    world.service.revoke_all();
+    fixture.service.revoke_all();
     // With so much unread the end is a reset.
     let _ = timeout(SOON, guest.read(&mut [0])).await.expect("an end");
 }
 
 #[tokio::test]
 async fn a_daemon_that_stops_ends_them() {
-    let (world, listener) = world(&["web"]).await;
-    let (tunnel, mut guest) = tunnel(&world, &listener).await;
-    world.service.stop();
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (tunnel, mut guest) = tunnel(&fixture, &listener).await;
+    fixture.service.stop();
     let refused = tunnel.outcome().await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
     assert_eq!(rest_of(&mut guest).await, b"");
@@ -247,21 +247,21 @@ async fn a_daemon_that_stops_ends_them() {
 
 #[tokio::test]
 async fn a_client_has_so_many_and_no_more() {
-    let (world, listener) = world(&["web", "db"]).await;
+    let (fixture, listener) = fixture(&["web", "db"]).await;
     let mut tunnels = Vec::new();
     for number in 0..MOST_OF_CLIENT {
         let instance = ["web", "db"][number % 2];
-        let (tunnel, guest) = tokio::join!(Tunnel::open(&world.instances, instance), listener.accept());
+        let (tunnel, guest) = tokio::join!(Tunnel::open(&fixture.instances, instance), listener.accept());
         tunnels.push((tunnel.unwrap(), guest.unwrap().0));
     }
-    let refused = Tunnel::open(&world.instances, "web").await.err().unwrap();
+    let refused = Tunnel::open(&fixture.instances, "web").await.err().unwrap();
     assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
     let (given_up, mut guest) = tunnels.pop().unwrap();
     drop(given_up);
     assert_eq!(rest_of(&mut guest).await, b"");
     // Its place is given back about when its guest sees the end.
     let again = async {
-        while Tunnel::open(&world.instances, "web").await.is_err() {
+        while Tunnel::open(&fixture.instances, "web").await.is_err() {
             tokio::task::yield_now().await;
         }
     };
@@ -273,10 +273,10 @@ async fn a_tunnel_in_use_takes_no_more_of_its_clients_bytes_than_its_first_part_
     const CHUNK: &[u8] = &[7; 1 << 15];
     /// Through each tunnel: through all of them twice what one client may have in requests.
     const CHUNKS: usize = 2 * (8 << 20) / MOST_OF_CLIENT / CHUNK.len();
-    let (mut world, listener) = world(&["web"]).await;
+    let (mut fixture, listener) = fixture(&["web"]).await;
     let mut tunnels = Vec::new();
     for number in 0..MOST_OF_CLIENT {
-        let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+        let (mut tunnel, mut guest) = tunnel(&fixture, &listener).await;
         let send = async {
             for _ in 0..CHUNKS {
                 tunnel.send(CHUNK).await;
@@ -288,7 +288,7 @@ async fn a_tunnel_in_use_takes_no_more_of_its_clients_bytes_than_its_first_part_
         tunnels.push((tunnel, guest));
     }
     // There is room left for other calls.
-    assert_eq!(world.states().await, ["web Running"]);
+    assert_eq!(fixture.states().await, ["web Running"]);
     for (tunnel, guest) in tunnels {
         drop(guest);
         tunnel.outcome().await.unwrap();
@@ -308,8 +308,8 @@ async fn write_until_still(guest: &mut TcpStream) -> usize {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_holds_its_guest_back_and_can_still_send() {
-    let (world, listener) = world(&["web"]).await;
-    let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (mut tunnel, mut guest) = tunnel(&fixture, &listener).await;
     let written = write_until_still(&mut guest).await;
     tunnel.send(b"still here").await;
     let mut received = [0; 10];
@@ -326,8 +326,8 @@ async fn a_client_that_does_not_read_holds_its_guest_back_and_can_still_send() {
 #[tokio::test]
 async fn a_guest_that_does_not_read_holds_its_client_back_and_can_still_send() {
     const CHUNK: &[u8] = &[7; 1 << 15];
-    let (world, listener) = world(&["web"]).await;
-    let (mut tunnel, mut guest) = tunnel(&world, &listener).await;
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (mut tunnel, mut guest) = tunnel(&fixture, &listener).await;
     let mut sent = 0;
     while timeout(STILL, tunnel.requests.send(bytes(CHUNK))).await.is_ok() {
         sent += CHUNK.len();

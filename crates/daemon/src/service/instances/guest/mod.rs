@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::logging::with_causes;
 pub(super) use facts::{Facts, Usage};
 
-/// For one guest, with its turn to be asked. An emulated one takes a second when it has nothing else to do.
+/// For one guest, with the wait for its turn. An emulated one takes a second when it has nothing else to do.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Guests that are asked at the same time, by all callers together.
@@ -50,10 +50,10 @@ pub(super) async fn query(
 ) -> HashMap<InstanceName, Facts> {
     let is_up =
         |one: &&Overview| matches!(one.state, InstanceState::Running | InstanceState::DelayedShutdown);
-    let mut asked = JoinSet::new();
+    let mut queries = JoinSet::new();
     for one in of.iter().filter(is_up) {
         let (permits, instances, name) = (Arc::clone(permits), instances.clone(), one.name.clone());
-        asked.spawn(async move {
+        queries.spawn(async move {
             // It is never closed. Who waits for a permit has its own time after that.
             let Ok(_permit) = timeout(DEADLINE, permits.acquire()).await else {
                 log_failure(&name, &QueryError::TimedOut);
@@ -70,7 +70,7 @@ pub(super) async fn query(
         });
     }
     let mut known = HashMap::new();
-    while let Some(answered) = asked.join_next().await {
+    while let Some(answered) = queries.join_next().await {
         known.extend(answered.ok().flatten());
     }
     known

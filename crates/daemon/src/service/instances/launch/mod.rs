@@ -26,12 +26,12 @@ pub(in crate::service) async fn launch(
     replies: ReplySender<LaunchReply>,
 ) -> Result<(), Status> {
     // At once: a list of them takes much memory, and is not kept while instances are waited for.
-    without_extras(&request)?;
+    refuse_unsupported(&request)?;
     let instances = service.instances().await?;
-    let launch = wanted(service, by, request).await?;
+    let launch = specification(service, by, request).await?;
     let replies = Arc::new(replies);
-    let told = Arc::clone(&replies);
-    let report: Report = Arc::new(move |progress| told.offer(reply(said(progress))));
+    let reported = Arc::clone(&replies);
+    let report: Report = Arc::new(move |progress| reported.offer(reply(progress_reply(progress))));
     let launched = instances.launch(launch, SystemTime::now(), report).await.map_err(|error| {
         let status = failure::status(&error);
         match error {
@@ -44,7 +44,7 @@ pub(in crate::service) async fn launch(
 }
 
 /// Refuses what there is not.
-fn without_extras(request: &LaunchRequest) -> Result<(), Status> {
+fn refuse_unsupported(request: &LaunchRequest) -> Result<(), Status> {
     if !request.network_options.is_empty() {
         let why = "Instances cannot be connected to other networks here: leave out --network and --bridged.";
         return Err(refused(ErrorCodes::InvalidNetwork, why));
@@ -56,7 +56,11 @@ fn without_extras(request: &LaunchRequest) -> Result<(), Status> {
 }
 
 /// What is asked for. All that can be wrong with it is found before the image is looked at.
-async fn wanted(service: &Service, by: &Authenticated, request: LaunchRequest) -> Result<Launch, Status> {
+async fn specification(
+    service: &Service,
+    by: &Authenticated,
+    request: LaunchRequest,
+) -> Result<Launch, Status> {
     let name = match request.instance_name.as_str() {
         "" => None,
         name => Some(name.parse::<InstanceName>().map_err(|e| refused(ErrorCodes::InvalidHostname, e))?),
@@ -77,7 +81,7 @@ async fn wanted(service: &Service, by: &Authenticated, request: LaunchRequest) -
         Status::invalid_argument(format!("The cloud-init configuration cannot be used: {error}."))
     })?;
     let (source, expected) = source(service, by, &request.image, &request.remote_name).await?;
-    let timeout = power::seconds(request.timeout);
+    let timeout = power::timeout_of(request.timeout);
     Ok(Launch { name, cpus, memory, disk, source, expected, user_data, timeout })
 }
 
@@ -87,7 +91,7 @@ fn refused(code: ErrorCodes, why: impl std::fmt::Display) -> Status {
     Status::with_details(Code::InvalidArgument, why.to_string(), details.into())
 }
 
-fn said(progress: Progress) -> CreateOneof {
+fn progress_reply(progress: Progress) -> CreateOneof {
     match progress {
         Progress::Image { done, total: Some(total) } if total > 0 => {
             let percent = u128::from(done) * 100 / u128::from(total);

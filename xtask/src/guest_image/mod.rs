@@ -39,7 +39,7 @@ const PACKAGES: [&str; 13] = [
     "zstd",
 ];
 
-const SYSLINUX_CFG: &str = include_str!("../guest/syslinux.cfg");
+const SYSLINUX_CFG: &str = include_str!("../../guest/syslinux.cfg");
 
 /// Which image to build.
 #[derive(Debug, Args)]
@@ -52,10 +52,10 @@ pub(crate) struct Options {
 /// The recipe: who changes it gets another image.
 const RECIPE: [&str; 5] = [
     SYSLINUX_CFG,
-    include_str!("guest_image.rs"),
-    include_str!("guest_image/disk.rs"),
-    include_str!("guest_image/kernel.rs"),
-    include_str!("guest_image/system.rs"),
+    include_str!("mod.rs"),
+    include_str!("disk.rs"),
+    include_str!("kernel.rs"),
+    include_str!("system.rs"),
 ];
 
 /// Installs what is missing, builds the image where it is not there as it should be, and prints where it is.

@@ -1,208 +1,25 @@
 //! What the administrator says: on the command line, in the environment, in a file. What is said nearer
 //! to the start of the daemon wins, and what is not understood is refused.
 
+mod arguments;
+
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::ValueEnum;
 use durable::private;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 use transport::Endpoint;
 
 use crate::platform;
+#[cfg(windows)]
+pub use arguments::Install;
+pub use arguments::{Arguments, Command, EnrollInstaller, Migrate, Recover};
 
 /// Environment variables of settings begin so: `MULTIPASSD_ADDRESS`.
 const PREFIX: &str = "MULTIPASSD_";
-
-/// Runs the Multipass service: it lets clients in and serves them.
-///
-/// Each option but --config is also a setting in the configuration file, with '_' for '-', and an environment
-/// variable in capitals that begins with MULTIPASSD_. The command line wins over the environment, which wins over
-/// the file. MULTIPASS_STORAGE, in the environment alone, names another directory for the service's files.
-#[derive(Debug, Parser)]
-#[command(
-    name = "multipassd",
-    version,
-    disable_version_flag = true,
-    disable_help_subcommand = true,
-    args_conflicts_with_subcommands = true
-)]
-pub struct Arguments {
-    #[cfg_attr(unix, doc = "The configuration file, in TOML [default: /etc/multipassd.toml if it exists]")]
-    #[cfg_attr(
-        windows,
-        doc = "The configuration file, in TOML [default: %ProgramData%\\Multipass\\multipassd.toml if it exists]"
-    )]
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-
-    #[command(flatten)]
-    given: Given,
-
-    /// What to do instead of running the service.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-
-    /// Print the version
-    #[arg(short = 'v', long, action = ArgAction::Version)]
-    version: Option<bool>,
-}
-
-/// What can be done instead of running the service.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Let an administrator back in whom the service does not know, while it runs or not
-    ///
-    /// A running service takes notice within seconds. Over a Unix socket 'sudo multipass clients add' does
-    /// the same.
-    Recover(Recover),
-
-    /// Print the fingerprint by which clients on other machines know this service
-    ///
-    /// It is what such a client shows when it meets the service for the first time, and what it takes with
-    /// 'multipass --fingerprint': SHA-256 of the root certificate's public key.
-    Fingerprint,
-
-    /// Make the client of the user who installs the service its first one; for installers, as administrator
-    ///
-    /// The user is the one named, or who runs the installer by sudo or pkexec. Their client is made if there is
-    /// none, with their rights. If anybody was ever enrolled, nothing is done, which is no failure: an installer
-    /// may run this on each upgrade. A running service takes notice within seconds.
-    EnrollInstaller(EnrollInstaller),
-
-    /// Take over what a stock Multipass service has in another directory: clients, passphrase, root certificate
-    ///
-    /// Both services must be stopped. Nothing is changed in the other directory, nor in the trust in clients that are
-    /// known here; who was revoked here stays out. It may be run again. Instances are not taken over.
-    Migrate(Migrate),
-
-    /// Stop the machines that a stopped service has left running
-    ///
-    /// Each guest is asked to shut down, and loses its power if it does not. To be run before this machine goes
-    /// down, or the service is removed; the units of the package do. What runs is found by the data directory.
-    StopMachines,
-
-    /// Writes the man pages into a directory
-    #[cfg(feature = "man")]
-    #[command(hide = true)]
-    Man {
-        /// The directory; it is made if need be.
-        directory: PathBuf,
-    },
-
-    /// Install the service of this machine, or the new version of one that is installed, and start it
-    ///
-    /// Run this as administrator, in the session of the user who installs: their client becomes the first one, if
-    /// nobody was ever enrolled, as by enroll-installer.
-    #[cfg(windows)]
-    Install(Install),
-
-    /// Stop the service of this machine and remove it; its files stay
-    #[cfg(windows)]
-    Uninstall,
-
-    /// Runs the service, for the service manager
-    #[cfg(windows)]
-    #[command(hide = true)]
-    RunService(Install),
-
-    /// Opens a file for the service, with the rights of who wants it
-    #[cfg(unix)]
-    #[command(hide = true)]
-    OpenFile,
-}
-
-impl Command {
-    /// Whether it starts a log of its own, with the settings of the service.
-    #[must_use]
-    pub fn logs_by_itself(&self) -> bool {
-        #[cfg(windows)]
-        if let Self::RunService(_) = self {
-            return true;
-        }
-        false
-    }
-}
-
-/// Whom to enrol at installation.
-#[derive(Debug, Args)]
-pub struct EnrollInstaller {
-    /// The user who installs the service [default: who runs the installer by sudo or pkexec]
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-}
-
-/// From where to take over.
-#[derive(Debug, Args)]
-pub struct Migrate {
-    /// The stock service's data directory; of the snap, /var/snap/multipass/common/data/multipassd
-    #[arg(long, value_name = "DIR")]
-    pub from: PathBuf,
-
-    /// Its settings, where the passphrase's hash is [default: multipassd/multipassd.conf where the stock service of
-    /// the user who runs this has it; for the snap's data, the snap's]
-    #[arg(long, value_name = "FILE")]
-    pub settings: Option<PathBuf>,
-
-    /// The root certificate that it has published [default: where stock services publish theirs]
-    #[arg(long, value_name = "FILE")]
-    pub root_cert: Option<PathBuf>,
-}
-
-/// How the service of this machine is run.
-#[cfg(windows)]
-#[derive(Debug, Args)]
-pub struct Install {
-    /// The configuration file of the service [default: as of a daemon that is started by hand]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// What to recover.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-pub struct Recover {
-    /// Make the next administrator who calls the service its first client, if no client is trusted
-    #[arg(long)]
-    pub first_client: bool,
-
-    /// Trust the client with this certificate, a file in PEM
-    #[arg(long, value_name = "FILE")]
-    pub add_cert: Option<PathBuf>,
-}
-
-/// What was given; the rest is left to the environment and the file.
-#[derive(Debug, Parser, Serialize)]
-struct Given {
-    /// Where log messages go: the system's log, or standard error [default: stderr]
-    #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    logger: Option<Logger>,
-
-    /// How much is logged [default: info]
-    #[arg(short = 'V', long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verbosity: Option<Verbosity>,
-
-    /// Where to listen, as unix:/path, host:port (TCP) or quic:host:port; may be repeated [default: the
-    /// platform's when run by root, else a socket in XDG_RUNTIME_DIR]
-    #[arg(long)]
-    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "as_written")]
-    address: Vec<Endpoint>,
-
-    /// Listen on network addresses that other machines can reach, too
-    #[arg(long)]
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    allow_remote: bool,
-
-    /// Where to publish the root certificate, which clients need in order to trust this daemon
-    /// [default: the system's file when run by root, else a file in the data directory]
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    root_cert: Option<PathBuf>,
-}
 
 /// What the daemon does, from all sources.
 #[derive(Debug, Deserialize)]
@@ -252,7 +69,7 @@ impl Arguments {
     /// The file that was named does not exist, or something in any of the sources is not understood.
     pub fn settings(&self) -> Result<Settings, SettingsError> {
         let mut sources = Figment::new();
-        let usual = platform::system_file();
+        let usual = platform::system_config_file();
         let file = match &self.config {
             Some(file) if !file.is_file() => return Err(SettingsError::NoFile(file.clone())),
             Some(file) => Some(file.as_path()),
@@ -265,26 +82,22 @@ impl Arguments {
             // Exactly this file: figment would look for it in the directories above as well.
             sources = sources.merge(Toml::file_exact(file));
         }
-        let sources = sources.merge(Env::prefixed(PREFIX)).merge(Serialized::defaults(&self.given));
+        let sources = sources.merge(Env::prefixed(PREFIX)).merge(Serialized::defaults(&self.options));
         Ok(sources.extract().map_err(Box::new)?)
     }
-}
-
-fn as_written<S: Serializer>(endpoints: &[Endpoint], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(endpoints.iter().map(Endpoint::to_string))
 }
 
 /// One address, or a list of them.
 fn endpoints<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "an address in quotes, or a list of such")]
-    enum Written {
+    enum OneOrMany {
         One(String),
-        Several(Vec<String>),
+        Many(Vec<String>),
     }
-    let texts = match Written::deserialize(from)? {
-        Written::One(text) => vec![text],
-        Written::Several(texts) => texts,
+    let texts = match OneOrMany::deserialize(from)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
     };
     if texts.is_empty() {
         return Err(serde::de::Error::custom(
@@ -324,6 +137,7 @@ pub enum Verbosity {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
     use figment::Jail;
 
     use super::*;
@@ -334,7 +148,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::result_large_err, reason = "figment's closures return its own error")]
-    fn what_is_said_nearer_wins() {
+    fn the_command_line_wins_over_the_environment_and_that_over_the_file() {
         Jail::expect_with(|jail| {
             jail.create_file(
                 "file.toml",

@@ -16,21 +16,21 @@ use rpc::{InstanceNames, InstanceSnapshotPair, LaunchReply, LaunchRequest};
 use tempfile::TempDir;
 use tonic::{Response, Status, Streaming};
 
-use crate::support::{Connected, ORIGIN, TestService, request};
+use crate::support::{ORIGIN, TestConnection, TestService, request};
 
 /// For what happens beside the calls.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-pub(super) struct World {
+pub(super) struct MachinesFixture {
     pub(super) driver: Arc<MemoryDriver>,
-    pub(super) client: RpcClient<Connected>,
+    pub(super) client: RpcClient<TestConnection>,
     /// The same client's.
-    pub(super) instances: InstancesClient<Connected>,
+    pub(super) instances: InstancesClient<TestConnection>,
     pub(super) service: TestService,
     directory: TempDir,
 }
 
-impl World {
+impl MachinesFixture {
     pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let driver = Arc::new(MemoryDriver::new());
@@ -56,11 +56,11 @@ impl World {
 
     /// With instances of those names, which run.
     pub(super) async fn with(names: &[&str]) -> Self {
-        let mut world = Self::new().await;
+        let mut fixture = Self::new().await;
         for name in names {
-            world.launch(world.wish(name)).await.unwrap();
+            fixture.launch(fixture.wish(name)).await.unwrap();
         }
-        world
+        fixture
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -5,8 +5,8 @@ use std::path::Path;
 /// The number of a process that is a `multipassd` over `data`, whichever: by a file that it has open below there, or
 /// by the environment that it was started with. None if there is none that we may look into, and everywhere but on
 /// Linux.
-pub(crate) fn user_of(data: &Path) -> Option<u32> {
-    system::user_of(data)
+pub(crate) fn process_using(data: &Path) -> Option<u32> {
+    system::process_using(data)
 }
 
 #[cfg(target_os = "linux")]
@@ -17,7 +17,7 @@ mod system {
     use std::os::unix::fs::MetadataExt;
     use std::path::{Path, PathBuf};
 
-    pub(super) fn user_of(data: &Path) -> Option<u32> {
+    pub(super) fn process_using(data: &Path) -> Option<u32> {
         let own = std::process::id();
         let numbers = fs::read_dir("/proc")
             .ok()?
@@ -36,7 +36,8 @@ mod system {
             return false;
         }
         let name = fs::read(process.join("comm")).unwrap_or_default();
-        name.trim_ascii_end() == b"multipassd" && (was_told(process, data) || has_open(process, data))
+        name.trim_ascii_end() == b"multipassd"
+            && (has_in_environment(process, data) || has_open(process, data))
     }
 
     fn has_open(process: &Path, data: &Path) -> bool {
@@ -45,7 +46,7 @@ mod system {
     }
 
     /// Whether its environment says that its data are there.
-    fn was_told(process: &Path, data: &Path) -> bool {
+    fn has_in_environment(process: &Path, data: &Path) -> bool {
         let environment = fs::read(process.join("environ")).unwrap_or_default();
         let variable = |name: &str| {
             let mut values = environment.split(|byte| *byte == 0).filter_map(|entry| {
@@ -65,7 +66,7 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    pub(super) fn user_of(_data: &std::path::Path) -> Option<u32> {
+    pub(super) fn process_using(_data: &std::path::Path) -> Option<u32> {
         None
     }
 }

@@ -55,7 +55,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_is_said_nearer_wins() {
+    fn the_more_specific_variable_wins() {
         let all = [("DAEMON_CONFIG_HOME", "/daemon"), ("XDG_CONFIG_HOME", "/xdg"), ("HOME", "/home/x")];
         for (environment, expected) in [
             (&all[..], "/daemon/multipassd/multipassd.conf"),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_snap_has_its_own() {
+    fn the_snap_has_settings_of_its_own() {
         let snap = Path::new("/var/snap/multipass/common/data/multipassd");
         let settings = Path::new("/var/snap/multipass/current/config/multipassd/multipassd.conf");
         assert_eq!(settings_of(snap).as_deref(), Some(settings));
