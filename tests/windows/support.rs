@@ -205,5 +205,6 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 #[track_caller]
 pub(crate) fn another_who_may(deed: win32::access::Deed, path: &Path) -> Option<String> {
     let file = win32::access::look_at(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    win32::access::another_who_may(deed, &file).expect("the system tells").map(|another| another.name)
+    let another = win32::access::another_who_may(deed, &file, win32::access::Judge::Caller);
+    another.expect("the system tells").map(|another| another.name)
 }

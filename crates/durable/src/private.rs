@@ -98,14 +98,26 @@ pub fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
     system::beyond_other_users(path)
 }
 
-/// Checks that nobody but us and administrators can change a program, or put libraries beside it, which it would load
-/// in the place of the system's. *Blocking*.
+/// Checks that a service which the system runs can use a program: nobody but administrators and the system, the user
+/// who asks included, can change it or put libraries beside it, which it would load in the place of the system's.
+/// *Blocking*.
 ///
 /// # Errors
-/// Another user can; or there is no such program.
+/// A user can; or there is no such program.
 #[cfg(windows)]
-pub fn program_beyond_others(program: &Path) -> io::Result<()> {
-    system::program_beyond_others(program)
+pub fn program_for_service(program: &Path) -> io::Result<()> {
+    system::program_for_service(program)
+}
+
+/// Checks that a service which the system runs will find nothing to refuse in a directory that is there, in a file in
+/// it, or in a directory in it with its files: nobody but administrators and the system, the user who asks included,
+/// owns them, can change them, or can replace what leads to them. *Blocking*.
+///
+/// # Errors
+/// A user can; or it cannot be looked at.
+#[cfg(windows)]
+pub fn directory_for_service(path: &Path) -> io::Result<()> {
+    system::directory_for_service(path)
 }
 
 /// Keeps links from being followed, FIFOs from being waited for, and a file that is made from others.

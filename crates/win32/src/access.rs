@@ -12,8 +12,8 @@ use std::path::Path;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use crate::system::{self, Descriptor};
-use crate::verdict::{self, Claim};
-pub use crate::verdict::{Another, Deed};
+use crate::verdict::{self, Claim, Known};
+pub use crate::verdict::{Another, Deed, Judge};
 
 /// For whom something is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,20 +92,25 @@ pub fn look_at(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Somebody else than this user, administrators and the system who may do `deed` to a file or directory. None if there
-/// is nobody. *Blocking*.
+/// Somebody else who may do `deed` to a file or directory, for whom that is judged: beside administrators and the
+/// system, the caller is nobody else for the caller alone. None if there is nobody. *Blocking*.
 ///
 /// # Errors
 /// The system does not tell, or tells what is not known here.
-pub fn another_who_may(deed: Deed, file: &File) -> io::Result<Option<Another>> {
-    let (user, listed) = (system::user()?, system::access_of(file)?);
-    let claim = verdict::another(deed, &listed, &user).map_err(io::Error::other)?;
+pub fn another_who_may(deed: Deed, file: &File, judge: Judge) -> io::Result<Option<Another>> {
+    let (caller, listed) = (system::user()?, system::access_of(file)?);
+    let system = match judge {
+        Judge::Caller => None,
+        Judge::Service => Some(system::access_of(&look_at(&system::system_directory()?)?)?.owner),
+    };
+    let known = Known { caller: &caller, system: system.as_deref() };
+    let claim = verdict::another(deed, &listed, judge, known).map_err(io::Error::other)?;
     Ok(claim.map(|claim| {
         let (sid, is_owner) = match claim {
             Claim::Owner(sid) => (sid, true),
             Claim::Granted(sid) => (sid, false),
         };
-        Another { name: system::name_of(sid), sid: sid.to_owned(), is_owner }
+        Another { name: system::name_of(sid), sid: sid.to_owned(), is_owner, is_caller: sid == caller }
     }))
 }
 
@@ -136,7 +141,8 @@ mod tests {
             assert!(written.contains("D:P("), "it inherits: {written}");
             let entries = Descriptor::parse(&written).unwrap().entries().unwrap();
             let listed = Listed { owner: SYSTEM.to_owned(), entries };
-            let another = |deed| verdict::another(deed, &listed, user).unwrap();
+            let known = Known { caller: user, system: None };
+            let another = |deed| verdict::another(deed, &listed, Judge::Caller, known).unwrap();
             assert_eq!(another(Deed::Use), uses.map(Claim::Granted), "{written} for {user}");
             let changes = uses.filter(|uses| *uses != EVERYONE);
             assert_eq!(another(Deed::Change), changes.map(Claim::Granted), "{written} for {user}");

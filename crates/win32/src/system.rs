@@ -27,7 +27,8 @@ use windows_sys::Win32::System::RemoteDesktop::{
     WTS_CURRENT_SERVER_HANDLE, WTS_CURRENT_SESSION, WTSFreeMemory, WTSQuerySessionInformationW, WTSUserName,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
-use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, FOLDERID_System, SHGetKnownFolderPath};
+use windows_sys::core::GUID;
 
 use crate::verdict::{Entry, Listed};
 
@@ -268,9 +269,18 @@ pub fn is_elevated() -> bool {
 /// # Errors
 /// The system does not tell.
 pub fn program_data() -> io::Result<PathBuf> {
+    known_folder(&FOLDERID_ProgramData)
+}
+
+/// The directory of the system's own programs, `C:\\Windows\\System32` as a rule. From the system, too.
+pub(crate) fn system_directory() -> io::Result<PathBuf> {
+    known_folder(&FOLDERID_System)
+}
+
+fn known_folder(folder: &GUID) -> io::Result<PathBuf> {
     let mut text = null_mut();
-    // SAFETY: the identifier is a constant, no token means this process's user, and the result's place is ours.
-    let outcome = unsafe { SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, null_mut(), &raw mut text) };
+    // SAFETY: the identifier is a whole one, no token means this process's user, and the result's place is ours.
+    let outcome = unsafe { SHGetKnownFolderPath(folder, 0, null_mut(), &raw mut text) };
     let path = match outcome {
         S_OK => {
             // SAFETY: it ends in a zero, as the system's strings do.

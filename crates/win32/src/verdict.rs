@@ -22,6 +22,25 @@ pub enum Deed {
     Replace,
 }
 
+/// For whom it is judged whether something is beyond the reach of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// The user who runs this process, to whom it may belong.
+    Caller,
+    /// A service that the system runs. It trusts no user, and does not know who has installed it.
+    Service,
+}
+
+/// Whom this machine knows, by their security identifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// The user who runs this process.
+    pub caller: &'a str,
+    /// Who owns the system's own directory, and so is the system, whatever it is called: wine has one owner for all
+    /// files, and no administrators. Of use to a service alone.
+    pub system: Option<&'a str>,
+}
+
 /// What a file or directory says of who may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -77,13 +96,22 @@ pub enum Claim<'a> {
 )]
 pub struct UnknownEntry(u8);
 
-/// The first who may do `deed` and is neither `user`, nor an administrator, nor the system. An entry that denies is
-/// not made up for.
+/// The first who may do `deed` and is neither an administrator, nor the system, nor, where that one judges, the caller.
+/// An entry that denies is not made up for.
 ///
 /// # Errors
 /// An entry is of a kind that is not known.
-pub fn another<'a>(deed: Deed, listed: &'a Listed, user: &str) -> Result<Option<Claim<'a>>, UnknownEntry> {
-    let is_another = |sid: &str| sid != user && !is_trusted(sid);
+pub fn another<'a>(
+    deed: Deed,
+    listed: &'a Listed,
+    judge: Judge,
+    known: Known<'_>,
+) -> Result<Option<Claim<'a>>, UnknownEntry> {
+    let own = match judge {
+        Judge::Caller => Some(known.caller),
+        Judge::Service => known.system,
+    };
+    let is_another = |sid: &str| Some(sid) != own && !is_trusted(sid);
     if is_another(&listed.owner) {
         return Ok(Some(Claim::Owner(&listed.owner)));
     }
@@ -172,6 +200,11 @@ impl Step {
     }
 }
 
+/// Who could do it with what belongs to the user who installs.
+const OWN_PROGRAMS: &str = "and any of your programs, also without an administrator's rights,";
+/// Why the administrator who installs is nobody special.
+const SERVICE_TRUSTS: &str = ", while the service, which runs as the system, takes only what nobody but administrators and the system can change";
+
 /// Somebody else who may do what nobody else should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Another {
@@ -181,13 +214,32 @@ pub struct Another {
     pub sid: String,
     /// Whether it is the owner.
     pub is_owner: bool,
+    /// Whether it is the user who runs this process.
+    pub is_caller: bool,
 }
 
 impl Another {
+    /// Why what is at `path` is not used, and what an administrator can do about it.
+    #[must_use]
+    pub fn refusal(&self, path: &Path) -> String {
+        let (shown, remedy) = (path.display(), self.remedy(path));
+        let (whose, who) = match (self.is_owner, self.is_caller) {
+            (true, false) => (format!("{shown} belongs to '{self}'"), "who"),
+            (false, false) => (format!("'{self}' may change {shown}"), "and"),
+            (true, true) => (format!("{shown} belongs to you, '{self}'"), OWN_PROGRAMS),
+            (false, true) => (format!("you, '{self}', may change {shown}"), OWN_PROGRAMS),
+        };
+        let service = if self.is_caller { SERVICE_TRUSTS } else { "" };
+        format!(
+            "{whose}, {who} could have put anything there{service}: move it away, or use another place; or, if you have \
+             looked whose files are there ('dir /q /s \"{shown}\"') and trust them all, end that as administrator with \
+             {remedy}"
+        )
+    }
+
     /// What an administrator does who trusts what is at `path`, so that this one may no longer change it. It fixes
     /// nothing that was done before.
-    #[must_use]
-    pub fn remedy(&self, path: &Path) -> String {
+    fn remedy(&self, path: &Path) -> String {
         let (path, sid) = (path.display(), &self.sid);
         match self.is_owner {
             true => format!("'takeown /f \"{path}\" /a'"),
@@ -233,6 +285,8 @@ mod tests {
     const IO: u8 = 0x08;
     const I: u8 = 0x10;
 
+    const KNOWN: Known<'_> = Known { caller: ALICE, system: Some(TRUSTED_INSTALLER) };
+
     fn entry(kind: u8, flags: u8, to: &str, rights: u32) -> Entry {
         Entry { kind, flags, rights, to: to.to_owned() }
     }
@@ -242,11 +296,11 @@ mod tests {
         Listed { owner: owner.to_owned(), entries: entries.collect() }
     }
 
-    /// Who may do each deed: use, change, divert, replace. The service is the system, and has no other user.
+    /// Who may do each deed, as the service judges: use, change, divert, replace.
     #[track_caller]
     fn assert_claims(what: &str, listed: &Listed, expected: [Option<Claim<'_>>; 4]) {
         let found = [Deed::Use, Deed::Change, Deed::Divert, Deed::Replace]
-            .map(|deed| another(deed, listed, SYSTEM).unwrap());
+            .map(|deed| another(deed, listed, Judge::Service, KNOWN).unwrap());
         assert_eq!(found, expected, "{what}");
     }
 
@@ -333,21 +387,51 @@ mod tests {
 
     #[test]
     fn an_owner_may_do_anything_and_only_some_owners_are_no_others() {
-        for (owner, user, is_another) in [
-            (SYSTEM, ALICE, false),
-            (ADMINISTRATORS, ALICE, false),
-            (TRUSTED_INSTALLER, ALICE, false),
-            (ALICE, ALICE, false),
-            (EVE, ALICE, true),
-            // The service does not know of the administrator whose it may be.
-            (ALICE, SYSTEM, true),
-            (USERS, ALICE, true),
-            ("", ALICE, true),
+        for (owner, judge, is_another) in [
+            (SYSTEM, Judge::Caller, false),
+            (ADMINISTRATORS, Judge::Caller, false),
+            (TRUSTED_INSTALLER, Judge::Caller, false),
+            (ALICE, Judge::Caller, false),
+            (EVE, Judge::Caller, true),
+            (USERS, Judge::Caller, true),
+            ("", Judge::Caller, true),
+            (SYSTEM, Judge::Service, false),
+            (ADMINISTRATORS, Judge::Service, false),
+            (TRUSTED_INSTALLER, Judge::Service, false),
+            (ALICE, Judge::Service, true),
+            (EVE, Judge::Service, true),
         ] {
             for deed in [Deed::Use, Deed::Change, Deed::Divert, Deed::Replace] {
-                let listed = listed(owner, &[(0, user, F)]);
+                let listed = listed(owner, &[(0, SYSTEM, F)]);
                 let expected = is_another.then_some(Claim::Owner(owner));
-                assert_eq!(another(deed, &listed, user), Ok(expected), "{deed:?}: {owner} for {user}");
+                assert_eq!(
+                    another(deed, &listed, judge, KNOWN),
+                    Ok(expected),
+                    "{deed:?}: {owner} for {judge:?}"
+                );
+            }
+        }
+        // Under wine it is the same for all.
+        let wines = Known { caller: ALICE, system: Some(ALICE) };
+        assert_eq!(another(Deed::Use, &listed(ALICE, &[]), Judge::Service, wines), Ok(None));
+    }
+
+    /// What an administrator has made without an administrator's rights, below `%ProgramData%`: it is as good as any
+    /// to that administrator, and not to the service, until both remedies are through.
+    #[test]
+    fn what_the_installing_user_owns_or_may_change_is_not_the_services() {
+        let made = [(I | OI | CI, SYSTEM, F), (I | OI | CI, ADMINISTRATORS, F), (I, ALICE, F)];
+        let closed = &made[..2];
+        for (what, listed, to_the_service) in [
+            ("made by her", listed(ALICE, &made), Some(Claim::Owner(ALICE))),
+            ("closed by her", listed(ALICE, closed), Some(Claim::Owner(ALICE))),
+            ("taken over", listed(ADMINISTRATORS, &made), Some(Claim::Granted(ALICE))),
+            ("taken from her", listed(ADMINISTRATORS, closed), None),
+        ] {
+            for deed in [Deed::Use, Deed::Change, Deed::Divert, Deed::Replace] {
+                assert_eq!(another(deed, &listed, Judge::Caller, KNOWN), Ok(None), "{what}: {deed:?}");
+                let judged = another(deed, &listed, Judge::Service, KNOWN);
+                assert_eq!(judged, Ok(to_the_service), "{what}: {deed:?}");
             }
         }
     }
@@ -366,14 +450,15 @@ mod tests {
             ("unknown, for what is in it", entry(200, IO, "", F), Err(UnknownEntry(200)), Ok(None)),
         ] {
             let listed = Listed { owner: SYSTEM.to_owned(), entries: vec![entry] };
-            assert_eq!(another(Deed::Use, &listed, ALICE), to_use, "{what}");
-            assert_eq!(another(Deed::Change, &listed, ALICE), to_change, "{what}");
+            assert_eq!(another(Deed::Use, &listed, Judge::Caller, KNOWN), to_use, "{what}");
+            assert_eq!(another(Deed::Change, &listed, Judge::Caller, KNOWN), to_change, "{what}");
         }
         // A denial before it does not make up for what is granted; and one grant is as bad as many.
         let mut both = listed(SYSTEM, &[(0, ALICE, F), (0, EVE, M)]);
         both.entries.insert(0, entry(Entry::DENIED, 0, EVE, F));
-        assert_eq!(another(Deed::Change, &both, ALICE), eve);
-        assert_eq!(another(Deed::Change, &both, EVE), Ok(Some(Claim::Granted(ALICE))));
+        assert_eq!(another(Deed::Change, &both, Judge::Caller, KNOWN), eve);
+        let eves = Known { caller: EVE, ..KNOWN };
+        assert_eq!(another(Deed::Change, &both, Judge::Caller, eves), Ok(Some(Claim::Granted(ALICE))));
     }
 
     #[test]
@@ -388,8 +473,10 @@ mod tests {
             (Step::ProgramData, true, true, true),
             (Step::LinkInProgramData, false, false, false),
         ] {
-            let passes =
-                |listed| step.forbidden().is_some_and(|deed| another(deed, listed, ALICE).unwrap().is_none());
+            let passes = |listed| {
+                let judged = |deed| another(deed, listed, Judge::Caller, KNOWN).unwrap();
+                step.forbidden().is_some_and(|deed| judged(deed).is_none())
+            };
             assert_eq!(
                 (passes(&stock), passes(&adds_directories), passes(&reads)),
                 (of_stock, of_adding, of_reading),
@@ -399,17 +486,34 @@ mod tests {
     }
 
     #[test]
-    fn a_remedy_takes_it_from_whom_it_is_about() {
-        let path = Path::new("/some where");
-        let mut another = Another { name: "Eve".to_owned(), sid: EVE.to_owned(), is_owner: false };
-        assert_eq!(
-            another.remedy(path),
-            format!(
-                "'icacls \"/some where\" /inheritance:d', then 'icacls \"/some where\" /remove:g *{EVE}'"
-            )
+    fn a_refusal_says_whose_it_is_why_that_matters_and_how_to_end_it() {
+        const LOOK: &str = "move it away, or use another place; or, if you have looked whose files are there \
+            ('dir /q /s \"/some where\"') and trust them all, end that as administrator with ";
+        const YOURS: &str = "and any of your programs, also without an administrator's rights, could have put anything \
+            there, while the service, which runs as the system, takes only what nobody but administrators and the \
+            system can change: ";
+        let take = "'takeown /f \"/some where\" /a'";
+        let remove = format!(
+            "'icacls \"/some where\" /inheritance:d', then 'icacls \"/some where\" /remove:g *{EVE}'"
         );
-        another.is_owner = true;
-        assert_eq!(another.remedy(path), "'takeown /f \"/some where\" /a'");
-        assert_eq!(another.to_string(), "Eve");
+        for (is_owner, is_caller, fault, remedy) in [
+            (
+                true,
+                false,
+                "/some where belongs to 'Eve', who could have put anything there: ".to_owned(),
+                take,
+            ),
+            (
+                false,
+                false,
+                "'Eve' may change /some where, and could have put anything there: ".to_owned(),
+                &*remove,
+            ),
+            (true, true, format!("/some where belongs to you, 'Eve', {YOURS}"), take),
+            (false, true, format!("you, 'Eve', may change /some where, {YOURS}"), &*remove),
+        ] {
+            let another = Another { name: "Eve".to_owned(), sid: EVE.to_owned(), is_owner, is_caller };
+            assert_eq!(another.refusal(Path::new("/some where")), format!("{fault}{LOOK}{remedy}"));
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use ssh::TerminalSize;
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
-use win32::access::{self, Access, Deed, Existing, another_who_may};
+use win32::access::{self, Access, Deed, Existing, Judge, another_who_may};
 use win32::console::{self, Settings};
 
 use super::{Denial, Listener, Path, PathBuf, SocketFile};
@@ -57,7 +57,7 @@ pub(crate) fn user_name() -> Option<String> {
 /// # Errors
 /// There is no such file, or it may not be looked at.
 pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
-    let another = another_who_may(Deed::Use, &access::look_at(path)?)?;
+    let another = another_who_may(Deed::Use, &access::look_at(path)?, Judge::Caller)?;
     Ok(another.map(|another| format!("'{another}' is on its access list")))
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
 /// # Errors
 /// The file's access list cannot be read or changed.
 pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
-    if another_who_may(Deed::Use, file)?.is_none() {
+    if another_who_may(Deed::Use, file, Judge::Caller)?.is_none() {
         return Ok(false);
     }
     access::restrict(file, Access::User)?;
@@ -90,7 +90,7 @@ pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
 /// # Errors
 /// The file's owner and access list cannot be read.
 pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
-    Ok(another_who_may(Deed::Change, file)?.is_some())
+    Ok(another_who_may(Deed::Change, file, Judge::Caller)?.is_some())
 }
 
 /// Makes a directory that only this user may enter.

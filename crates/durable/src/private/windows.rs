@@ -8,7 +8,7 @@ use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use win32::access::{self, Access, Another, Deed, Existing};
+use win32::access::{self, Access, Another, Deed, Existing, Judge};
 use win32::verdict::Step;
 
 pub(super) fn own_directory(path: &Path) -> io::Result<()> {
@@ -29,9 +29,9 @@ pub(super) fn own_directory(path: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(io::Error::other("it is not a directory"));
     }
-    closed_to_changes(&path, &directory)?;
-    files_closed_to_changes(&path)?;
-    if access::another_who_may(Deed::Use, &directory)?.is_some() {
+    closed_to_changes(&path, &directory, Judge::Caller)?;
+    files_closed_to_changes(&path, Judge::Caller)?;
+    if access::another_who_may(Deed::Use, &directory, Judge::Caller)?.is_some() {
         access::restrict(&directory, Access::Service)?;
     }
     Ok(())
@@ -41,7 +41,7 @@ pub(super) fn is_own_directory(path: &Path) -> bool {
     let closed = |path: &Path| {
         let directory = access::look_at(path)?;
         let found = directory.metadata()?;
-        let another = access::another_who_may(Deed::Use, &directory)?;
+        let another = access::another_who_may(Deed::Use, &directory, Judge::Caller)?;
         Ok::<_, io::Error>(found.is_dir() && !leads_elsewhere(&found) && another.is_none())
     };
     closed(path).unwrap_or(false)
@@ -49,7 +49,7 @@ pub(super) fn is_own_directory(path: &Path) -> bool {
 
 /// A file that is reached by its whole name is guarded by its own list alone. Directories are looked at by whoever uses
 /// them.
-fn files_closed_to_changes(directory: &Path) -> io::Result<()> {
+fn files_closed_to_changes(directory: &Path, judge: Judge) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -57,7 +57,7 @@ fn files_closed_to_changes(directory: &Path) -> io::Result<()> {
         }
         let path = entry.path();
         match access::look_at(&path) {
-            Ok(file) => closed_to_changes(&path, &file)?,
+            Ok(file) => closed_to_changes(&path, &file, judge)?,
             // It has been removed or renamed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -71,9 +71,7 @@ pub(super) fn create_readable(path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
-    check_way(&std::path::absolute(path)?)?;
-    // Its links are followed, each of which has to be there, and so is what they lead through.
-    check_way(&path.canonicalize()?)
+    check_ways(path, Judge::Caller)
 }
 
 /// No groups are left to the administrator: an access list names who is meant.
@@ -81,24 +79,50 @@ pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
     beyond_others(path).map(|()| Vec::new())
 }
 
-pub(super) fn program_beyond_others(program: &Path) -> io::Result<()> {
-    beyond_others(program)?;
+pub(super) fn program_for_service(program: &Path) -> io::Result<()> {
+    check_ways(program, Judge::Service)?;
     for program in [std::path::absolute(program)?, program.canonicalize()?] {
         let Some(directory) = program.parent() else { continue };
-        closed_to_changes(directory, &access::look_at(directory)?)?;
-        files_closed_to_changes(directory)?;
+        closed_to_changes(directory, &access::look_at(directory)?, Judge::Service)?;
+        files_closed_to_changes(directory, Judge::Service)?;
     }
     Ok(())
 }
 
+pub(super) fn directory_for_service(directory: &Path) -> io::Result<()> {
+    check_ways(directory, Judge::Service)?;
+    let mut own = vec![directory.to_owned()];
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            own.push(entry.path());
+        }
+    }
+    for directory in own {
+        let opened = access::look_at(&directory)?;
+        if leads_elsewhere(&opened.metadata()?) {
+            return Err(link_refused(&directory));
+        }
+        closed_to_changes(&directory, &opened, Judge::Service)?;
+        files_closed_to_changes(&directory, Judge::Service)?;
+    }
+    Ok(())
+}
+
+/// Checks both what a path leads through as it is written and as its links, each of which has to be there, lead it.
+fn check_ways(path: &Path, judge: Judge) -> io::Result<()> {
+    check_way(&std::path::absolute(path)?, judge)?;
+    check_way(&path.canonicalize()?, judge)
+}
+
 /// Checks all that an absolute path leads through.
-fn check_way(path: &Path) -> io::Result<()> {
+fn check_way(path: &Path, judge: Judge) -> io::Result<()> {
     let steps: Vec<&Path> = path.ancestors().collect();
     // From the root on: what is beyond others' reach stays as it was found.
     for path in steps.into_iter().rev() {
         let file = access::look_at(path)?;
         let Some(forbidden) = step_at(path, &file)?.forbidden() else { return Err(link_refused(path)) };
-        refuse(path, access::another_who_may(forbidden, &file)?)?;
+        refuse(path, access::another_who_may(forbidden, &file, judge)?)?;
     }
     Ok(())
 }
@@ -128,21 +152,12 @@ fn leads_elsewhere(found: &Metadata) -> bool {
     found.is_symlink() || (found.is_dir() && found.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0)
 }
 
-fn closed_to_changes(path: &Path, file: &File) -> io::Result<()> {
-    refuse(path, access::another_who_may(Deed::Change, file)?)
+fn closed_to_changes(path: &Path, file: &File, judge: Judge) -> io::Result<()> {
+    refuse(path, access::another_who_may(Deed::Change, file, judge)?)
 }
 
 fn refuse(path: &Path, another: Option<Another>) -> io::Result<()> {
-    let Some(another) = another else { return Ok(()) };
-    let (shown, remedy) = (path.display(), another.remedy(path));
-    let fault = match another.is_owner {
-        true => format!("{shown} belongs to '{another}', who could have put anything there"),
-        false => format!("'{another}' may change {shown}, and could have put anything there"),
-    };
-    Err(denied(format!(
-        "{fault}: move it away, or use another place; or, if you have looked whose files are there ('dir /q /s \"{shown}\"') \
-         and trust them all, end that as administrator with {remedy}"
-    )))
+    another.map_or(Ok(()), |another| Err(denied(another.refusal(path))))
 }
 
 fn link_refused(path: &Path) -> io::Error {

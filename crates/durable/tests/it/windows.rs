@@ -8,7 +8,8 @@ use std::process::Command;
 
 use durable::private;
 use tempfile::TempDir;
-use win32::access::{Access, Deed, another_who_may, look_at, restrict};
+use test_process::skip;
+use win32::access::{Access, Deed, Judge, another_who_may, look_at, restrict};
 
 fn place() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -21,12 +22,17 @@ fn made(place: &Path, path: &str) -> PathBuf {
 }
 
 fn may(deed: Deed, path: &Path) -> bool {
-    another_who_may(deed, &look_at(path).unwrap()).unwrap().is_some()
+    another_who_may(deed, &look_at(path).unwrap(), Judge::Caller).unwrap().is_some()
+}
+
+/// Whether this is wine, where all files are the system's.
+fn is_wine() -> bool {
+    Path::new(r"C:\windows\system32\winecfg.exe").exists()
 }
 
 /// Lets everyone write to a file or directory. Wine has no `icacls`; it makes an access list of the file's mode.
 fn let_others_write(path: &Path) {
-    let mut command = if Path::new(r"C:\windows\system32\winecfg.exe").exists() {
+    let mut command = if is_wine() {
         let here = Command::new("winepath.exe").arg("-u").arg(path).output().unwrap();
         let mut chmod = Command::new("start.exe");
         chmod.args(["/wait", "/unix", "/bin/chmod", "a+rwX", str::from_utf8(&here.stdout).unwrap().trim()]);
@@ -107,7 +113,12 @@ fn what_is_no_directory_is_refused() {
 }
 
 #[test]
-fn a_program_is_beyond_others_with_all_that_is_beside_it() {
+fn a_service_takes_a_program_only_with_all_that_is_beside_it() {
+    if !is_wine() {
+        return skip(
+            "a_service_takes_a_program_only_with_all_that_is_beside_it: the place is this user's own",
+        );
+    }
     let open: [(&str, bool); 4] =
         [("program.exe", true), ("library.dll", true), ("", true), ("below", false)];
     for (name, is_refused) in open {
@@ -118,11 +129,32 @@ fn a_program_is_beyond_others_with_all_that_is_beside_it() {
         for file in [&program, &directory.join("library.dll")] {
             fs::write(file, "").unwrap();
         }
-        private::program_beyond_others(&program).unwrap();
+        private::program_for_service(&program).unwrap();
         let_others_write(directory.join(name).components().as_path());
-        let checked = private::program_beyond_others(&program);
+        let checked = private::program_for_service(&program);
         assert_eq!(checked.is_err(), is_refused, "{name}: {checked:?}");
     }
-    let missing = private::program_beyond_others(&place().path().join("program.exe")).unwrap_err();
+    let missing = private::program_for_service(&place().path().join("program.exe")).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_service_takes_a_directory_only_with_all_that_it_will_use_in_it() {
+    if !is_wine() {
+        return skip(
+            "a_service_takes_a_directory_only_with_all_that_it_will_use_in_it: the place is this user's own",
+        );
+    }
+    for name in ["", "data", "data/file", "data/below", "data/below/file"] {
+        let place = place();
+        let below = made(place.path(), "data/below");
+        let data = place.path().join("data");
+        for directory in [&data, &below] {
+            fs::write(directory.join("file"), "").unwrap();
+        }
+        private::directory_for_service(&data).unwrap();
+        let_others_write(place.path().join(name).components().as_path());
+        let error = private::directory_for_service(&data).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{name}: {error}");
+    }
 }

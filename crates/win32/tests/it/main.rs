@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use win32::access::{
-    self, Access, Deed, Existing, another_who_may, create_directory, look_at, open_file, restrict,
+    self, Access, Deed, Existing, Judge, another_who_may, create_directory, look_at, open_file, restrict,
 };
 
 fn another(deed: Deed, path: &Path) -> Option<String> {
-    another_who_may(deed, &look_at(path).expect("looked at")).expect("told").map(|another| another.name)
+    let file = look_at(path).expect("looked at");
+    another_who_may(deed, &file, Judge::Caller).expect("told").map(|another| another.name)
 }
 
 #[test]
