@@ -4,6 +4,7 @@ pub(crate) mod file;
 pub(crate) mod files;
 pub(crate) mod memory;
 mod note;
+mod on_disk;
 pub(crate) mod pem_file;
 mod revoked;
 mod state;
