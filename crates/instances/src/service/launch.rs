@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use super::commands::Up;
+use super::entry::Turn;
 use super::{Inner, InstanceError, Instances, blocking};
 use crate::cloud_init::{self, UserData};
 use crate::images::{Digest, Image};
@@ -106,14 +107,21 @@ struct Making {
     now: SystemTime,
 }
 
+/// An instance that is being made: its name is taken, and its directory is beside the others.
+struct Staged {
+    id: InstanceId,
+    name: InstanceName,
+    staging: Staging,
+}
+
 impl Making {
     async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
         let inner = &self.inner;
         // A server may take its time, which holds up those alone who download, too.
         let is_download = matches!(launch.source, Source::Url(_));
         let place = self.place(if is_download { &inner.downloads } else { &inner.launches }).await?;
-        let id = inner.registry.new_id();
-        let (name, staging) = self.stage(launch.name, id).await?;
+        let staged = self.stage(launch.name).await?;
+        let name = staged.name.clone();
 
         let origin = match &launch.source {
             Source::File { origin, .. } => origin.clone(),
@@ -132,8 +140,28 @@ impl Making {
         let spec = InstanceSpec { cpus: launch.cpus, memory: launch.memory, disk };
 
         (self.report)(Progress::Creating(name.clone()));
+        let (turn, record) = self.create(staged, spec, &image, origin, launch.user_data).await?;
+        drop(image);
+        (self.report)(Progress::Starting(name.clone()));
+        self.start(turn, &name, &record).await?;
+        (self.report)(Progress::Waiting(name.clone()));
+        self.wait(&name, &record, launch.timeout).await?;
+        Ok(name)
+    }
+
+    /// Makes disk and seed, and writes the instance down: from then on it is there. Its turn is this launch's: nobody
+    /// else begins anything with it before it runs.
+    async fn create(
+        &self,
+        staged: Staged,
+        spec: InstanceSpec,
+        image: &Image,
+        origin: String,
+        user_data: UserData,
+    ) -> Result<(Turn, Arc<Record>), InstanceError> {
+        let (inner, Staged { id, name, staging }) = (&self.inner, staged);
         let (host_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
-        let seed = cloud_init::seed(id, &name, &host_key, &client_key.public, launch.user_data);
+        let seed = cloud_init::seed(id, &name, &host_key, &client_key.public, user_data);
         let machine = Machine {
             id,
             name: name.clone(),
@@ -148,7 +176,6 @@ impl Making {
             return Err(self.undo_staging(machine, staging, error).await);
         }
 
-        // Nobody else begins anything with it before it runs.
         let turn = inner.entry(id).turn().await;
         turn.show(InstanceState::Starting);
         let record = Record {
@@ -161,49 +188,58 @@ impl Making {
             is_deleted: false,
             host_key: host_key.public,
         };
-        let committed = {
-            let private = client_key.private;
-            blocking(move || Ok(staging.commit(record, private.0.as_bytes())?)).await
-        };
-        let record = match committed {
-            Ok(record) => record,
+        let private = client_key.private;
+        let committed = blocking(move || Ok(staging.commit(record, private.0.as_bytes())?)).await;
+        match committed {
+            Ok(record) => Ok((turn, record)),
             Err(error) => {
                 // Its directory is gone; this is for what the driver holds outside it.
                 let _ = inner.driver.delete(&machine).await;
                 inner.forget(id);
-                return Err(error);
+                Err(error)
             }
-        };
-        drop(image);
+        }
+    }
 
-        (self.report)(Progress::Starting(name.clone()));
-        let machine = inner.machine(&name, &record);
+    /// Starts the machine of an instance that is there, or removes the instance.
+    async fn start(&self, turn: Turn, name: &InstanceName, record: &Record) -> Result<(), InstanceError> {
+        let inner = &self.inner;
+        let machine = inner.machine(name, record);
         let started = self.unless_given_up(async {
-            inner.driver.start(&machine).await.map_err(InstanceError::driver(&name))
+            inner.driver.start(&machine).await.map_err(InstanceError::driver(name))
         });
         if let Err(error) = started.await {
             // If that fails, it is there to be seen and deleted.
-            let _ = inner.remove(&turn, &name, &record).await;
+            let _ = inner.remove(&turn, name, record).await;
             return Err(error);
         }
         turn.wait_for(inner.boot(machine, InstanceState::Starting));
-        drop(turn);
+        Ok(())
+    }
 
-        (self.report)(Progress::Waiting(name.clone()));
-        let waited = self.unless_given_up(async { Ok(inner.up(&record, launch.timeout).await) });
+    /// Waits until the guest is up. The instance is removed if it never will be, or if the launch is given up.
+    async fn wait(
+        &self,
+        name: &InstanceName,
+        record: &Record,
+        timeout: Option<Duration>,
+    ) -> Result<(), InstanceError> {
+        let inner = &self.inner;
+        let waited = self.unless_given_up(async { Ok(inner.up(record, timeout).await) });
         let error = match waited.await {
-            Ok(Up::Yes) => return Ok(name),
-            Ok(Up::NotInTime) => return Err(InstanceError::TimedOut(name)),
+            Ok(Up::Yes) => return Ok(()),
+            Ok(Up::NotInTime) => return Err(InstanceError::TimedOut(name.clone())),
             Ok(Up::Stopped) => {
-                return Err(InstanceError::EndedEarly { name, reason: "it was stopped".to_owned() });
+                let reason = "it was stopped".to_owned();
+                return Err(InstanceError::EndedEarly { name: name.clone(), reason });
             }
             Ok(Up::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
             Err(error) => error,
         };
-        let turn = inner.entry(id).turn().await;
+        let turn = inner.entry(record.id).turn().await;
         // Somebody may have removed it meanwhile.
-        if inner.registry.get(&name).is_ok_and(|record| record.id == id) {
-            let _ = inner.remove(&turn, &name, &record).await;
+        if inner.registry.get(name).is_ok_and(|found| found.id == record.id) {
+            let _ = inner.remove(&turn, name, record).await;
         }
         Err(error)
     }
@@ -214,17 +250,14 @@ impl Making {
         self.unless_given_up(place).await
     }
 
-    /// Takes a name.
-    async fn stage(
-        &self,
-        name: Option<InstanceName>,
-        id: InstanceId,
-    ) -> Result<(InstanceName, Staging), InstanceError> {
+    /// Takes a name: the one that is wanted, or a friendly one.
+    async fn stage(&self, name: Option<InstanceName>) -> Result<Staged, InstanceError> {
         let registry = Arc::clone(&self.inner.registry);
         blocking(move || {
+            let id = registry.new_id();
             if let Some(name) = name {
                 let staging = registry.stage(&name, id)?;
-                return Ok((name, staging));
+                return Ok(Staged { id, name, staging });
             }
             let random = || {
                 let mut bytes = [0; 4];
@@ -238,7 +271,7 @@ impl Making {
                 match registry.stage(&name, id) {
                     // Somebody else was faster.
                     Err(RegistryError::Exists(_)) => {}
-                    staged => return Ok((name, staged?)),
+                    staged => return Ok(Staged { id, name, staging: staged? }),
                 }
             }
         })

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -28,7 +29,7 @@ pub use self::error::InstanceError;
 pub use self::launch::{Launch, Progress, Report, Source};
 use crate::state::Why;
 use crate::{
-    Command, Damaged, Digest, Driver, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine,
+    Command, Damaged, Digest, Driver, Ended, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine,
     MachineState, Record, Refused, Registry, Stop, Vault,
 };
 
@@ -119,7 +120,7 @@ impl Instances {
         limits: Limits,
         report: impl Fn(&InstanceName, &str) + Send + Sync + 'static,
     ) -> Self {
-        let mut ended = driver.ended();
+        let ended = driver.ended();
         let this = Self(Arc::new(Inner {
             registry,
             vault,
@@ -132,31 +133,48 @@ impl Instances {
             tasks: TaskTracker::new(),
             listening: Mutex::default(),
         }));
+        let running = this.take_over(&report).await;
+        // Nobody is to be told that an instance is starting which has been up for long.
+        let deadline = Instant::now() + UP_ALREADY;
+        for record in running {
+            let _ = timeout_at(deadline, this.0.up(&record, None)).await;
+        }
+        let listening = this.listen(ended, report);
+        *this.0.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
+        this
+    }
+
+    /// Waits for the guests that an earlier daemon has started, and ends those in the bin. Gives those that run.
+    async fn take_over(&self, report: &(impl Fn(&InstanceName, &str) + Sync)) -> Vec<Arc<Record>> {
         let mut running = Vec::new();
-        for (name, record, found) in this.0.reattach().await {
-            let machine = this.0.machine(&name, &record);
+        for (name, record, found) in self.0.reattach().await {
+            let machine = self.0.machine(&name, &record);
             if !record.is_deleted && found == MachineState::Running {
-                let turn = this.0.entry(record.id).turn().await;
-                turn.wait_for(this.0.boot(machine, InstanceState::Starting));
+                let turn = self.0.entry(record.id).turn().await;
+                turn.wait_for(self.0.boot(machine, InstanceState::Starting));
                 running.push(record);
                 continue;
             }
             if record.is_deleted
                 && found != MachineState::Off
                 && found != MachineState::Suspended
-                && let Err(error) = this.0.driver.stop(&machine, Stop::Force).await
+                && let Err(error) = self.0.driver.stop(&machine, Stop::Force).await
             {
                 report(&name, &format!("it is deleted but still runs, and cannot be stopped: {error}"));
             }
         }
-        // Nobody is to be told that an instance is starting which has been up for long.
-        let deadline = Instant::now() + UP_ALREADY;
-        for record in running {
-            let _ = timeout_at(deadline, this.0.up(&record, None)).await;
-        }
+        running
+    }
+
+    /// Reports machines that end by themselves, and calls off what was to be done to them.
+    fn listen(
+        &self,
+        mut ended: Receiver<Ended>,
+        report: impl Fn(&InstanceName, &str) + Send + Sync + 'static,
+    ) -> AbortOnDropHandle<()> {
         // Not the other way round: this must not be what keeps the instances.
-        let inner = Arc::downgrade(&this.0);
-        let listening = tokio::spawn(async move {
+        let inner = Arc::downgrade(&self.0);
+        AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 let id = match ended.recv().await {
                     Ok(ended) => {
@@ -174,10 +192,7 @@ impl Instances {
                     inner.entry(id).keep_running();
                 }
             }
-        });
-        *this.0.listening.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(AbortOnDropHandle::new(listening));
-        this
+        }))
     }
 
     /// The driver's name.
