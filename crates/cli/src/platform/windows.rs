@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use ssh::TerminalSize;
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
-use win32::access::{self, Access, Deed, Existing, Judge, another_who_may};
+use win32::access::{self, Access, IfExists, Operation, TrustPolicy, untrusted_principal};
 use win32::console::{self, Settings};
 
 use super::{Denial, Listener, Path, PathBuf, SocketFile};
@@ -57,7 +57,7 @@ pub(crate) fn user_name() -> Option<String> {
 /// # Errors
 /// There is no such file, or it may not be looked at.
 pub(crate) fn open_to_others(path: &Path) -> io::Result<Option<String>> {
-    let another = another_who_may(Deed::Use, &access::look_at(path)?, Judge::Caller)?;
+    let another = untrusted_principal(Operation::Use, &access::look_at(path)?, TrustPolicy::WithCaller)?;
     Ok(another.map(|another| format!("'{another}' is on its access list")))
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
 /// # Errors
 /// The file's access list cannot be read or changed.
 pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
-    if another_who_may(Deed::Use, file, Judge::Caller)?.is_none() {
+    if untrusted_principal(Operation::Use, file, TrustPolicy::WithCaller)?.is_none() {
         return Ok(false);
     }
     access::restrict(file, Access::User)?;
@@ -90,7 +90,7 @@ pub(crate) fn tighten(file: &fs::File) -> io::Result<bool> {
 /// # Errors
 /// The file's owner and access list cannot be read.
 pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
-    Ok(another_who_may(Deed::Change, file, Judge::Caller)?.is_some())
+    Ok(untrusted_principal(Operation::Modify, file, TrustPolicy::WithCaller)?.is_some())
 }
 
 /// Makes a directory that only this user may enter.
@@ -106,7 +106,7 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// It cannot be made, or something has its name.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
-    access::open_file(path, Access::User, Existing::IsRefused)
+    access::open_file(path, Access::User, IfExists::Fail)
 }
 
 /// Opens a file whose content does not matter, made for this user alone if it is not there.
@@ -114,7 +114,7 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
 /// # Errors
 /// It cannot be opened or made.
 pub(crate) fn open_lock_file(path: &Path) -> io::Result<fs::File> {
-    access::open_file(path, Access::User, Existing::IsOpened)
+    access::open_file(path, Access::User, IfExists::Open)
 }
 
 /// Nobody here is let in by name alone.
@@ -127,7 +127,7 @@ pub(crate) fn is_own(_directory: &Path) -> bool {
     true
 }
 
-/// Another user. There is no way to act as one.
+/// UntrustedPrincipal user. There is no way to act as one.
 pub(crate) enum Account {}
 
 impl Account {

@@ -9,7 +9,7 @@ use std::process::Command;
 use durable::private;
 use tempfile::TempDir;
 use test_process::skip;
-use win32::access::{Access, Deed, Judge, another_who_may, look_at, restrict};
+use win32::access::{Access, Operation, TrustPolicy, look_at, restrict, untrusted_principal};
 
 fn place() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -21,8 +21,8 @@ fn made(place: &Path, path: &str) -> PathBuf {
     path
 }
 
-fn may(deed: Deed, path: &Path) -> bool {
-    another_who_may(deed, &look_at(path).unwrap(), Judge::Caller).unwrap().is_some()
+fn may(operation: Operation, path: &Path) -> bool {
+    untrusted_principal(operation, &look_at(path).unwrap(), TrustPolicy::WithCaller).unwrap().is_some()
 }
 
 /// Whether this is wine, where all files are the system's.
@@ -43,7 +43,7 @@ fn let_others_write(path: &Path) {
         icacls
     };
     assert!(command.status().unwrap().success());
-    assert!(may(Deed::Change, path), "{}", path.display());
+    assert!(may(Operation::Modify, path), "{}", path.display());
 }
 
 #[test]
@@ -55,10 +55,10 @@ fn a_directory_that_others_may_only_read_is_closed_to_them() {
     fs::write(old.join("file"), "kept").unwrap();
     restrict(&look_at(&old).unwrap(), Access::Readable).unwrap();
     restrict(&File::open(old.join("file")).unwrap(), Access::Readable).unwrap();
-    assert!(may(Deed::Use, &old) && !private::is_own_directory(&old));
+    assert!(may(Operation::Use, &old) && !private::is_own_directory(&old));
     private::directory(&old).unwrap();
     for path in [&new, &old] {
-        assert!(!may(Deed::Use, path) && private::is_own_directory(path), "{}", path.display());
+        assert!(!may(Operation::Use, path) && private::is_own_directory(path), "{}", path.display());
     }
     assert_eq!(fs::read(old.join("file")).unwrap(), b"kept");
 }
@@ -97,7 +97,7 @@ fn what_others_may_write_to_is_refused_and_stays() {
         ] {
             assert!(told.contains(&part), "{what}: no {part} in {told}");
         }
-        assert!(may(Deed::Change, &open), "{what}");
+        assert!(may(Operation::Modify, &open), "{what}");
         assert_eq!(data.exists(), was_there, "{what}");
     }
 }
