@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use fetch::{Answer, Ask, Body, Client, Url};
+use fetch::{Body, Client, Request, Response, Url};
 use tokio::sync::OwnedMutexGuard;
 
 use super::partial::{Known, Partial};
@@ -104,8 +104,8 @@ impl Source<'_> {
         };
         let partial = match partial {
             Some(partial) => partial,
-            None => match self.client.get(self.url, Ask::Whole).await? {
-                Answer::Whole(body) => self.whole(body, progress).await?,
+            None => match self.client.get(self.url, Request::Full).await? {
+                Response::Full(body) => self.whole(body, progress).await?,
                 // Of these, nobody asked.
                 _ => return Err(VaultError::Cancelled),
             },
@@ -125,8 +125,8 @@ impl Source<'_> {
     async fn unless_changed(&self, tag: &str, image: &str) -> Result<Option<Image>, VaultError> {
         let Ok(digest) = image.parse() else { return Ok(None) };
         let Ok(image) = self.blocking(move |vault| vault.find(digest)).await else { return Ok(None) };
-        match self.client.get(self.url, Ask::Unless(tag)).await? {
-            Answer::Same => Ok(Some(image)),
+        match self.client.get(self.url, Request::IfNoneMatch(tag)).await? {
+            Response::NotModified => Ok(Some(image)),
             // It is asked for again: that costs one request, and is rare.
             _ => Ok(None),
         }
@@ -150,13 +150,13 @@ impl Source<'_> {
         if partial.length() == 0 {
             return Ok(None);
         }
-        match self.client.get(self.url, Ask::After(partial.length(), &tag)).await? {
-            Answer::Rest(body) => self.receive(partial, body, progress).await.map(Some),
-            Answer::Whole(body) => {
+        match self.client.get(self.url, Request::Resume(partial.length(), &tag)).await? {
+            Response::Partial(body) => self.receive(partial, body, progress).await.map(Some),
+            Response::Full(body) => {
                 drop(partial);
                 self.whole(body, progress).await.map(Some)
             }
-            Answer::Same | Answer::NoRest => Ok(None),
+            Response::NotModified | Response::NothingLeft => Ok(None),
         }
     }
 
