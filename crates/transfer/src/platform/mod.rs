@@ -4,7 +4,7 @@ use ssh::sftp::Kind;
 
 /// What stands in a directory under a name; a link is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FileStatus {
     /// What it is.
     pub(crate) kind: Kind,
     /// Who may read, write and execute it: nine bits.

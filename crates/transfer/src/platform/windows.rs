@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ssh::sftp::Kind;
 
-use super::Found;
+use super::FileStatus;
 
 const FILE_SHARE_READ: u32 = 0x1;
 const FILE_SHARE_WRITE: u32 = 0x2;
@@ -53,7 +53,7 @@ impl Dir {
     }
 
     /// What there is of this name, if anything.
-    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<Found>> {
+    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<FileStatus>> {
         match fs::symlink_metadata(self.path.join(name)) {
             Ok(metadata) => Ok(Some(found(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -113,7 +113,7 @@ impl Dir {
 }
 
 /// What an open file, or one that was asked about, is. Whatever is reached by way of something else is a link.
-pub(crate) fn found(metadata: &Metadata) -> Found {
+pub(crate) fn found(metadata: &Metadata) -> FileStatus {
     let kind = match metadata {
         _ if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => Kind::Link,
         _ if metadata.is_dir() => Kind::Directory,
@@ -125,7 +125,7 @@ pub(crate) fn found(metadata: &Metadata) -> Found {
         (Kind::File, false) => 0o644,
         _ => 0o755,
     };
-    Found { kind, permissions }
+    FileStatus { kind, permissions }
 }
 
 /// A name from a guest as one here. Many that are names elsewhere mean something else: a stream of a file, a device,
