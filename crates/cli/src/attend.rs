@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal};
 use std::pin::Pin;
 use std::time::Duration;
 
-use ssh::{Input, Output, Piece, SessionError, Signal, Terminal};
+use ssh::{Input, Output, OutputChunk, SessionError, Signal, Terminal};
 use tokio::time::timeout;
 
 use crate::error::Error;
@@ -173,8 +173,8 @@ async fn show(mut output: Output) -> Result<u8, Fault> {
     let mut stderr = pipes::Output::stderr().map_err(unable)?;
     let ended = loop {
         match output.next().await {
-            Ok(Some(Piece::Stdout(data))) => stdout.write(data).await.map_err(Fault::writing)?,
-            Ok(Some(Piece::Stderr(data))) => stderr.write(data).await.map_err(Fault::writing)?,
+            Ok(Some(OutputChunk::Stdout(data))) => stdout.write(data).await.map_err(Fault::writing)?,
+            Ok(Some(OutputChunk::Stderr(data))) => stderr.write(data).await.map_err(Fault::writing)?,
             Ok(None) => break output.exit(),
             Err(error) => break Err(error),
         }

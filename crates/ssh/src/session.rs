@@ -27,7 +27,7 @@ pub struct Session {
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedCommand {
     /// Its exit code; none if a signal ended it.
     pub code: Option<u32>,
     /// What it wrote to its standard output.
@@ -167,11 +167,11 @@ impl Session {
     ///
     /// # Errors
     /// It cannot be run, writes more, or the connection breaks.
-    pub async fn run(&self, command: &str, limit: usize) -> Result<Finished, SessionError> {
+    pub async fn run(&self, command: &str, limit: usize) -> Result<FinishedCommand, SessionError> {
         let mut channel = self.handle.channel_open_session().await?;
         channel.exec(true, command).await?;
         channel.eof().await?;
-        let mut finished = Finished { code: None, stdout: Vec::new(), stderr: Vec::new() };
+        let mut finished = FinishedCommand { code: None, stdout: Vec::new(), stderr: Vec::new() };
         while let Some(message) = channel.wait().await {
             match message {
                 ChannelMsg::Data { data } => finished.stdout.extend_from_slice(&data),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
 use bytes::Bytes;
-use ssh::sftp::{Attributes, Entry, Handle, Kind, Sftp, SftpError};
+use ssh::sftp::{Attributes, DirectoryEntry, FileType, Handle, Sftp, SftpError};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -37,14 +37,14 @@ pub async fn download<S: AsyncRead + AsyncWrite>(
     let source = or_home(source);
     // Links in the user's own words are followed, by the guest and for itself.
     let attributes = sftp.metadata(source).await.map_err(|error| TransferError::guest(source, error))?;
-    let kind = attributes.kind().unwrap_or(Kind::File);
-    if kind == Kind::Directory && !options.recursive {
+    let kind = attributes.kind().unwrap_or(FileType::File);
+    if kind == FileType::Directory && !options.recursive {
         return Err(TransferError::guest(source, FailureReason::Directory));
     }
     let target = LocalTarget::find(destination, name::last_of(source), kind, options)?;
     let mut download = Download { sftp, progress, entries: 0 };
     match (target, kind) {
-        (LocalTarget::Named(dir, name, here), Kind::Directory) => {
+        (LocalTarget::Named(dir, name, here), FileType::Directory) => {
             let level = download.level(source.to_owned(), &dir, &name, here, attributes).await?;
             download.tree(level).await
         }
@@ -76,7 +76,7 @@ pub async fn download_to<S: AsyncRead + AsyncWrite>(
     let source = or_home(source);
     let fault = |error: SftpError| TransferError::guest(source, error);
     let attributes = sftp.metadata(source).await.map_err(fault)?;
-    if attributes.kind() == Some(Kind::Directory) {
+    if attributes.kind() == Some(FileType::Directory) {
         return Err(TransferError::guest(source, FailureReason::Directory));
     }
     progress.begin(Location::Guest(source.to_owned()), attributes.size);
@@ -120,7 +120,7 @@ struct Level {
     /// The directory in the guest.
     handle: Handle,
     path: Vec<u8>,
-    listed: IntoIter<Entry>,
+    listed: IntoIter<DirectoryEntry>,
     /// The one here.
     dir: Dir,
     here: PathBuf,
@@ -168,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
     }
 
     /// The next entry of a directory.
-    async fn next(&mut self, level: &mut Level) -> Result<Option<Entry>, TransferError> {
+    async fn next(&mut self, level: &mut Level) -> Result<Option<DirectoryEntry>, TransferError> {
         loop {
             if let Some(entry) = level.listed.next() {
                 self.entries += 1;
@@ -201,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
     async fn entry(
         &mut self,
         level: &Level,
-        Entry { name: said, attributes }: Entry,
+        DirectoryEntry { name: said, attributes }: DirectoryEntry,
         depth: usize,
     ) -> Result<Option<Level>, TransferError> {
         let path = name::join(&level.path, &said);
@@ -215,8 +215,8 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
         };
         let here = level.here.join(&name);
         match attributes.kind() {
-            Some(Kind::File) => self.file(&path, attributes, &level.dir, &name, &here).await?,
-            Some(Kind::Link) => {
+            Some(FileType::File) => self.file(&path, attributes, &level.dir, &name, &here).await?,
+            Some(FileType::Link) => {
                 let target = self.sftp.read_link(&path).await.map_err(fault)?;
                 if !link::stays_within(&target, depth - 1) {
                     return Err(TransferError::guest(&path, FailureReason::LinkOut));
@@ -224,13 +224,15 @@ impl<S: AsyncRead + AsyncWrite> Download<'_, S> {
                 let made = PartialFile::link(&level.dir, &name, &target).and_then(PartialFile::finish);
                 made.map_err(|reason| TransferError::local(&here, reason))?;
             }
-            Some(Kind::Directory) if depth >= DEEPEST => {
+            Some(FileType::Directory) if depth >= DEEPEST => {
                 return Err(TransferError::guest(&path, FailureReason::TooDeep));
             }
-            Some(Kind::Directory) => {
+            Some(FileType::Directory) => {
                 return self.level(path, &level.dir, &name, here, attributes).await.map(Some);
             }
-            Some(Kind::Special) | None => return Err(TransferError::guest(&path, FailureReason::Special)),
+            Some(FileType::Special) | None => {
+                return Err(TransferError::guest(&path, FailureReason::Special));
+            }
         }
         Ok(None)
     }

@@ -1,6 +1,6 @@
 //! Where something goes in the guest.
 
-use ssh::sftp::{Attributes, Kind, Sftp, SftpError};
+use ssh::sftp::{Attributes, FileType, Sftp, SftpError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::{FailureReason, TransferError};
@@ -30,24 +30,24 @@ impl GuestTarget {
         sftp: &mut Sftp<S>,
         destination: &[u8],
         source: Option<&[u8]>,
-        kind: Kind,
+        kind: FileType,
         options: TransferOptions,
     ) -> Result<Self, TransferError> {
         let destination = if destination.is_empty() { b"." } else { destination };
         let fault = |reason| Err(TransferError::guest(destination, reason));
         let names_directory = destination.ends_with(b"/");
         let there = look(sftp, destination).await?;
-        match there.map(|there| there.kind().unwrap_or(Kind::File)) {
-            Some(Kind::Directory) => within(destination, source, kind),
-            Some(_) if options.into_directory || kind == Kind::Directory || names_directory => {
+        match there.map(|there| there.kind().unwrap_or(FileType::File)) {
+            Some(FileType::Directory) => within(destination, source, kind),
+            Some(_) if options.into_directory || kind == FileType::Directory || names_directory => {
                 fault(FailureReason::NotADirectory)
             }
-            Some(Kind::File) => match sftp.real_path(destination).await {
+            Some(FileType::File) => match sftp.real_path(destination).await {
                 Ok(path) => Ok(Self::Named(path.to_vec())),
                 Err(error) => fault(error.into()),
             },
             Some(_) => Ok(Self::Special(destination.to_owned())),
-            None if !options.into_directory && (kind == Kind::Directory || !names_directory) => {
+            None if !options.into_directory && (kind == FileType::Directory || !names_directory) => {
                 let path = name::without_slashes(destination);
                 make_all(sftp, name::parent_of(path), options).await?;
                 Ok(Self::Named(path.to_owned()))
@@ -60,10 +60,10 @@ impl GuestTarget {
     }
 }
 
-fn within(directory: &[u8], source: Option<&[u8]>, kind: Kind) -> Result<GuestTarget, TransferError> {
+fn within(directory: &[u8], source: Option<&[u8]>, kind: FileType) -> Result<GuestTarget, TransferError> {
     match source {
         Some(source) => Ok(GuestTarget::Named(name::join(directory, source))),
-        None if kind == Kind::Directory => Ok(GuestTarget::Itself(directory.to_owned())),
+        None if kind == FileType::Directory => Ok(GuestTarget::Itself(directory.to_owned())),
         None => Err(TransferError::guest(directory, FailureReason::Directory)),
     }
 }
@@ -78,7 +78,7 @@ async fn make_all<S: AsyncRead + AsyncWrite>(
     let mut path = directory;
     loop {
         match look(sftp, path).await? {
-            Some(found) if found.kind() == Some(Kind::Directory) => break,
+            Some(found) if found.kind() == Some(FileType::Directory) => break,
             Some(_) => return Err(TransferError::guest(path, FailureReason::NotADirectory)),
             None if !options.parents => {
                 return Err(TransferError::guest(directory, FailureReason::NoDirectory));

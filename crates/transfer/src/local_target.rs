@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ssh::sftp::Kind;
+use ssh::sftp::FileType;
 
 use crate::error::{FailureReason, TransferError};
 use crate::platform::{self, Dir};
@@ -30,21 +30,27 @@ impl LocalTarget {
     pub(crate) fn find(
         destination: &Path,
         source: Option<&[u8]>,
-        kind: Kind,
+        kind: FileType,
         options: TransferOptions,
     ) -> Result<Self, TransferError> {
         let fault = |error: io::Error| TransferError::local(destination, error);
         match fs::metadata(destination).map(|metadata| platform::found(&metadata).kind) {
-            Ok(Kind::Directory) => Self::within(destination, source, kind),
+            Ok(FileType::Directory) => Self::within(destination, source, kind),
             Ok(_)
-                if options.into_directory || kind == Kind::Directory || ends_with_separator(destination) =>
+                if options.into_directory
+                    || kind == FileType::Directory
+                    || ends_with_separator(destination) =>
             {
                 Err(TransferError::local(destination, FailureReason::NotADirectory))
             }
-            Ok(Kind::File) => Self::under_own_name(&fs::canonicalize(destination).map_err(fault)?, options),
+            Ok(FileType::File) => {
+                Self::under_own_name(&fs::canonicalize(destination).map_err(fault)?, options)
+            }
             Ok(_) => Ok(Self::Special(destination.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !options.into_directory && (kind == Kind::Directory || !ends_with_separator(destination)) {
+                if !options.into_directory
+                    && (kind == FileType::Directory || !ends_with_separator(destination))
+                {
                     return Self::under_own_name(destination, options);
                 }
                 make_all(destination, options)?;
@@ -54,7 +60,7 @@ impl LocalTarget {
         }
     }
 
-    fn within(directory: &Path, source: Option<&[u8]>, kind: Kind) -> Result<Self, TransferError> {
+    fn within(directory: &Path, source: Option<&[u8]>, kind: FileType) -> Result<Self, TransferError> {
         let dir = Dir::open(directory).map_err(|error| TransferError::local(directory, error))?;
         match source {
             Some(source) => match name::parse(source) {
@@ -64,7 +70,7 @@ impl LocalTarget {
                 }
                 None => Err(TransferError::guest(source, FailureReason::Name)),
             },
-            None if kind == Kind::Directory => Ok(Self::Itself(dir, directory.to_owned())),
+            None if kind == FileType::Directory => Ok(Self::Itself(dir, directory.to_owned())),
             None => Err(TransferError::local(directory, FailureReason::Directory)),
         }
     }
@@ -152,8 +158,8 @@ impl Drop for PartialFile<'_> {
 /// The permissions of a file that is there, if any. What is no file is not replaced, unless it is a link.
 fn replaceable(dir: &Dir, name: &OsStr) -> Result<Option<u32>, FailureReason> {
     match dir.find(name)? {
-        Some(found) if found.kind == Kind::File => Ok(Some(found.permissions)),
-        Some(found) if found.kind != Kind::Link => Err(FailureReason::InTheWay),
+        Some(found) if found.kind == FileType::File => Ok(Some(found.permissions)),
+        Some(found) if found.kind != FileType::Link => Err(FailureReason::InTheWay),
         _ => Ok(None),
     }
 }

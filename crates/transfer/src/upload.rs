@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
-use ssh::sftp::{Handle, Kind, Sftp, SftpError, Writing};
+use ssh::sftp::{FileType, Handle, Sftp, SftpError, WriteMode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use crate::error::{FailureReason, Location, TransferError};
@@ -54,10 +54,10 @@ pub async fn upload<S: AsyncRead + AsyncWrite>(
         Some(name) => name,
         None => None,
     };
-    if found.kind != Kind::Directory {
+    if found.kind != FileType::Directory {
         // A pipe is read to its end, as any program would that was given its name.
         let content = tokio::fs::File::open(source).await.map_err(fault)?;
-        let size = (found.kind == Kind::File).then_some(metadata.len());
+        let size = (found.kind == FileType::File).then_some(metadata.len());
         let shown = source.to_owned();
         let source = UploadSource { content, name, permissions: found.permissions, size, shown };
         return upload_from(sftp, source, destination, options, progress).await;
@@ -65,7 +65,7 @@ pub async fn upload<S: AsyncRead + AsyncWrite>(
     if !options.recursive {
         return Err(TransferError::local(source, FailureReason::Directory));
     }
-    let target = GuestTarget::find(sftp, destination, name.as_deref(), Kind::Directory, options).await?;
+    let target = GuestTarget::find(sftp, destination, name.as_deref(), FileType::Directory, options).await?;
     let dir = Dir::open(source).map_err(fault)?;
     let mut upload = Upload { sftp, progress };
     let level = match target {
@@ -88,7 +88,8 @@ pub async fn upload_from<S: AsyncRead + AsyncWrite, R: AsyncRead + Unpin>(
     options: TransferOptions,
     progress: &TransferProgress,
 ) -> Result<(), TransferError> {
-    let target = GuestTarget::find(sftp, destination, source.name.as_deref(), Kind::File, options).await?;
+    let target =
+        GuestTarget::find(sftp, destination, source.name.as_deref(), FileType::File, options).await?;
     let mut upload = Upload { sftp, progress };
     match target {
         GuestTarget::Named(path) => upload.file(&mut source, &path).await,
@@ -173,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         match found.map(|found| (found.kind, found.permissions)) {
             // Gone meanwhile.
             None => {}
-            Some((Kind::File, permissions)) => {
+            Some((FileType::File, permissions)) => {
                 let file = level.dir.read(name).map_err(fault)?;
                 let size = regular(&file).map_err(|reason| TransferError::local(&here, reason))?;
                 let (size, shown) = (Some(size), here);
@@ -186,18 +187,18 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
                 };
                 self.file(&mut source, &path).await?;
             }
-            Some((Kind::Link, _)) => {
+            Some((FileType::Link, _)) => {
                 let target = level.dir.target(name).map_err(fault)?;
                 self.link(&target, &path).await?;
             }
-            Some((Kind::Directory, _)) if depth >= DEEPEST => {
+            Some((FileType::Directory, _)) if depth >= DEEPEST => {
                 return Err(TransferError::local(&here, FailureReason::TooDeep));
             }
-            Some((Kind::Directory, permissions)) => {
+            Some((FileType::Directory, permissions)) => {
                 let dir = level.dir.enter(name).map_err(fault)?;
                 return self.level(dir, here, path, permissions).await.map(Some);
             }
-            Some((Kind::Special, _)) => return Err(TransferError::local(&here, FailureReason::Special)),
+            Some((FileType::Special, _)) => return Err(TransferError::local(&here, FailureReason::Special)),
         }
         Ok(None)
     }
@@ -215,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
             Err(error) if error.is_final() => return Err(TransferError::guest(&path, error)),
             // The protocol has no word for what is there already.
             Err(error) => match self.sftp.metadata(&path).await {
-                Ok(there) if there.kind() == Some(Kind::Directory) => false,
+                Ok(there) if there.kind() == Some(FileType::Directory) => false,
                 Ok(_) => return Err(TransferError::guest(&path, FailureReason::InTheWay)),
                 Err(_) => return Err(TransferError::guest(&path, error)),
             },
@@ -242,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         let there = self.replaceable(path).await.map_err(fault)?;
         let temporary = beside(path)?;
         let permissions = there.unwrap_or(source.permissions);
-        let handle = match self.sftp.open_to_write(&temporary, Writing::New(permissions)).await {
+        let handle = match self.sftp.open_to_write(&temporary, WriteMode::New(permissions)).await {
             // A user may own a file in a directory of others.
             Err(SftpError::Denied) if there.is_some() => return self.over(source, path).await,
             opened => opened.map_err(|error| fault(error.into()))?,
@@ -278,7 +279,7 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         path: &[u8],
     ) -> Result<(), TransferError> {
         let fault = |error: SftpError| TransferError::guest(path, error);
-        let handle = self.sftp.open_to_write(path, Writing::Existing).await.map_err(fault)?;
+        let handle = self.sftp.open_to_write(path, WriteMode::Existing).await.map_err(fault)?;
         match self.content(source, &handle).await {
             Err(FailureReason::Guest(error)) if error.is_final() => Err(fault(error)),
             outcome => {
@@ -313,8 +314,8 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
     async fn replaceable(&mut self, path: &[u8]) -> Result<Option<u32>, FailureReason> {
         match self.sftp.link_metadata(path).await {
             Ok(there) => match there.kind() {
-                Some(Kind::File) => Ok(there.permissions()),
-                Some(Kind::Link) => Ok(None),
+                Some(FileType::File) => Ok(there.permissions()),
+                Some(FileType::Link) => Ok(None),
                 _ => Err(FailureReason::InTheWay),
             },
             Err(SftpError::Missing) => Ok(None),
@@ -337,7 +338,7 @@ impl<R> UploadSource<R> {
 fn regular(file: &File) -> Result<u64, FailureReason> {
     let metadata = file.metadata()?;
     match platform::found(&metadata).kind {
-        Kind::File => Ok(metadata.len()),
+        FileType::File => Ok(metadata.len()),
         _ => Err(FailureReason::Special),
     }
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RawMode};
 use rustix::io::Errno;
-use ssh::sftp::{Attributes, Kind};
+use ssh::sftp::{Attributes, FileType};
 
 use super::FileStatus;
 
@@ -123,7 +123,7 @@ pub(crate) fn guest_bytes(name: &OsStr) -> Option<Vec<u8>> {
 fn of_mode(mode: impl Into<u32>) -> FileStatus {
     let attributes = Attributes::of_mode(mode.into());
     FileStatus {
-        kind: attributes.kind().unwrap_or(Kind::Special),
+        kind: attributes.kind().unwrap_or(FileType::Special),
         permissions: attributes.permissions().unwrap_or_default(),
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt, symlink_file};
 use std::path::{Path, PathBuf};
 
-use ssh::sftp::Kind;
+use ssh::sftp::FileType;
 
 use super::FileStatus;
 
@@ -42,7 +42,7 @@ impl Dir {
             .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
             .open(&path)?;
         match found(&held.metadata()?).kind {
-            Kind::Directory => Ok(Self { path, _held: held }),
+            FileType::Directory => Ok(Self { path, _held: held }),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
@@ -115,14 +115,14 @@ impl Dir {
 /// What an open file, or one that was asked about, is. Whatever is reached by way of something else is a link.
 pub(crate) fn found(metadata: &Metadata) -> FileStatus {
     let kind = match metadata {
-        _ if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => Kind::Link,
-        _ if metadata.is_dir() => Kind::Directory,
-        _ if metadata.is_file() => Kind::File,
-        _ => Kind::Special,
+        _ if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => FileType::Link,
+        _ if metadata.is_dir() => FileType::Directory,
+        _ if metadata.is_file() => FileType::File,
+        _ => FileType::Special,
     };
     let permissions = match (kind, metadata.permissions().readonly()) {
-        (Kind::File, true) => 0o444,
-        (Kind::File, false) => 0o644,
+        (FileType::File, true) => 0o444,
+        (FileType::File, false) => 0o644,
         _ => 0o755,
     };
     FileStatus { kind, permissions }
