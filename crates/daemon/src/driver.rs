@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driver_qemu::{Choice, QemuDriver};
 use durable::private;
-use instances::{Driver, DriverError, InstanceId, InstanceName, Instances, Limits, Registry, Vault};
+use instances::{Driver, DriverError, ImageStore, InstanceId, InstanceName, Instances, Limits, Registry};
 
 use crate::logging::with_causes;
 use crate::machines::NoInstances;
@@ -19,12 +19,12 @@ pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, NoInsta
     let (root, cache) = (data.join("instances"), cache.to_owned());
     let looking = root.clone();
     let looked = tokio::task::spawn_blocking(move || look(&looking, &cache)).await;
-    let (driver, registry, vault) = looked.map_err(|error| broken(&error))??;
+    let (driver, registry, images) = looked.map_err(|error| broken(&error))??;
     let known: Vec<_> = registry.all().into_iter().map(|(_, record)| record.id).collect();
     let told = |name: &InstanceName, why: &str| tracing::warn!("instance \"{name}\": {why}");
     let running = Arc::clone(&driver) as Arc<dyn Driver>;
     let client = fetch::Client::platform(fetch::Limits::default());
-    let instances = Instances::open(registry, vault, running, client, Limits::default(), told).await;
+    let instances = Instances::open(registry, images, running, client, Limits::default(), told).await;
     for damaged in instances.damaged() {
         tracing::error!("not an instance, and left as it is: {}: {}", damaged.path.display(), damaged.reason);
     }
@@ -51,7 +51,7 @@ fn left_over(root: &Path, orphans: &[(i32, InstanceId)]) -> String {
     )
 }
 
-type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>);
+type Found = (Arc<QemuDriver>, Arc<Registry>, Arc<ImageStore>);
 
 fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
     let driver = QemuDriver::new(Choice::Automatic).map_err(|error| match error {
@@ -63,8 +63,8 @@ fn look(root: &Path, cache: &Path) -> Result<Found, NoInstances> {
     private::create_all(parent)
         .and_then(|()| private::directory(cache))
         .map_err(|error| NoInstances::Broken(format!("cannot use {}: {error}", cache.display()).into()))?;
-    let vault = Vault::open(&cache.join("vault"), LARGEST_IMAGE).map_err(|error| broken(&error))?;
-    Ok((Arc::new(driver), Arc::new(registry), Arc::new(vault)))
+    let images = ImageStore::open(&cache.join("vault"), LARGEST_IMAGE).map_err(|error| broken(&error))?;
+    Ok((Arc::new(driver), Arc::new(registry), Arc::new(images)))
 }
 
 fn broken(error: &dyn std::error::Error) -> NoInstances {

@@ -39,7 +39,7 @@ pub struct Registry {
     state: Mutex<State>,
     /// One change to the disk at a time.
     changing: Mutex<()>,
-    damaged: Vec<Damaged>,
+    damaged: Vec<DamagedInstance>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct State {
 
 /// Something in the registry's directory that is not understood. It stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedInstance {
     /// The file or directory.
     pub path: PathBuf,
     /// What is wrong with it, for people.
@@ -120,7 +120,7 @@ impl Registry {
                 }),
             };
             if let Err(reason) = outcome {
-                self.damaged.push(Damaged { path, reason });
+                self.damaged.push(DamagedInstance { path, reason });
             }
         }
         // Whoever gave these names may have been killed before they were certain.
@@ -131,7 +131,7 @@ impl Registry {
 
     /// What was not understood when the registry was opened.
     #[must_use]
-    pub fn damaged(&self) -> &[Damaged] {
+    pub fn damaged(&self) -> &[DamagedInstance] {
         &self.damaged
     }
 

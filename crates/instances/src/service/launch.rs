@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::Up;
+use super::commands::BootOutcome;
 use super::entry::Turn;
 use super::{Inner, InstanceError, Instances, blocking};
 use crate::cloud_init::{self, UserData};
@@ -34,7 +34,7 @@ pub struct Launch {
     /// Its disk; if nothing is given, the usual one, or as large as the image's.
     pub disk: Option<DiskSize>,
     /// What its disk is made of.
-    pub source: Source,
+    pub source: ImageSource,
     /// The image's digest, if it is known.
     pub expected: Option<Digest>,
     /// What its user wants of the guest.
@@ -45,7 +45,7 @@ pub struct Launch {
 
 /// Where an image comes from.
 #[derive(Debug)]
-pub enum Source {
+pub enum ImageSource {
     /// A file, opened with the rights of whoever wants the instance.
     File {
         /// The file.
@@ -76,7 +76,7 @@ pub enum Progress {
 }
 
 /// Told of what a launch is doing: a hundred times for each part of it, at most, or once a MiB. It must not wait.
-pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+pub type ProgressReport = Arc<dyn Fn(Progress) + Send + Sync>;
 
 impl Instances {
     /// Makes an instance, starts it, and waits until it is up. Dropping the future gives it up: what was made is
@@ -89,21 +89,21 @@ impl Instances {
         &self,
         launch: Launch,
         now: SystemTime,
-        report: Report,
+        report: ProgressReport,
     ) -> Result<InstanceName, InstanceError> {
         let given_up = CancellationToken::new();
         let _caller = given_up.clone().drop_guard();
-        let making = Making { inner: Arc::clone(&self.0), given_up, report, now };
+        let making = PendingLaunch { inner: Arc::clone(&self.0), given_up, report, now };
         // It is large, and would be so in whoever awaits it.
         self.0.to_the_end(Box::pin(async move { making.launch(launch).await })).await
     }
 }
 
 /// A launch that is under way.
-struct Making {
+struct PendingLaunch {
     inner: Arc<Inner>,
     given_up: CancellationToken,
-    report: Report,
+    report: ProgressReport,
     now: SystemTime,
 }
 
@@ -114,18 +114,18 @@ struct Staged {
     staging: Staging,
 }
 
-impl Making {
+impl PendingLaunch {
     async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
         let inner = &self.inner;
         // A server may take its time, which holds up those alone who download, too.
-        let is_download = matches!(launch.source, Source::Url(_));
+        let is_download = matches!(launch.source, ImageSource::Url(_));
         let place = self.place(if is_download { &inner.downloads } else { &inner.launches }).await?;
         let staged = self.stage(launch.name).await?;
         let name = staged.name.clone();
 
         let origin = match &launch.source {
-            Source::File { origin, .. } => origin.clone(),
-            Source::Url(url) => url.without_query(),
+            ImageSource::File { origin, .. } => origin.clone(),
+            ImageSource::Url(url) => url.without_query(),
         };
         // Kept until the instance is written down: from then on it is used.
         let image = self.image(launch.source, launch.expected).await?;
@@ -227,13 +227,13 @@ impl Making {
         let inner = &self.inner;
         let waited = self.unless_given_up(async { Ok(inner.up(record, timeout).await) });
         let error = match waited.await {
-            Ok(Up::Yes) => return Ok(()),
-            Ok(Up::NotInTime) => return Err(InstanceError::TimedOut(name.clone())),
-            Ok(Up::Stopped) => {
+            Ok(BootOutcome::Yes) => return Ok(()),
+            Ok(BootOutcome::NotInTime) => return Err(InstanceError::TimedOut(name.clone())),
+            Ok(BootOutcome::Stopped) => {
                 let reason = "it was stopped".to_owned();
                 return Err(InstanceError::EndedEarly { name: name.clone(), reason });
             }
-            Ok(Up::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
+            Ok(BootOutcome::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
             Err(error) => error,
         };
         let turn = inner.entry(record.id).turn().await;
@@ -278,17 +278,17 @@ impl Making {
         .await
     }
 
-    async fn image(&self, source: Source, expected: Option<Digest>) -> Result<Image, InstanceError> {
+    async fn image(&self, source: ImageSource, expected: Option<Digest>) -> Result<Image, InstanceError> {
         let progress = Throttled { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
         match source {
-            Source::Url(url) => {
+            ImageSource::Url(url) => {
                 let told = move |done, total| progress.tell(done, total);
-                let (vault, client) = (&self.inner.vault, &self.inner.client);
-                let download = vault.download(client, &url, expected, &told);
+                let (images, client) = (&self.inner.images, &self.inner.client);
+                let download = images.download(client, &url, expected, &told);
                 self.unless_given_up(async { Ok(download.await?) }).await
             }
-            Source::File { file, .. } => {
-                let (vault, given_up) = (Arc::clone(&self.inner.vault), self.given_up.clone());
+            ImageSource::File { file, .. } => {
+                let (images, given_up) = (Arc::clone(&self.inner.images), self.given_up.clone());
                 // It sees by itself that it is given up, and has then removed what it made.
                 blocking(move || {
                     let told = |done, total| {
@@ -299,7 +299,7 @@ impl Making {
                             ControlFlow::Continue(())
                         }
                     };
-                    Ok(vault.import(file, expected, &told)?)
+                    Ok(images.import(file, expected, &told)?)
                 })
                 .await
             }
@@ -347,7 +347,7 @@ fn disk(asked: Option<DiskSize>, image: &Image) -> Result<DiskSize, InstanceErro
 
 /// Reports what has changed by a hundredth, or by a MiB.
 struct Throttled {
-    report: Report,
+    report: ProgressReport,
     last: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! The commands, over registry, vault and driver.
+//! The commands, over registry, images and driver.
 //!
 //! One command at a time for each instance. A command that changes something runs to its end whether or not its
 //! caller waits for it; only a launch is given up with its caller, and leaves nothing.
@@ -23,14 +23,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use zeroize::Zeroizing;
 
-pub use self::commands::{Purged, SpecChange};
+pub use self::commands::{PurgeOutcome, SpecChange};
 use self::entry::Entry;
 pub use self::error::InstanceError;
-pub use self::launch::{Launch, Progress, Report, Source};
-use crate::state::Why;
+pub use self::launch::{ImageSource, Launch, Progress, ProgressReport};
+use crate::state::RefusalReason;
 use crate::{
-    Command, Damaged, Digest, Driver, Ended, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine,
-    MachineState, Record, Refused, Registry, Stop, Vault,
+    Command, DamagedInstance, Digest, Driver, Ended, ImageStore, InstanceId, InstanceName, InstanceSpec,
+    InstanceState, Machine, MachineState, Record, RefusedCommand, Registry, Stop,
 };
 
 /// How long is waited, and how much is done at once.
@@ -57,7 +57,7 @@ pub struct Instances(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Arc<Registry>,
-    vault: Arc<Vault>,
+    images: Arc<ImageStore>,
     driver: Arc<dyn Driver>,
     client: fetch::Client,
     limits: Limits,
@@ -114,7 +114,7 @@ impl Instances {
     /// end by themselves, until the last clone of this is dropped.
     pub async fn open(
         registry: Arc<Registry>,
-        vault: Arc<Vault>,
+        images: Arc<ImageStore>,
         driver: Arc<dyn Driver>,
         client: fetch::Client,
         limits: Limits,
@@ -123,7 +123,7 @@ impl Instances {
         let ended = driver.ended();
         let this = Self(Arc::new(Inner {
             registry,
-            vault,
+            images,
             driver,
             client,
             limits,
@@ -203,7 +203,7 @@ impl Instances {
 
     /// What the registry has found that it does not understand.
     #[must_use]
-    pub fn damaged(&self) -> &[Damaged] {
+    pub fn damaged(&self) -> &[DamagedInstance] {
         self.0.registry.damaged()
     }
 
@@ -228,10 +228,10 @@ impl Instances {
     /// The images that are there.
     ///
     /// # Errors
-    /// The vault cannot be read.
+    /// The images cannot be read.
     pub async fn images(&self) -> Result<Vec<Digest>, InstanceError> {
-        let vault = Arc::clone(&self.0.vault);
-        blocking(move || Ok(vault.all()?)).await
+        let images = Arc::clone(&self.0.images);
+        blocking(move || Ok(images.all()?)).await
     }
 
     /// How an instance's SSH server is reached.
@@ -241,10 +241,10 @@ impl Instances {
     pub async fn connect(&self, name: &InstanceName) -> Result<SshAccess, InstanceError> {
         let record = self.0.registry.get(name)?;
         let state = self.0.state(name, &record).await;
-        state.action(Command::Connect).map_err(|why| Refused::new(name, why))?;
+        state.action(Command::Connect).map_err(|why| RefusedCommand::new(name, why))?;
         let machine = self.0.machine(name, &record);
         let address = self.0.driver.ssh_address(&machine).await;
-        let address = address.ok_or_else(|| Refused::new(name, Why::NotUp))?;
+        let address = address.ok_or_else(|| RefusedCommand::new(name, RefusalReason::NotUp))?;
         let (registry, key_of) = (Arc::clone(&self.0.registry), name.clone());
         let client_key = blocking(move || Ok(registry.client_key(&key_of)?)).await?;
         Ok(SshAccess { address, user: "ubuntu", host_key: record.host_key.clone(), client_key })
@@ -253,12 +253,12 @@ impl Instances {
     /// Removes images that no instance uses and that were last used before that moment.
     ///
     /// # Errors
-    /// The vault cannot be read or written.
+    /// The images cannot be read or written.
     pub async fn prune_images(&self, unused_since: SystemTime) -> Result<Vec<Digest>, InstanceError> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
             let is_used = |digest| inner.registry.all().iter().any(|(_, record)| record.image == digest);
-            Ok(inner.vault.prune(&is_used, unused_since)?)
+            Ok(inner.images.prune(&is_used, unused_since)?)
         })
         .await
     }
@@ -303,7 +303,7 @@ impl Inner {
     }
 
     fn image(&self, digest: Digest) -> PathBuf {
-        self.vault.path(digest)
+        self.images.path(digest)
     }
 
     fn machine(&self, name: &InstanceName, record: &Record) -> Machine {
