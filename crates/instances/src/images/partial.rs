@@ -165,3 +165,22 @@ fn remove(path: &Path) -> io::Result<()> {
         result => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_longer_than_ours_are_says_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let store = ImageStore::open(&data.path().join("images"), 1).unwrap();
+        let key = Digest::of(b"address");
+        let known = ResumeInfo { tag: "\"tag\"".to_owned(), image: None };
+        let mut text = serde_json::to_vec(&known).unwrap();
+        for (length, expected) in [(4096, Some(known)), (4097, None)] {
+            text.resize(length, b' ');
+            std::fs::write(store.beside(key, KNOWN), &text).unwrap();
+            assert_eq!(ResumeInfo::read(&store, key), expected, "{length}");
+        }
+    }
+}

@@ -150,6 +150,13 @@ mod tests {
     }
 
     #[test]
+    fn little_is_repeated_of_an_address_and_none_of_it_drives_a_terminal() {
+        let refused = invalid(&"\u{1b}".repeat(1000), &"it is none");
+        let shown = r"\u{1b}".repeat(256);
+        assert_eq!(refused.message(), format!("\"{shown}\" is not the address of an image: it is none"));
+    }
+
+    #[test]
     fn the_path_of_a_file_address_is_absolute_and_decoded() {
         for (rest, path) in [
             ("/a/b.qcow2", Some("/a/b.qcow2")),
