@@ -34,7 +34,7 @@ const RULES: [Rule; 19] = [
     Rule {
         name: "auth-core",
         may: &["durable"],
-        tests_may: &["faulty-disk", "test-process"],
+        tests_may: &["auth-core", "faulty-disk", "test-process"],
         never_links: NONE,
     },
     Rule { name: "fetch", may: NONE, tests_may: &["test-servers"], never_links: NONE },

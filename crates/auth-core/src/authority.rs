@@ -36,16 +36,6 @@ pub trait Gate: Debug + Send + Sync {
     fn open(&self, because: &Enrolled) -> io::Result<()>;
 }
 
-/// No gate: a transport that has none, or a daemon that keeps to one user.
-#[derive(Clone, Copy, Debug)]
-pub struct NoGate;
-
-impl Gate for NoGate {
-    fn open(&self, _because: &Enrolled) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Proof that a client was stored for good. Only an enrolment makes one, and only with one does a
 /// [`Gate`] open: the order is stored, opened, answered.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod file;
 pub(crate) mod files;
+#[cfg(feature = "testkit")]
 pub(crate) mod memory;
 mod note;
 mod on_disk;

@@ -137,6 +137,7 @@ impl State {
     }
 
     /// Makes a change that is permitted.
+    #[cfg(feature = "testkit")]
     pub(super) fn apply(&mut self, change: &Change<'_>) {
         self.apply_to_tokens(change);
         self.apply_to_trust(change);

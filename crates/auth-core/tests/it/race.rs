@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
-    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Lapse, Level, MemoryStore, Moment,
-    NoGate, Outcome, PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
+    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Lapse, Level, Moment, Outcome,
+    PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
 };
 
-use crate::support::{Data, NoAudit, RULE, by_passphrase, certificate, enrol, now, root};
+use crate::support::{Data, RULE, by_passphrase, certificate, enrol, now, root};
 
 const CALLERS: usize = 16;
 const ROUNDS: usize = 50;

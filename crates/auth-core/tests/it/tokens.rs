@@ -5,14 +5,15 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use auth_core::testkit::{NoAudit, NoGate};
 use auth_core::{
     Actor, Administrator, Authority, ChangeError, ClientCertificate, Condition, Denied, FileStore, Lapse,
-    Level, Moment, NewToken, NoGate, Outcome, StoreError, TokenLife, TrustStore,
+    Level, Moment, NewToken, Outcome, StoreError, TokenLife, TrustStore,
 };
 use durable::FileError;
 
 use crate::support::{
-    Bench, Data, KINDS, Kind, NoAudit, Past, RULE, Unrecorded, certificate, enrol, now, root, stranger,
+    Bench, Data, KINDS, Kind, Past, RULE, Unrecorded, certificate, enrol, now, root, stranger,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use std::time::{Instant, SystemTime};
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use auth_core::testkit::{MemoryStore, NoGate};
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
     Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Lapse, Level,
-    MemoryStore, Moment, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash,
-    TrustStore, TrustedClient,
+    Moment, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
 };
 
 use crate::tokens;

@@ -408,23 +408,14 @@ pub(crate) fn channel_of(origin: &Origin) -> Result<Channel, UnknownPeer> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io;
     use std::time::Duration;
 
-    use auth_core::{Audit, Change, Entry, FirstClientRule, MemoryStore, NoGate, TrustStore};
+    use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
+    use auth_core::{Change, FirstClientRule, TrustStore};
     use tokio::time::timeout;
     use transport::testkit::certificates::TestIdentity;
 
     use super::*;
-
-    #[derive(Debug)]
-    struct NoAudit;
-
-    impl Audit for NoAudit {
-        fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// A service that nobody has called yet.
     pub(crate) struct Scene {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use daemon::platform::Hangups;
 use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create, root_fingerprint};
 use durable::FileError;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use auth_core::{Actor, Authority, Change, FirstClientRule, NoGate, TrustStore};
+use auth_core::testkit::NoGate;
+use auth_core::{Actor, Authority, Change, FirstClientRule, TrustStore};
 use daemon::machines::{Machines, NoInstances};
 use daemon::open_file::Opener;
 use daemon::{Service, audit, serve, server_identity};

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use auth_core::testkit::NoGate;
 use auth_core::{
     Actor, Authority, Change, ClientCertificate, Condition, Enrolment, FileStore, Fingerprint,
-    FirstClientRule, Level, NoGate, TrustStore,
+    FirstClientRule, Level, TrustStore,
 };
 use daemon::machines::{Machines, NoInstances};
 use daemon::{Service, audit, serve, server_identity};

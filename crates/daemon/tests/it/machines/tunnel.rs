@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use rpc::instances::instances_client::InstancesClient;
 use rpc::instances::tunnel_reply::Part as FromGuest;
 use rpc::instances::tunnel_request::Part as ToGuest;

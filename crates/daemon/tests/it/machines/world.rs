@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use daemon::machines::Machines;
 use instances::testkit::MemoryDriver;
 use instances::{ImageStore, Instances, Limits, Registry};
