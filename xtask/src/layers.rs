@@ -57,7 +57,7 @@ const RULES: [Rule; 19] = [
         never_links: NONE,
     },
     // It is given streams, and does not know where they lead.
-    Rule { name: "ssh", may: NONE, tests_may: &["test-servers", "transport"], never_links: NONE },
+    Rule { name: "ssh", may: NONE, tests_may: &["ssh", "test-servers", "transport"], never_links: NONE },
     // It is given a guest's files, and knows neither the guest nor the terminal.
     Rule { name: "transfer", may: &["ssh"], tests_may: &["test-servers", "transport"], never_links: NONE },
     // It makes system calls, and knows not what for.
