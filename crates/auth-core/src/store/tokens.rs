@@ -29,7 +29,8 @@ const MOST_ENDED: usize = 1_000;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tokens {
     kept: BTreeMap<TokenHash, Kept>,
-    /// The latest at the end. Only for the record, and only as long as the process runs.
+    /// The latest at the end. Nothing is decided by it: it is what the audit log can say of a token that is refused,
+    /// above all that it was spent, which is how a stolen one is noticed. Only as long as the process runs.
     ended: VecDeque<(TokenHash, Lapse)>,
 }
 
