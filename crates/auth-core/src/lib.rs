@@ -40,6 +40,6 @@ pub use store::takeover::TakeOver;
 pub use store::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient};
 pub use takeover::{ClientsTaken, Migration};
 pub use token::{
-    Lapse, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
+    InvalidToken, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
 };
 pub use tokens::{NewToken, PresentedToken};

@@ -197,7 +197,7 @@ impl Token {
 /// Why a token cannot be redeemed. Who presents it is not told, but the record is.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Lapse {
+pub enum InvalidToken {
     /// It never was one, or ended longer ago than is remembered.
     #[error("there is no such token")]
     Unknown,
@@ -215,7 +215,7 @@ pub enum Lapse {
     Orphaned,
 }
 
-impl Lapse {
+impl InvalidToken {
     /// Its name in records, in snake case.
     #[must_use]
     pub fn name(self) -> &'static str {

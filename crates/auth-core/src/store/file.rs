@@ -25,7 +25,7 @@ use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, n
 use durable::{FileError, private};
 
 use crate::{
-    ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash,
+    ClientCertificate, ClientName, Fingerprint, InvalidToken, Level, Moment, PassphraseHash, Token, TokenHash,
 };
 
 /// A trust store in a directory.
@@ -424,7 +424,7 @@ impl TrustStore for FileStore {
         self.state().passphrase.clone()
     }
 
-    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+    fn token(&self, hash: &TokenHash) -> Result<Token, InvalidToken> {
         self.state().token(hash)
     }
 

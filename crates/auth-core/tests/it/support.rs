@@ -134,7 +134,7 @@ macro_rules! ask {
         }
     };
     (@tokens $inner:tt) => {
-        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::InvalidToken> {
             self.$inner.token(hash)
         }
 

@@ -57,7 +57,7 @@ fn check_way(path: &Path) -> io::Result<Vec<PathBuf>> {
     for component in path.components() {
         step.push(component);
         let metadata = step.symlink_metadata()?;
-        if check_step(&step, &metadata)? == By::Groups {
+        if check_step(&step, &metadata)? == ReplaceableBy::Groups {
             by_groups.push(step.clone());
         }
         if metadata.is_symlink() {
@@ -70,14 +70,14 @@ fn check_way(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Who else could replace what is in a directory.
 #[derive(PartialEq, Eq)]
-enum By {
+enum ReplaceableBy {
     Nobody,
     Groups,
 }
 
 /// Whoever can write to a directory can replace what is in it. A group of one's own is no stranger to
 /// an ordinary user; root trusts no group but the system's.
-fn check_step(path: &Path, metadata: &Metadata) -> io::Result<By> {
+fn check_step(path: &Path, metadata: &Metadata) -> io::Result<ReplaceableBy> {
     let (owner, group, mode) = (metadata.uid(), metadata.gid(), metadata.mode());
     let me = geteuid().as_raw();
     if owner != 0 && owner != me {
@@ -87,13 +87,13 @@ fn check_step(path: &Path, metadata: &Metadata) -> io::Result<By> {
     let sticky = metadata.is_dir() && mode & 0o1000 != 0;
     // A link's mode says nothing.
     if metadata.is_symlink() || sticky {
-        return Ok(By::Nobody);
+        return Ok(ReplaceableBy::Nobody);
     }
     if mode & 0o002 != 0 {
         return Err(others_may_write(path));
     }
     let by_group = mode & 0o020 != 0 && me == 0 && !SYSTEMS_GROUPS.contains(&group);
-    Ok(if by_group { By::Groups } else { By::Nobody })
+    Ok(if by_group { ReplaceableBy::Groups } else { ReplaceableBy::Nobody })
 }
 
 fn closed_to_groups(by_groups: Vec<PathBuf>) -> io::Result<()> {
