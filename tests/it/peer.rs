@@ -14,7 +14,7 @@ use rpc::rpc_client::RpcClient;
 use rpc::trust::trust_client::TrustClient;
 use tonic::Status;
 use tonic::body::Body;
-use transport::tls::{ClientTls, Dates, RootCertificate};
+use transport::tls::{CertificateDates, ClientTls, RootCertificate};
 use transport::{ConnectError, Endpoint, Stream, Transport};
 
 use crate::dialling;
@@ -78,7 +78,7 @@ impl Place {
             let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
             transport::tls::Identity::from_pem(certificate, key).expect("an identity")
         });
-        Ok(ClientTls::new(root, Dates::Count, identity).expect("TLS"))
+        Ok(ClientTls::new(root, CertificateDates::Enforced, identity).expect("TLS"))
     }
 
     async fn dial(&self, tls: ClientTls) -> Result<Stream, ConnectError> {

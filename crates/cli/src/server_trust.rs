@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use transport::tls::{ClientTls, Dates, Pin, RootCertificate, RootFingerprint, Unpinned};
+use transport::tls::{CertificateDates, ClientTls, Pin, PinError, RootCertificate, RootFingerprint};
 use transport::{ConnectError, Endpoint, Transport};
 
 pub(crate) use self::fault::ServerTrustFault;
@@ -38,7 +38,7 @@ pub(crate) struct ServerTrust {
     /// Its root.
     pub(crate) pin: Pin,
     /// Whether its certificate's dates count.
-    pub(crate) dates: Dates,
+    pub(crate) dates: CertificateDates,
     /// The root's fingerprint.
     root: RootFingerprint,
     source: Source,
@@ -116,7 +116,7 @@ impl ServerTrust {
             NamedRoot::OfRemote { name, fingerprint } => (fingerprint, Source::Remote(name)),
             NamedRoot::Usual if endpoint.is_on_this_machine() => {
                 let file = transport::system_root_certificate();
-                return Self::by_file(endpoint, file, Dates::DoNotCount).map(Some);
+                return Self::by_file(endpoint, file, CertificateDates::Ignored).map(Some);
             }
             NamedRoot::Usual => {
                 let servers = KnownServers::of_user().map_err(ServerTrustFault::from)?;
@@ -128,7 +128,7 @@ impl ServerTrust {
         Ok(Some(Self::by_fingerprint(endpoint, fingerprint, source)))
     }
 
-    fn by_file(endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
+    fn by_file(endpoint: &Endpoint, path: PathBuf, dates: CertificateDates) -> Result<Self, Error> {
         let certificate = load_root_certificate(&path, endpoint)?;
         let root = certificate.fingerprint();
         Ok(Self { pin: certificate.into(), dates, root, source: Source::File(path) })
@@ -147,7 +147,7 @@ impl ServerTrust {
             ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
         let looking = async {
             match transport.dial(endpoint, tls).await {
-                Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
+                Err(ConnectError::ServerUnpinned(PinError::UnverifiedRoot(presented))) => Ok(presented),
                 Err(error) => Err(explain(error, endpoint, None)),
                 Ok(_) => Err(Error::Answer("the service was trusted without a reason")),
             }
@@ -255,7 +255,7 @@ impl ServerTrust {
 
     /// The same service by the system's root certificate, if there is one.
     pub(crate) fn by_system_file(endpoint: &Endpoint) -> Option<Self> {
-        Self::by_file(endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()
+        Self::by_file(endpoint, transport::system_root_certificate(), CertificateDates::Ignored).ok()
     }
 
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
@@ -298,8 +298,8 @@ impl Acquaintance {
 
 /// Whether dates count for a service that the user names: there is one clock only where the kernel carries the bytes.
 /// What listens on a loopback address may be a tunnel to another machine.
-fn dates(endpoint: &Endpoint) -> Dates {
-    if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+fn dates(endpoint: &Endpoint) -> CertificateDates {
+    if matches!(endpoint, Endpoint::Unix(_)) { CertificateDates::Ignored } else { CertificateDates::Enforced }
 }
 
 /// How a remote that is replaced names the root of the service at `endpoint`. Nobody is asked about a root that has
@@ -344,11 +344,11 @@ fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&ServerTrust>
             return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
         }
         (ConnectError::ServerUntrusted(source), _) => ServerTrustFault::Invalid { endpoint: at, source },
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
+        (ConnectError::ServerUnpinned(PinError::NoRoot), Some((Source::Token, token))) => {
             ServerTrustFault::OtherThanToken { endpoint: at, token, presented: None }
         }
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustFault::NoRoot(at),
-        (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
+        (ConnectError::ServerUnpinned(PinError::NoRoot), _) => ServerTrustFault::NoRoot(at),
+        (ConnectError::ServerUnpinned(PinError::UnverifiedRoot(presented)), Some((source, known))) => {
             match source {
                 Source::Known { file, line } => ServerTrustFault::Changed {
                     endpoint: at,

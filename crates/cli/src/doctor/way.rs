@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use transport::tls::{ClientTls, Dates, Presented};
+use transport::tls::{CertificateDates, ClientTls, PresentedValidity};
 use transport::{ConnectError, Endpoint, Transport};
 
 use super::remedy;
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     /// Who listens, where the system tells it.
     pub(super) listener: Option<Listener>,
     /// What it presented.
-    pub(super) presented: Presented,
+    pub(super) presented: PresentedValidity,
 }
 
 /// The way, as far as it can be seen without going it.
@@ -207,7 +207,7 @@ async fn greet(
     listener: Option<Listener>,
 ) -> Result<(Answer, Verdict), Verdict> {
     let endpoint = &way.endpoint;
-    let tls = ClientTls::for_unverified_root(Dates::DoNotCount);
+    let tls = ClientTls::for_unverified_root(CertificateDates::Ignored);
     let (tls, presented) =
         tls.map_err(|error| broken(&Error::Tls(error.into())))?.showing_what_is_presented();
     let greeting = async {

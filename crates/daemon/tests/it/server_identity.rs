@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use transport::testkit::{alone, run};
-use transport::tls::{ClientTls, Dates, Identity, Pin, RootCertificate, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, Pin, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -185,8 +185,10 @@ async fn connects_under(files: &Files, identity: Identity, pin: impl Into<Pin>) 
     let mut listener = UnixTransport::default().listen(&at, ServerTls::new(identity).unwrap()).await.unwrap();
     let serve = async { listener.accept().await.unwrap().handshake().await };
     let transport = UnixTransport::default();
-    let (client, server) =
-        tokio::join!(transport.dial(&at, ClientTls::new(pin, Dates::Count, None).unwrap()), serve);
+    let (client, server) = tokio::join!(
+        transport.dial(&at, ClientTls::new(pin, CertificateDates::Enforced, None).unwrap()),
+        serve
+    );
     assert_eq!(client.is_ok(), server.is_ok(), "both sides say the same");
     client.is_ok()
 }

@@ -26,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use transport::network::ListenScope;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_tcp::TcpTransport;
 
@@ -149,7 +149,7 @@ impl Running {
     async fn connect(&self, someone: Option<&Someone>) -> TrustClient<Connected> {
         let identity = someone
             .map(|someone| Identity::from_pem(someone.pem.as_bytes(), someone.key.as_bytes()).unwrap());
-        let tls = ClientTls::new(self.root.clone(), Dates::Count, identity).unwrap();
+        let tls = ClientTls::new(self.root.clone(), CertificateDates::Enforced, identity).unwrap();
         let connected = Connected::to(&transport(), &self.endpoint, tls).await;
         TrustClient::with_origin(connected, http::Uri::from_static(ORIGIN))
     }

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use super::der;
-use crate::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use crate::tls::{CertificateDates, ClientTls, Identity, RootCertificate, ServerTls};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -224,7 +224,7 @@ impl TestServer {
     /// A client of this service as the product makes it.
     #[must_use]
     pub fn client(&self, identity: Option<&TestIdentity>) -> ClientTls {
-        ClientTls::new(self.root(), Dates::Count, identity.map(TestIdentity::identity)).unwrap()
+        ClientTls::new(self.root(), CertificateDates::Enforced, identity.map(TestIdentity::identity)).unwrap()
     }
 
     /// A client of this service that the product would not make: for [`ClientTls::unverified_from_config`],
