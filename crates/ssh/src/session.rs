@@ -13,7 +13,7 @@ use tokio_util::sync::DropGuard;
 use crate::keys::{ClientKey, HostKey, KeyError, KeyPair, Kind};
 use crate::process::{Input, Output, Terminal};
 use crate::rsa::RsaKey;
-use crate::severable::Severable;
+use crate::severable::SeverableStream;
 use crate::sftp::{Sftp, SftpError};
 
 /// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
@@ -120,7 +120,7 @@ impl Session {
         };
         let config = client::Config { preferred, channel_buffer_size: WAITING, ..client::Config::default() };
         // Also when this future is dropped.
-        let (stream, connection) = Severable::new(stream);
+        let (stream, connection) = SeverableStream::new(stream);
         let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.cloned())).await;
         let mut handle = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),

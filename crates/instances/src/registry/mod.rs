@@ -186,7 +186,7 @@ impl Registry {
     /// # Errors
     /// The name is taken, or the disk cannot be written.
     pub fn stage(self: &Arc<Self>, name: &InstanceName, id: InstanceId) -> Result<Staging, RegistryError> {
-        let reserved = Reserved::new(self, name)?;
+        let reserved = NameReservation::new(self, name)?;
         let directory = self.root.join(format!("{STAGING}{id}"));
         // From here on what fails removes it.
         let staging = Staging { reserved, directory, is_done: false };
@@ -265,12 +265,12 @@ impl Registry {
 
 /// A name that nobody else can take meanwhile.
 #[derive(Debug)]
-struct Reserved {
+struct NameReservation {
     registry: Arc<Registry>,
     name: InstanceName,
 }
 
-impl Reserved {
+impl NameReservation {
     fn new(registry: &Arc<Registry>, name: &InstanceName) -> Result<Self, RegistryError> {
         let mut state = registry.state();
         if registry.is_taken_in(&state, name) {
@@ -282,7 +282,7 @@ impl Reserved {
     }
 }
 
-impl Drop for Reserved {
+impl Drop for NameReservation {
     fn drop(&mut self) {
         self.registry.state().reserved.remove(&self.name);
     }
@@ -291,7 +291,7 @@ impl Drop for Reserved {
 /// An instance that is being made. Dropped, it is as if it had never been. Dropping is *blocking*.
 #[derive(Debug)]
 pub struct Staging {
-    reserved: Reserved,
+    reserved: NameReservation,
     directory: PathBuf,
     is_done: bool,
 }

@@ -279,7 +279,7 @@ impl PendingLaunch {
     }
 
     async fn image(&self, source: ImageSource, expected: Option<Digest>) -> Result<Image, InstanceError> {
-        let progress = Throttled { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
+        let progress = ThrottledReport { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
         match source {
             ImageSource::Url(url) => {
                 let told = move |done, total| progress.tell(done, total);
@@ -346,12 +346,12 @@ fn disk(asked: Option<DiskSize>, image: &Image) -> Result<DiskSize, InstanceErro
 }
 
 /// Reports what has changed by a hundredth, or by a MiB.
-struct Throttled {
+struct ThrottledReport {
     report: ProgressReport,
     last: AtomicU64,
 }
 
-impl Throttled {
+impl ThrottledReport {
     fn tell(&self, done: u64, total: Option<u64>) {
         let part = match total {
             Some(total) if total > 0 => u128::from(done) * 100 / u128::from(total),
