@@ -52,16 +52,6 @@ pub fn p99(mut figures: Vec<f64>) -> f64 {
     rank.checked_sub(1).and_then(|index| figures.get(index)).copied().unwrap_or(f64::NAN)
 }
 
-/// Keeps no record: nothing is granted where the cost of judging is measured.
-#[derive(Debug)]
-pub struct NoAudit;
-
-impl auth_core::Audit for NoAudit {
-    fn record(&self, _entry: &auth_core::Entry<'_>) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

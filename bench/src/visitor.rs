@@ -13,7 +13,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 use tonic::Status;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate};
 use transport::{Endpoint, Transport};
 use transport_quic::QuicTransport;
 use transport_tcp::TcpTransport;
@@ -90,7 +90,7 @@ impl Visitor {
 
     fn new(transport: Arc<dyn Transport>, place: &Place, identity: Identity) -> anyhow::Result<Self> {
         let root = RootCertificate::from_pem(&read(&place.root)?)?;
-        let tls = ClientTls::new(root, Dates::DoNotCount, Some(identity))?;
+        let tls = ClientTls::new(root, CertificateDates::Ignored, Some(identity))?;
         Ok(Self { transport, endpoint: place.address.clone(), tls })
     }
 

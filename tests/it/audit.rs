@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
-use transport::tls::{ClientTls, Dates, RootCertificate};
+use transport::tls::{CertificateDates, ClientTls, RootCertificate};
 use transport::{Connection, Endpoint, Stream, Transport};
 use transport_unix::UnixTransport;
 
@@ -163,7 +163,8 @@ impl Stranger {
     fn connect(service: &Service) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let root = fs::read(&service.daemon.root_certificate).expect("a root certificate");
-        let tls = ClientTls::new(RootCertificate::from_pem(&root).expect("PEM"), Dates::Count, None);
+        let tls =
+            ClientTls::new(RootCertificate::from_pem(&root).expect("PEM"), CertificateDates::Enforced, None);
         let endpoint = Endpoint::Unix(service.daemon.socket.clone());
         let (stream, connection) = runtime.block_on(async {
             let mut connection =

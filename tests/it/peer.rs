@@ -1,6 +1,5 @@
 //! A client in this process: as many identities as a test wants, and the calls that no command makes.
 
-use std::fmt::Write as _;
 use std::future::Future;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -13,13 +12,13 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc::rpc_client::RpcClient;
 use rpc::trust::trust_client::TrustClient;
-use sha2::{Digest, Sha256};
 use tonic::Status;
 use tonic::body::Body;
-use transport::tls::{ClientTls, Dates, RootCertificate};
+use transport::tls::{CertificateDates, ClientTls, RootCertificate};
 use transport::{ConnectError, Endpoint, Stream, Transport};
 
 use crate::dialling;
+use crate::support::sha256;
 
 /// A certificate and its key.
 #[derive(Debug)]
@@ -36,10 +35,7 @@ impl Identity {
         let key = rcgen::KeyPair::generate().expect("a key");
         let certificate = rcgen::CertificateParams::new(vec![]).expect("parameters").self_signed(&key);
         let certificate = certificate.expect("a certificate");
-        let fingerprint = Sha256::digest(certificate.der()).iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+        let fingerprint = sha256(certificate.der());
         Self { certificate: certificate.pem(), key: key.serialize_pem(), fingerprint }
     }
 }
@@ -82,7 +78,7 @@ impl Place {
             let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
             transport::tls::Identity::from_pem(certificate, key).expect("an identity")
         });
-        Ok(ClientTls::new(root, Dates::Count, identity).expect("TLS"))
+        Ok(ClientTls::new(root, CertificateDates::Enforced, identity).expect("TLS"))
     }
 
     async fn dial(&self, tls: ClientTls) -> Result<Stream, ConnectError> {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{Client, DaemonOptions, Via, is_root, skip, wait_until};
 use tokio::runtime::Runtime;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate};
 use transport::{Connection, Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -232,7 +232,7 @@ impl<'a> Crowd<'a> {
         let identity = user.map(|user| {
             Identity::from_pem(&read(&user.certificate()), &read(&user.key())).expect("an identity")
         });
-        let tls = ClientTls::new(root, Dates::Count, identity).expect("TLS");
+        let tls = ClientTls::new(root, CertificateDates::Enforced, identity).expect("TLS");
         let endpoint = Endpoint::Unix(self.service.daemon.socket.clone());
         let dialed = self.runtime.block_on(UnixTransport::default().dial(&endpoint, tls));
         self.connections.push(dialed.expect("a connection"));

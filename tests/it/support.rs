@@ -12,6 +12,7 @@ use e2e::{
 };
 use nix::sys::signal::Signal;
 use nix::unistd::Group;
+use sha2::{Digest, Sha256};
 
 /// The version of everything in this workspace.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -263,4 +264,14 @@ pub(crate) fn member(uid: u32, group: &Group) -> Account {
 /// Somebody of no group but his own.
 pub(crate) fn outsider() -> Account {
     Account { uid: 65534, gid: 65534, groups: Vec::new() }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The SHA-256 of bytes, as `sha256sum` writes it.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }

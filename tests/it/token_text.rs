@@ -4,6 +4,8 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
+use crate::support::hex;
+
 const PREFIX: &str = "mpt1_";
 
 /// What is in a token.
@@ -48,10 +50,10 @@ impl Parts {
 
     /// The secret as it is on the wire.
     pub(crate) fn secret_digits(&self) -> String {
-        self.secret.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.secret)
     }
 
     pub(crate) fn root_digits(&self) -> String {
-        self.root.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.root)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::fs::{self, File};
 
-use win32::access::{Access, Deed, restrict};
+use win32::access::{Access, Operation, restrict};
 
-use crate::support::{Service, another_who_may};
+use crate::support::{Service, untrusted_principal};
 
 #[test]
 fn keys_are_for_their_owner_and_the_root_certificate_for_everyone() {
@@ -20,11 +20,11 @@ fn keys_are_for_their_owner_and_the_root_certificate_for_everyone() {
         &data.join("certificates/localhost_root_key.pem"),
         &data.join("authenticated-certs"),
     ] {
-        assert_eq!(another_who_may(Deed::Use, closed), None, "{}", closed.display());
+        assert_eq!(untrusted_principal(Operation::Use, closed), None, "{}", closed.display());
     }
     let root = service.place.path("root.pem");
-    assert!(another_who_may(Deed::Use, &root).is_some(), "other users need it");
-    assert_eq!(another_who_may(Deed::Change, &root), None);
+    assert!(untrusted_principal(Operation::Use, &root).is_some(), "other users need it");
+    assert_eq!(untrusted_principal(Operation::Modify, &root), None);
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn a_key_that_others_may_read_is_taken_from_them() {
     restrict(&File::open(&key).expect("opened"), Access::Readable).expect("opened up");
     let told = service.run("alice", &["list"]);
     assert!(told.stderr.contains("other users could access your private key"), "{told:?}");
-    assert_eq!(another_who_may(Deed::Use, &key), None);
+    assert_eq!(untrusted_principal(Operation::Use, &key), None);
     assert_eq!(fs::read(&key).expect("the key"), before);
     assert!(!service.run("alice", &["list"]).stderr.contains("private key"), "told once");
 }

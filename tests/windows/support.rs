@@ -112,7 +112,7 @@ impl Service {
         self.run_with_input(name, arguments, "")
     }
 
-    /// Another command of the daemon's program on the same files, run as the user `name`.
+    /// UntrustedPrincipal command of the daemon's program on the same files, run as the user `name`.
     pub(crate) fn administer(&self, name: &str, arguments: &[&str]) -> Outcome {
         let mut command = Self::daemon(&self.place);
         Outcome::of(command.env("LOCALAPPDATA", self.place.path(name)).args(arguments), "")
@@ -203,7 +203,9 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Somebody else who may do that to what is there.
 #[track_caller]
-pub(crate) fn another_who_may(deed: win32::access::Deed, path: &Path) -> Option<String> {
+pub(crate) fn untrusted_principal(operation: win32::access::Operation, path: &Path) -> Option<String> {
     let file = win32::access::look_at(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    win32::access::another_who_may(deed, &file).expect("the system tells").map(|another| another.name)
+    let another =
+        win32::access::untrusted_principal(operation, &file, win32::access::TrustPolicy::WithCaller);
+    another.expect("the system tells").map(|another| another.name)
 }

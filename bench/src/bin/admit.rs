@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, ensure};
-use auth_core::{
-    Admission, Authority, Caller, Channel, ClientCertificate, FileStore, FirstClientRule, NoGate,
-};
-use bench::{NoAudit, read, seconds_since};
+use auth_core::testkit::{NoAudit, NoGate};
+use auth_core::{Admission, Authority, Caller, Channel, ClientCertificate, FileStore, FirstClientRule};
+use bench::{read, seconds_since};
 use clap::Parser;
 
 /// Callers that take turns.

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, ensure};
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
     Actor, Admission, Authority, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, FileStore,
-    FirstClientRule, Level, MemoryStore, NoGate, Outcome, TrustStore,
+    FirstClientRule, Level, Outcome, TrustStore,
 };
-use bench::{NoAudit, block, clients};
+use bench::{block, clients};
 use clap::Parser;
 
 /// Judgements that are counted together.

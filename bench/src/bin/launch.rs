@@ -40,7 +40,7 @@ struct Arguments {
     /// The directory of the service's instances
     #[arg(long)]
     instances: PathBuf,
-    /// Launches that count; one goes before them, with which the image comes into the vault
+    /// Launches that count; one goes before them, with which the image comes into the store
     #[arg(long)]
     count: usize,
 }

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate, SERVER_NAME, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate, SERVER_NAME, ServerTls};
 use transport::{Endpoint, HostPort, Transport};
 use transport_quic::QuicTransport;
 
@@ -59,7 +59,7 @@ enum Direction {
 fn main() -> anyhow::Result<()> {
     let Arguments { whose, direction, root, certificate, key } = Arguments::parse();
     let server = ServerTls::new(Identity::from_pem(&read(&certificate)?, &read(&key)?)?)?;
-    let client = ClientTls::new(RootCertificate::from_pem(&read(&root)?)?, Dates::DoNotCount, None)?;
+    let client = ClientTls::new(RootCertificate::from_pem(&read(&root)?)?, CertificateDates::Ignored, None)?;
     let service = Builder::new_multi_thread().enable_all().build()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let seconds = runtime

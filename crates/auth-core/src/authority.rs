@@ -11,10 +11,10 @@ use std::time::{Duration, Instant, SystemTime};
 use thiserror::Error;
 
 use crate::commit::commit;
-use crate::guessing::{Attempt, Guessing};
+use crate::guessing::{Attempt, GuessLimiter};
 use crate::{
     Actor, Audit, Caller, Change, Channel, ClientCertificate, Condition, Enrolment, Fingerprint,
-    FirstClientRule, Lapse, Level, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
+    FirstClientRule, InvalidToken, Level, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore,
 };
 
 /// Judges callers over one trust store.
@@ -23,7 +23,7 @@ pub struct Authority {
     pub(crate) store: Arc<dyn TrustStore>,
     gate: Box<dyn Gate>,
     first_client: FirstClientRule,
-    guessing: Guessing,
+    guessing: GuessLimiter,
     audit: Arc<dyn Audit>,
 }
 
@@ -34,16 +34,6 @@ pub trait Gate: Debug + Send + Sync {
     /// # Errors
     /// The system refused.
     fn open(&self, because: &Enrolled) -> io::Result<()>;
-}
-
-/// No gate: a transport that has none, or a daemon that keeps to one user.
-#[derive(Clone, Copy, Debug)]
-pub struct NoGate;
-
-impl Gate for NoGate {
-    fn open(&self, _because: &Enrolled) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Proof that a client was stored for good. Only an enrolment makes one, and only with one does a
@@ -137,7 +127,7 @@ pub enum Denied {
     WrongPassphrase,
     /// It gave a token that is none, or none any more.
     #[error(transparent)]
-    TokenNotValid(Lapse),
+    TokenNotValid(InvalidToken),
     /// It gave a token, and may do as much as that gives already. The token is still there.
     #[error("the client is trusted already, at the level {0}")]
     TrustedAlready(Level),
@@ -177,7 +167,7 @@ impl Denied {
             Self::NoPassphraseSet => "no_passphrase_set",
             Self::TooManyGuesses { .. } => "too_many_guesses",
             Self::WrongPassphrase => "wrong_passphrase",
-            Self::TokenNotValid(lapse) => lapse.name(),
+            Self::TokenNotValid(how) => how.name(),
             Self::TrustedAlready(_) => "trusted_already",
             Self::Store(_) => "store",
             Self::Gate(_) => "gate",
@@ -218,7 +208,7 @@ impl Authority {
         first_client: FirstClientRule,
         audit: Arc<dyn Audit>,
     ) -> Self {
-        Self { store, gate, first_client, guessing: Guessing::default(), audit }
+        Self { store, gate, first_client, guessing: GuessLimiter::default(), audit }
     }
 
     /// Whether the caller is a trusted client. Never enrols anyone, never blocks.

@@ -1,5 +1,7 @@
 //! Bytes as hexadecimal digits.
 
+use std::fmt;
+
 /// Reads exactly so many bytes; none if the text is something else. Both cases are read.
 pub(crate) fn read(text: &str, bytes: &mut [u8]) -> Option<()> {
     if text.len() != 2 * bytes.len() {
@@ -11,6 +13,11 @@ pub(crate) fn read(text: &str, bytes: &mut [u8]) -> Option<()> {
         *byte = value(*high)? << 4 | value(*low)?;
     }
     Some(())
+}
+
+/// Writes the digits, in lower case.
+pub(crate) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
 /// Appends the digits, in lower case. No piece of them is anywhere else, if the text has room for them.

@@ -19,14 +19,14 @@ mod recovery;
 mod stock;
 mod store;
 mod takeover;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod token;
 mod tokens;
 
 pub use administration::{Added, Administrator, ChangeError};
 pub use audit::{Actor, Audit, Entry, Event};
-pub use authority::{
-    Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, Guess, NoGate,
-};
+pub use authority::{Admission, Authenticated, Authority, Denied, Enrolled, FirstClientClaim, Gate, Guess};
 pub use caller::{Caller, Channel, FirstClientRule, Source};
 pub use certificate::{CertificateError, ClientCertificate, Fingerprint, NotAFingerprint};
 pub use client_name::{ClientName, NotAClientName};
@@ -36,11 +36,10 @@ pub use recovery::Recovery;
 pub use stock::{StockClients, StockSettingsError, stock_passphrase};
 pub use store::file::{FileStore, Notice};
 pub use store::files::{Damage, Stamp};
-pub use store::memory::MemoryStore;
 pub use store::takeover::TakeOver;
 pub use store::{Change, Condition, Enrolment, Outcome, StoreError, TrustStore, TrustedClient};
 pub use takeover::{ClientsTaken, Migration};
 pub use token::{
-    Lapse, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
+    InvalidToken, Moment, NotATokenId, NotATokenLife, Token, TokenHash, TokenId, TokenLife, TokenSecret,
 };
 pub use tokens::{NewToken, PresentedToken};

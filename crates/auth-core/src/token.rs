@@ -83,7 +83,7 @@ impl TokenHash {
 
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -110,7 +110,7 @@ pub struct TokenId([u8; ID]);
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -197,7 +197,7 @@ impl Token {
 /// Why a token cannot be redeemed. Who presents it is not told, but the record is.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Lapse {
+pub enum InvalidToken {
     /// It never was one, or ended longer ago than is remembered.
     #[error("there is no such token")]
     Unknown,
@@ -215,7 +215,7 @@ pub enum Lapse {
     Orphaned,
 }
 
-impl Lapse {
+impl InvalidToken {
     /// Its name in records, in snake case.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -6,8 +6,8 @@
 use crate::token::within_range;
 use crate::{
     Actor, Administrator, Authenticated, Authority, Caller, Change, ChangeError, Channel, ClientCertificate,
-    ClientName, Condition, Denied, Enrolment, Fingerprint, Lapse, Level, Moment, Outcome, Token, TokenHash,
-    TokenId, TokenLife, TokenSecret,
+    ClientName, Condition, Denied, Enrolment, Fingerprint, InvalidToken, Level, Moment, Outcome, Token,
+    TokenHash, TokenId, TokenLife, TokenSecret,
 };
 
 /// A token that was just made. Its secret is nowhere else.
@@ -93,7 +93,7 @@ impl Authority {
     pub fn present_token(&self, caller: &Caller, secret: &str) -> Result<PresentedToken, Denied> {
         let certificate = caller.certificate.clone().ok_or(Denied::NoCertificate)?;
         let Some(secret) = TokenSecret::parse(secret) else {
-            return Err(Denied::TokenNotValid(Lapse::Unknown));
+            return Err(Denied::TokenNotValid(InvalidToken::Unknown));
         };
         let hash = secret.hash();
         self.store.token(&hash).map_err(Denied::TokenNotValid)?;
@@ -128,7 +128,7 @@ impl Authority {
         }
         let token = self.store.token(hash).map_err(Denied::TokenNotValid)?;
         self.has_not_yet(client, token.level)?;
-        Err(Denied::TokenNotValid(Lapse::Unknown))
+        Err(Denied::TokenNotValid(InvalidToken::Unknown))
     }
 
     fn has_not_yet(&self, client: Fingerprint, level: Level) -> Result<(), Denied> {

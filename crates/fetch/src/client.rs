@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, HOST, IF_NONE_MATCH, IF_RANGE, LOCATION, RANGE, USER_AGENT,
 };
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, StatusCode};
 use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -23,19 +23,19 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::response::{Body, answer};
-use crate::{Answer, FetchError, Url};
+use crate::response::{Body, response};
+use crate::{FetchError, Response, Url};
 
 /// Downloads.
 #[derive(Clone, Debug)]
 pub struct Client {
-    trusted: Trusted,
+    trusted: TrustAnchors,
     limits: Limits,
 }
 
 /// Whose servers are asked.
 #[derive(Clone, Debug)]
-enum Trusted {
+enum TrustAnchors {
     /// Those that the operating system trusts, when they are asked. Its authorities take half a megabyte, and may
     /// change: they are read for each connection, and not kept.
     Platform,
@@ -56,13 +56,13 @@ pub struct Limits {
 
 /// What is asked of a server.
 #[derive(Clone, Copy, Debug)]
-pub enum Ask<'a> {
+pub enum Request<'a> {
     /// All of it.
-    Whole,
+    Full,
     /// All of it, unless it is still what this tag stands for.
-    Unless(&'a str),
+    IfNoneMatch(&'a str),
     /// What comes after so many bytes if it is still what this tag stands for, else all of it.
-    After(u64, &'a str),
+    Resume(u64, &'a str),
 }
 
 impl Default for Limits {
@@ -75,7 +75,7 @@ impl Client {
     /// A client that trusts whom the operating system trusts.
     #[must_use]
     pub fn platform(limits: Limits) -> Self {
-        Self { trusted: Trusted::Platform, limits }
+        Self { trusted: TrustAnchors::Platform, limits }
     }
 
     /// A client that trusts these authorities alone.
@@ -84,27 +84,31 @@ impl Client {
     /// The provider of cryptography does not fit.
     pub fn trusting(roots: RootCertStore, limits: Limits) -> Result<Self, rustls::Error> {
         let tls = config(builder()?.with_root_certificates(roots));
-        Ok(Self { trusted: Trusted::Only(tls), limits })
+        Ok(Self { trusted: TrustAnchors::Only(tls), limits })
     }
 
     /// Asks for what is at `url`. Dropping the future, or what it gives, ends the connection.
     ///
     /// # Errors
     /// The server cannot be reached, does not answer, or has it not.
-    pub async fn get(&self, url: &Url, ask: Ask<'_>) -> Result<Answer, FetchError> {
+    pub async fn get(&self, url: &Url, asked: Request<'_>) -> Result<Response, FetchError> {
         let mut url = url.clone();
         for _ in 0..=self.limits.redirects {
-            let (response, connection) = self.request(&url, ask).await?;
-            let Some(next) = redirect(&url, &response)? else {
-                let body = Body::new(url.place(), self.limits.stall, response, connection);
-                return answer(ask, body);
+            let (head, connection) = self.request(&url, asked).await?;
+            let Some(next) = redirect(&url, &head)? else {
+                let body = Body::new(url.place(), self.limits.stall, head, connection);
+                return response(asked, body);
             };
             url = next;
         }
         Err(FetchError::TooManyRedirects { host: url.place() })
     }
 
-    async fn request(&self, url: &Url, ask: Ask<'_>) -> Result<(Response<Incoming>, Connection), FetchError> {
+    async fn request(
+        &self,
+        url: &Url,
+        asked: Request<'_>,
+    ) -> Result<(http::Response<Incoming>, Connection), FetchError> {
         let host = url.place();
         let connect = async {
             let tcp = TcpStream::connect(host.as_str()).await;
@@ -112,7 +116,7 @@ impl Client {
         };
         let tcp = within(self.limits.connect, &host, connect).await?;
         if !url.is_secure() {
-            return self.exchange(url, ask, tcp).await;
+            return self.exchange(url, asked, tcp).await;
         }
         let fails = |source| FetchError::Tls { host: host.clone(), source };
         let bare = url.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -121,15 +125,15 @@ impl Client {
         let handshake =
             async { TlsConnector::from(self.trusted.tls().await?).connect(name, tcp).await.map_err(fails) };
         let tls = within(self.limits.connect, &host, handshake).await?;
-        self.exchange(url, ask, tls).await
+        self.exchange(url, asked, tls).await
     }
 
     async fn exchange(
         &self,
         url: &Url,
-        ask: Ask<'_>,
+        asked: Request<'_>,
         stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    ) -> Result<(Response<Incoming>, Connection), FetchError> {
+    ) -> Result<(http::Response<Incoming>, Connection), FetchError> {
         let host = url.place();
         let broken = |source| FetchError::Broken { host: host.clone(), source };
         let exchange = async {
@@ -138,14 +142,14 @@ impl Client {
             let connection = AbortOnDropHandle::new(tokio::spawn(async move {
                 let _ = connection.await;
             }));
-            let response = sender.send_request(request(url, ask)?).await.map_err(broken)?;
+            let response = sender.send_request(request(url, asked)?).await.map_err(broken)?;
             Ok((response, connection))
         };
         within(self.limits.stall, &host, exchange).await
     }
 }
 
-impl Trusted {
+impl TrustAnchors {
     async fn tls(&self) -> Result<Arc<ClientConfig>, FetchError> {
         if let Self::Only(tls) = self {
             return Ok(Arc::clone(tls));
@@ -180,22 +184,22 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(limit, work).await.map_err(stalled)?
 }
 
-fn request(url: &Url, ask: Ask<'_>) -> Result<Request<Empty<Bytes>>, FetchError> {
+fn request(url: &Url, asked: Request<'_>) -> Result<http::Request<Empty<Bytes>>, FetchError> {
     let fails =
         |_| FetchError::Protocol { host: url.place(), what: "its tag or address cannot be sent back" };
-    let mut request = Request::get(url.path()).body(Empty::new()).map_err(fails)?;
+    let mut request = http::Request::get(url.path()).body(Empty::new()).map_err(fails)?;
     let headers = request.headers_mut();
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| fails(error.into()));
     headers.insert(HOST, value(url.authority())?);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("multipassd/", env!("CARGO_PKG_VERSION"))));
     // Bytes are counted, and resumed: they must be those of the file.
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    match ask {
-        Ask::Whole => {}
-        Ask::Unless(tag) => {
+    match asked {
+        Request::Full => {}
+        Request::IfNoneMatch(tag) => {
             headers.insert(IF_NONE_MATCH, value(tag)?);
         }
-        Ask::After(bytes, tag) => {
+        Request::Resume(bytes, tag) => {
             headers.insert(RANGE, value(&format!("bytes={bytes}-"))?);
             headers.insert(IF_RANGE, value(tag)?);
         }
@@ -204,7 +208,7 @@ fn request(url: &Url, ask: Ask<'_>) -> Result<Request<Empty<Bytes>>, FetchError>
 }
 
 /// Where a response leads to, if it is a redirect. One that cannot be used as it is, is an error.
-fn redirect(url: &Url, response: &Response<Incoming>) -> Result<Option<Url>, FetchError> {
+fn redirect(url: &Url, response: &http::Response<Incoming>) -> Result<Option<Url>, FetchError> {
     let host = || url.place();
     let protocol = |what| FetchError::Protocol { host: host(), what };
     let status = response.status();

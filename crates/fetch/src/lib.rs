@@ -10,7 +10,7 @@ mod error;
 mod response;
 mod url;
 
-pub use client::{Ask, Client, Limits};
+pub use client::{Client, Limits, Request};
 pub use error::FetchError;
-pub use response::{Answer, Body};
+pub use response::{Body, Response};
 pub use url::{NotAUrl, Url};

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG};
-use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout};
 
 use crate::client::Connection;
-use crate::{Ask, FetchError};
+use crate::{FetchError, Request};
 
 /// The longest tag that is kept.
 const LONGEST_TAG: usize = 256;
@@ -21,15 +21,15 @@ const ENOUGH: usize = 128 * 1024;
 
 /// What a server answers.
 #[derive(Debug)]
-pub enum Answer {
+pub enum Response {
     /// All of it.
-    Whole(Body),
+    Full(Body),
     /// What was asked for: the rest.
-    Rest(Body),
+    Partial(Body),
     /// It is still what the tag stands for.
-    Same,
+    NotModified,
     /// There is nothing after so many bytes.
-    NoRest,
+    NothingLeft,
 }
 
 /// What is being sent.
@@ -40,7 +40,7 @@ pub struct Body {
     /// What was waited for, and what came, since enough of it had come.
     waited: Duration,
     came: usize,
-    response: Response<Incoming>,
+    response: http::Response<Incoming>,
     _connection: Connection,
 }
 
@@ -48,7 +48,7 @@ impl Body {
     pub(crate) fn new(
         host: String,
         stall: Duration,
-        response: Response<Incoming>,
+        response: http::Response<Incoming>,
         connection: Connection,
     ) -> Self {
         Self { host, stall, waited: Duration::ZERO, came: 0, response, _connection: connection }
@@ -106,21 +106,21 @@ impl Body {
     }
 }
 
-pub(crate) fn answer(ask: Ask<'_>, body: Body) -> Result<Answer, FetchError> {
-    match (body.response.status(), ask) {
-        (StatusCode::OK, _) => Ok(Answer::Whole(body)),
-        (StatusCode::PARTIAL_CONTENT, Ask::After(bytes, _)) => {
+pub(crate) fn response(asked: Request<'_>, body: Body) -> Result<Response, FetchError> {
+    match (body.response.status(), asked) {
+        (StatusCode::OK, _) => Ok(Response::Full(body)),
+        (StatusCode::PARTIAL_CONTENT, Request::Resume(bytes, _)) => {
             // `bytes 5-9/10`.
             let start = body.header(CONTENT_RANGE).and_then(|range| range.strip_prefix("bytes "));
             let start =
                 start.and_then(|range| range.split_once('-')).and_then(|(start, _)| start.parse().ok());
             match start == Some(bytes) {
-                true => Ok(Answer::Rest(body)),
+                true => Ok(Response::Partial(body)),
                 false => Err(body.protocol("it sends another part than was asked for")),
             }
         }
-        (StatusCode::NOT_MODIFIED, Ask::Unless(_)) => Ok(Answer::Same),
-        (StatusCode::RANGE_NOT_SATISFIABLE, Ask::After(..)) => Ok(Answer::NoRest),
+        (StatusCode::NOT_MODIFIED, Request::IfNoneMatch(_)) => Ok(Response::NotModified),
+        (StatusCode::RANGE_NOT_SATISFIABLE, Request::Resume(..)) => Ok(Response::NothingLeft),
         _ => Err(body.protocol("it answers what was not asked")),
     }
 }

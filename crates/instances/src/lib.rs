@@ -21,14 +21,14 @@ pub mod testkit;
 
 pub use cloud_init::{UserData, UserDataError};
 pub use driver::{Driver, DriverError, Ended, MachineState, Seed, Stop};
-pub use images::{Digest, Image, NotADigest, NotAnImage, Vault, VaultError};
+pub use images::{Digest, Image, ImageStore, ImageStoreError, NotADigest, NotAnImage};
 pub use machine::{DiskImage, ImageFormat, InstanceId, InstanceSpec, Machine};
 pub use name::{InstanceName, NotAnInstanceName};
-pub use registry::{Damaged, Record, Registry, RegistryError, Staging};
+pub use registry::{DamagedInstance, Record, Registry, RegistryError, Staging};
 pub use service::{
-    InstanceError, Instances, Launch, Limits, Overview, Progress, Purged, Report, Source, SpecChange,
-    SshAccess,
+    ImageSource, InstanceError, Instances, Launch, Limits, Overview, Progress, ProgressReport, PurgeOutcome,
+    SpecChange, SshAccess,
 };
 pub use sizes::{Cpus, CpusError, DiskSize, MemorySize, SizeError};
 pub use ssh_keys::KeyError;
-pub use state::{Command, InstanceState, Refused};
+pub use state::{Command, InstanceState, RefusedCommand};

@@ -40,7 +40,7 @@ pub struct Machine {
     pub image: DiskImage,
 }
 
-/// An image in the vault: it is never written to, and stays as long as an instance uses it.
+/// An image in the store: it is never written to, and stays as long as an instance uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskImage {
     /// Where it is: an absolute path, which does not change.

@@ -76,7 +76,10 @@ mod tests {
     fn what_is_no_name_is_shown_escaped_and_cut() {
         let error = "a\u{1b}[2J\n".parse::<InstanceName>().unwrap_err().to_string();
         assert!(error.contains(r#""a\u{1b}[2J\n""#), "{error}");
-        let error = "x".repeat(100_000).parse::<InstanceName>().unwrap_err().to_string();
-        assert!(error.len() < 400, "{} bytes", error.len());
+        for (length, more) in [(126, ""), (127, "…"), (100_000, "…")] {
+            let error = "x".repeat(length).parse::<InstanceName>().unwrap_err().to_string();
+            let shown = format!("supplied: \"{}{more}\". ", "x".repeat(126));
+            assert!(error.contains(&shown), "{length}: {error}");
+        }
     }
 }

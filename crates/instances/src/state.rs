@@ -81,14 +81,14 @@ pub(crate) enum Action {
 /// A command that an instance's state does not allow.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{}", self.words())]
-pub struct Refused {
+pub struct RefusedCommand {
     name: InstanceName,
-    why: Why,
+    why: RefusalReason,
 }
 
 /// Why a state does not allow a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum RefusalReason {
     Deleted,
     NotRunning,
     NotUp,
@@ -100,7 +100,7 @@ pub(crate) enum Why {
 
 impl InstanceState {
     /// What `command` is to do in this state.
-    pub(crate) fn action(self, command: Command) -> Result<Action, Why> {
+    pub(crate) fn action(self, command: Command) -> Result<Action, RefusalReason> {
         use Command::{
             CancelStop, Connect, Delete, ForceStop, Recover, Restart, Set, Start, Stop, StopLater, Suspend,
         };
@@ -111,7 +111,7 @@ impl InstanceState {
         Ok(match (self, command) {
             (Deleted, Recover) => Action::Restore,
             (Deleted, Delete) | (_, Recover) => Action::Nothing,
-            (Deleted, _) => return Err(Why::Deleted),
+            (Deleted, _) => return Err(RefusalReason::Deleted),
             (_, Delete) => Action::Discard,
 
             (DelayedShutdown, Start | CancelStop) => Action::KeepRunning,
@@ -134,13 +134,13 @@ impl InstanceState {
             (Running | DelayedShutdown, Connect) => Action::Connect,
 
             (Stopped, Set) => Action::Set,
-            (_, Set) => return Err(Why::NotStopped),
+            (_, Set) => return Err(RefusalReason::NotStopped),
 
-            (Unknown, _) => return Err(Why::Unknown),
-            (Suspending, _) => return Err(Why::Suspending),
-            (Suspended, Stop | StopLater) => return Err(Why::Suspended),
-            (Starting | Restarting, Suspend | Connect) => return Err(Why::NotUp),
-            (Stopped | Suspended, Restart | Suspend | Connect) => return Err(Why::NotRunning),
+            (Unknown, _) => return Err(RefusalReason::Unknown),
+            (Suspending, _) => return Err(RefusalReason::Suspending),
+            (Suspended, Stop | StopLater) => return Err(RefusalReason::Suspended),
+            (Starting | Restarting, Suspend | Connect) => return Err(RefusalReason::NotUp),
+            (Stopped | Suspended, Restart | Suspend | Connect) => return Err(RefusalReason::NotRunning),
         })
     }
 }
@@ -162,37 +162,37 @@ impl fmt::Display for InstanceState {
     }
 }
 
-impl Refused {
-    pub(crate) fn new(name: &InstanceName, why: Why) -> Self {
+impl RefusedCommand {
+    pub(crate) fn new(name: &InstanceName, why: RefusalReason) -> Self {
         Self { name: name.clone(), why }
     }
 
     /// Whether it is because the instance is in the bin: the stock service has a code for that.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
-        self.why == Why::Deleted
+        self.why == RefusalReason::Deleted
     }
 
     fn words(&self) -> String {
         let name = &self.name;
         match self.why {
-            Why::Deleted => {
+            RefusalReason::Deleted => {
                 format!("Instance '{name}' is deleted. 'multipass recover {name}' brings it back")
             }
-            Why::NotRunning => {
+            RefusalReason::NotRunning => {
                 format!("instance \"{name}\" is not running; 'multipass start {name}' starts it")
             }
-            Why::NotUp => format!("instance \"{name}\" is still starting; try again when it is up"),
-            Why::Suspending => {
+            RefusalReason::NotUp => format!("instance \"{name}\" is still starting; try again when it is up"),
+            RefusalReason::Suspending => {
                 format!("instance \"{name}\" is being suspended; try again when that is done")
             }
-            Why::Suspended => format!(
+            RefusalReason::Suspended => format!(
                 "instance \"{name}\" is suspended; 'multipass start {name}' lets it go on, and 'multipass stop --force {name}' forgets what it was doing"
             ),
-            Why::NotStopped => {
+            RefusalReason::NotStopped => {
                 format!("instance \"{name}\" must be stopped for this; 'multipass stop {name}' stops it")
             }
-            Why::Unknown => format!(
+            RefusalReason::Unknown => format!(
                 "instance \"{name}\" does not answer; 'multipass stop --force {name}' ends it, and the daemon's log says more"
             ),
         }
@@ -247,18 +247,18 @@ mod tests {
     fn a_refusal_names_the_instance_and_the_way_out() {
         let name: InstanceName = "web".parse().unwrap();
         for (why, start, way_out) in [
-            (Why::Deleted, "Instance 'web' is deleted.", "multipass recover web"),
-            (Why::NotRunning, "instance \"web\" is not running", "multipass start web"),
-            (Why::NotUp, "instance \"web\" is still starting", "try again"),
-            (Why::Suspending, "instance \"web\" is being suspended", "try again"),
-            (Why::Suspended, "instance \"web\" is suspended", "multipass stop --force web"),
-            (Why::NotStopped, "instance \"web\" must be stopped", "multipass stop web"),
-            (Why::Unknown, "instance \"web\" does not answer", "multipass stop --force web"),
+            (RefusalReason::Deleted, "Instance 'web' is deleted.", "multipass recover web"),
+            (RefusalReason::NotRunning, "instance \"web\" is not running", "multipass start web"),
+            (RefusalReason::NotUp, "instance \"web\" is still starting", "try again"),
+            (RefusalReason::Suspending, "instance \"web\" is being suspended", "try again"),
+            (RefusalReason::Suspended, "instance \"web\" is suspended", "multipass stop --force web"),
+            (RefusalReason::NotStopped, "instance \"web\" must be stopped", "multipass stop web"),
+            (RefusalReason::Unknown, "instance \"web\" does not answer", "multipass stop --force web"),
         ] {
-            let refused = Refused::new(&name, why);
+            let refused = RefusedCommand::new(&name, why);
             let words = refused.to_string();
             assert!(words.starts_with(start) && words.contains(way_out), "{words}");
-            assert_eq!(refused.is_deleted(), why == Why::Deleted);
+            assert_eq!(refused.is_deleted(), why == RefusalReason::Deleted);
         }
     }
 

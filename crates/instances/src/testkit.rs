@@ -59,7 +59,7 @@ pub struct MemoryDriver {
 
 #[derive(Debug, Default)]
 struct Inner {
-    machines: HashMap<InstanceId, Known>,
+    machines: HashMap<InstanceId, KnownMachine>,
     faults: HashMap<Step, Fault>,
     done: Vec<(Step, InstanceId)>,
     begun: HashSet<Step>,
@@ -68,7 +68,7 @@ struct Inner {
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownMachine {
     state: MachineState,
     machine: Machine,
 }
@@ -181,7 +181,7 @@ impl MemoryDriver {
         if !from.contains(&is_there) {
             return Err(fails(format!("do {step:?} to a machine that is {is_there:?}")));
         }
-        inner.machines.insert(machine.id, Known { state: to, machine: machine.clone() });
+        inner.machines.insert(machine.id, KnownMachine { state: to, machine: machine.clone() });
         inner.done.push((step, machine.id));
         drop(inner);
         self.changed.notify_waiters();

@@ -4,11 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use russh::keys::ssh_key::LineEnding;
-use russh::keys::ssh_key::private::Ed25519Keypair;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use thiserror::Error;
-use zeroize::Zeroizing;
 
 use crate::rsa::RsaKey;
 
@@ -35,26 +32,12 @@ pub struct HostKey(PublicKey);
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The system gives no random bytes.
-    #[error("the system gives no random bytes")]
-    NoRandomness(#[source] getrandom::Error),
     /// Text that is no key.
     #[error("this is no SSH key")]
     NotAKey(#[source] russh::keys::ssh_key::Error),
 }
 
 impl KeyPair {
-    /// A new one.
-    ///
-    /// # Errors
-    /// The system gives no random bytes.
-    pub fn generate() -> Result<Self, KeyError> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut_slice()).map_err(KeyError::NoRandomness)?;
-        let pair = Ed25519Keypair::from_seed(&seed);
-        Ok(Self(Arc::new(PrivateKey::from(pair))))
-    }
-
     /// From OpenSSH's format, not encrypted.
     ///
     /// # Errors
@@ -62,14 +45,6 @@ impl KeyPair {
     pub fn from_openssh(text: &str) -> Result<Self, KeyError> {
         let key = PrivateKey::from_openssh(text).map_err(KeyError::NotAKey)?;
         Ok(Self(Arc::new(key)))
-    }
-
-    /// The private key in OpenSSH's format, not encrypted.
-    ///
-    /// # Errors
-    /// It cannot be written so.
-    pub fn to_openssh(&self) -> Result<Zeroizing<String>, KeyError> {
-        self.0.to_openssh(LineEnding::LF).map_err(KeyError::NotAKey)
     }
 
     /// The public key.
@@ -82,6 +57,29 @@ impl KeyPair {
 
     pub(crate) fn private(&self) -> Arc<PrivateKey> {
         Arc::clone(&self.0)
+    }
+}
+
+/// Keys of a test's guests and users. Those of instances are made with them, by a crate that knows no sessions.
+#[cfg(feature = "testkit")]
+impl KeyPair {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut seed = zeroize::Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice())?;
+        let pair = russh::keys::ssh_key::private::Ed25519Keypair::from_seed(&seed);
+        Ok(Self(Arc::new(PrivateKey::from(pair))))
+    }
+
+    /// The private key in OpenSSH's format, not encrypted.
+    ///
+    /// # Errors
+    /// It cannot be written so.
+    pub fn to_openssh(&self) -> Result<zeroize::Zeroizing<String>, KeyError> {
+        self.0.to_openssh(russh::keys::ssh_key::LineEnding::LF).map_err(KeyError::NotAKey)
     }
 }
 

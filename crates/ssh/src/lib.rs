@@ -12,5 +12,5 @@ mod severable;
 pub mod sftp;
 
 pub use keys::{ClientKey, HostKey, KeyError, KeyPair};
-pub use process::{Exit, Input, Output, Piece, Signal, Terminal, TerminalSize};
-pub use session::{Finished, Session, SessionError};
+pub use process::{ExitStatus, Input, Output, OutputChunk, Signal, Terminal, TerminalSize};
+pub use session::{FinishedCommand, Session, SessionError};

@@ -36,12 +36,12 @@ pub struct Input(ChannelWriteHalf<Msg>);
 #[derive(Debug)]
 pub struct Output {
     channel: ChannelReadHalf,
-    exit: Option<Exit>,
+    exit: Option<ExitStatus>,
 }
 
 /// A piece of a command's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum OutputChunk {
     /// Of its standard output; of a command with a terminal, all.
     Stdout(Bytes),
     /// Of its standard error.
@@ -50,7 +50,7 @@ pub enum Piece {
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// By itself, with this code.
     Code(u32),
     /// By a signal of this name, as `TERM`.
@@ -123,14 +123,14 @@ impl Output {
     ///
     /// # Errors
     /// The guest does not run the command, or has no terminal for it.
-    pub async fn next(&mut self) -> Result<Option<Piece>, SessionError> {
+    pub async fn next(&mut self) -> Result<Option<OutputChunk>, SessionError> {
         while let Some(message) = self.channel.wait().await {
             match message {
-                ChannelMsg::Data { data } => return Ok(Some(Piece::Stdout(data))),
-                ChannelMsg::ExtendedData { data, ext: STDERR } => return Ok(Some(Piece::Stderr(data))),
-                ChannelMsg::ExitStatus { exit_status } => self.exit = Some(Exit::Code(exit_status)),
+                ChannelMsg::Data { data } => return Ok(Some(OutputChunk::Stdout(data))),
+                ChannelMsg::ExtendedData { data, ext: STDERR } => return Ok(Some(OutputChunk::Stderr(data))),
+                ChannelMsg::ExitStatus { exit_status } => self.exit = Some(ExitStatus::Code(exit_status)),
                 ChannelMsg::ExitSignal { signal_name, .. } => {
-                    self.exit = Some(Exit::Signal(name_of(&signal_name)));
+                    self.exit = Some(ExitStatus::Signal(name_of(&signal_name)));
                 }
                 ChannelMsg::Failure => return Err(russh::Error::RequestDenied.into()),
                 _ => {}
@@ -143,7 +143,7 @@ impl Output {
     ///
     /// # Errors
     /// The connection ended first.
-    pub fn exit(self) -> Result<Exit, SessionError> {
+    pub fn exit(self) -> Result<ExitStatus, SessionError> {
         self.exit.ok_or(SessionError::Lost)
     }
 }
@@ -167,7 +167,7 @@ fn name_of(signal: &Sig) -> String {
     name.to_owned()
 }
 
-impl Exit {
+impl ExitStatus {
     /// As shells on Linux, which guests run, report it: the code, or 128 and the signal's number.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn a_command_ends_with_what_a_shell_would_say() {
         for (exit, code) in [
-            (Exit::Code(0), 0),
-            (Exit::Code(255), 255),
-            (Exit::Code(256 + 3), 3),
-            (Exit::Signal("INT".to_owned()), 130),
-            (Exit::Signal("KILL".to_owned()), 137),
-            (Exit::Signal(String::new()), 255),
+            (ExitStatus::Code(0), 0),
+            (ExitStatus::Code(255), 255),
+            (ExitStatus::Code(256 + 3), 3),
+            (ExitStatus::Signal("INT".to_owned()), 130),
+            (ExitStatus::Signal("KILL".to_owned()), 137),
+            (ExitStatus::Signal(String::new()), 255),
         ] {
             assert_eq!(exit.code(), code, "{exit:?}");
         }

@@ -13,7 +13,7 @@ use tokio_util::sync::DropGuard;
 use crate::keys::{ClientKey, HostKey, KeyError, KeyPair, Kind};
 use crate::process::{Input, Output, Terminal};
 use crate::rsa::RsaKey;
-use crate::severable::Severable;
+use crate::severable::SeverableStream;
 use crate::sftp::{Sftp, SftpError};
 
 /// Packets of output, each 32 KiB at most, that wait to be taken. A guest need not keep to SSH's window.
@@ -27,7 +27,7 @@ pub struct Session {
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub struct FinishedCommand {
     /// Its exit code; none if a signal ended it.
     pub code: Option<u32>,
     /// What it wrote to its standard output.
@@ -120,7 +120,7 @@ impl Session {
         };
         let config = client::Config { preferred, channel_buffer_size: WAITING, ..client::Config::default() };
         // Also when this future is dropped.
-        let (stream, connection) = Severable::new(stream);
+        let (stream, connection) = SeverableStream::new(stream);
         let connected = client::connect_stream(Arc::new(config), stream, Verifier(host.cloned())).await;
         let mut handle = match connected {
             Err(russh::Error::UnknownKey) => return Err(SessionError::WrongHost),
@@ -167,11 +167,11 @@ impl Session {
     ///
     /// # Errors
     /// It cannot be run, writes more, or the connection breaks.
-    pub async fn run(&self, command: &str, limit: usize) -> Result<Finished, SessionError> {
+    pub async fn run(&self, command: &str, limit: usize) -> Result<FinishedCommand, SessionError> {
         let mut channel = self.handle.channel_open_session().await?;
         channel.exec(true, command).await?;
         channel.eof().await?;
-        let mut finished = Finished { code: None, stdout: Vec::new(), stderr: Vec::new() };
+        let mut finished = FinishedCommand { code: None, stdout: Vec::new(), stderr: Vec::new() };
         while let Some(message) = channel.wait().await {
             match message {
                 ChannelMsg::Data { data } => finished.stdout.extend_from_slice(&data),

@@ -11,12 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// A stream that fails from the moment on when its guard is dropped.
-pub(crate) struct Severable<S> {
+pub(crate) struct SeverableStream<S> {
     stream: S,
     severed: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl<S> Severable<S> {
+impl<S> SeverableStream<S> {
     pub(crate) fn new(stream: S) -> (Self, DropGuard) {
         let token = CancellationToken::new();
         let severed = Box::pin(token.clone().cancelled_owned());
@@ -32,7 +32,7 @@ impl<S> Severable<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Severable<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for SeverableStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -43,7 +43,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Severable<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Severable<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for SeverableStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

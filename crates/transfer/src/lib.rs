@@ -7,19 +7,19 @@
 //! Which guest it is, and how the user is told, is for who calls.
 
 mod download;
-mod guest_place;
-mod here;
+mod error;
+mod guest_target;
 mod link;
+mod local_target;
 mod name;
 mod platform;
-mod problem;
+mod progress;
 mod upload;
-mod watch;
 
 pub use download::{download, download_to};
-pub use problem::{Place, Problem, Why};
-pub use upload::{Source, upload, upload_from};
-pub use watch::{Now, Watch};
+pub use error::{FailureReason, Location, TransferError};
+pub use progress::{CurrentFile, TransferProgress};
+pub use upload::{UploadSource, upload, upload_from};
 
 /// Directories in directories, at most; each has an open file here and one in the guest.
 const DEEPEST: usize = 100;
@@ -28,7 +28,7 @@ const MOST_ENTRIES: u64 = 1_000_000;
 
 /// What the user wants done.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct How {
+pub struct TransferOptions {
     /// Directories are copied with all that is in them, else refused.
     pub recursive: bool,
     /// Directories that are missing on the way to the destination are made.

@@ -5,21 +5,21 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::vec::IntoIter;
 
-use ssh::sftp::{Handle, Kind, Sftp, SftpError, Writing};
+use ssh::sftp::{FileType, Handle, Sftp, SftpError, WriteMode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
-use crate::guest_place::Target;
+use crate::error::{FailureReason, Location, TransferError};
+use crate::guest_target::GuestTarget;
 use crate::platform::{self, Dir};
-use crate::problem::{Place, Problem, Why};
-use crate::watch::Watch;
-use crate::{DEEPEST, How, name, temporary_name};
+use crate::progress::TransferProgress;
+use crate::{DEEPEST, TransferOptions, name, temporary_name};
 
 /// What the owner of a directory needs in order to fill it.
 const OWNER: u32 = 0o700;
 
 /// A stream of bytes to copy.
 #[derive(Debug)]
-pub struct Source<R> {
+pub struct UploadSource<R> {
     /// The bytes.
     pub content: R,
     /// What the file is called that is made of it, in a directory; none if it has no name.
@@ -33,7 +33,7 @@ pub struct Source<R> {
 }
 
 /// Copies a file, or a directory with all that is in it, to `destination`. What of a directory cannot be copied is
-/// told to `watch`, and the rest is copied.
+/// told to `progress`, and the rest is copied.
 ///
 /// # Errors
 /// The source itself cannot be copied, or nothing more can be.
@@ -41,36 +41,38 @@ pub async fn upload<S: AsyncRead + AsyncWrite>(
     sftp: &mut Sftp<S>,
     source: &Path,
     destination: &[u8],
-    how: How,
-    watch: &Watch,
-) -> Result<(), Problem> {
-    let fault = |error: std::io::Error| Problem::here(source, error);
+    options: TransferOptions,
+    progress: &TransferProgress,
+) -> Result<(), TransferError> {
+    let fault = |error: std::io::Error| TransferError::local(source, error);
     // Links in the user's own words are followed.
     let metadata = tokio::fs::metadata(source).await.map_err(fault)?;
     let found = platform::found(&metadata);
     let name = source.file_name().filter(|_| !ends_with_dots(source));
     let name = match name.map(platform::guest_bytes) {
-        Some(None) => return Err(Problem::here(source, Why::Name)),
+        Some(None) => return Err(TransferError::local(source, FailureReason::Name)),
         Some(name) => name,
         None => None,
     };
-    if found.kind != Kind::Directory {
+    if found.kind != FileType::Directory {
         // A pipe is read to its end, as any program would that was given its name.
         let content = tokio::fs::File::open(source).await.map_err(fault)?;
-        let size = (found.kind == Kind::File).then_some(metadata.len());
+        let size = (found.kind == FileType::File).then_some(metadata.len());
         let shown = source.to_owned();
-        let source = Source { content, name, permissions: found.permissions, size, shown };
-        return upload_from(sftp, source, destination, how, watch).await;
+        let source = UploadSource { content, name, permissions: found.permissions, size, shown };
+        return upload_from(sftp, source, destination, options, progress).await;
     }
-    if !how.recursive {
-        return Err(Problem::here(source, Why::Directory));
+    if !options.recursive {
+        return Err(TransferError::local(source, FailureReason::Directory));
     }
-    let target = Target::find(sftp, destination, name.as_deref(), Kind::Directory, how).await?;
+    let target = GuestTarget::find(sftp, destination, name.as_deref(), FileType::Directory, options).await?;
     let dir = Dir::open(source).map_err(fault)?;
-    let mut upload = Upload { sftp, watch };
+    let mut upload = Upload { sftp, progress };
     let level = match target {
-        Target::Named(path) => upload.level(dir, source.to_owned(), path, found.permissions).await?,
-        Target::Itself(path) | Target::Special(path) => Level::open(dir, source.to_owned(), path, None)?,
+        GuestTarget::Named(path) => upload.level(dir, source.to_owned(), path, found.permissions).await?,
+        GuestTarget::Itself(path) | GuestTarget::Special(path) => {
+            Level::open(dir, source.to_owned(), path, None)?
+        }
     };
     upload.tree(level).await
 }
@@ -81,16 +83,17 @@ pub async fn upload<S: AsyncRead + AsyncWrite>(
 /// It cannot be copied.
 pub async fn upload_from<S: AsyncRead + AsyncWrite, R: AsyncRead + Unpin>(
     sftp: &mut Sftp<S>,
-    mut source: Source<R>,
+    mut source: UploadSource<R>,
     destination: &[u8],
-    how: How,
-    watch: &Watch,
-) -> Result<(), Problem> {
-    let target = Target::find(sftp, destination, source.name.as_deref(), Kind::File, how).await?;
-    let mut upload = Upload { sftp, watch };
+    options: TransferOptions,
+    progress: &TransferProgress,
+) -> Result<(), TransferError> {
+    let target =
+        GuestTarget::find(sftp, destination, source.name.as_deref(), FileType::File, options).await?;
+    let mut upload = Upload { sftp, progress };
     match target {
-        Target::Named(path) => upload.file(&mut source, &path).await,
-        Target::Special(path) | Target::Itself(path) => upload.over(&mut source, &path).await,
+        GuestTarget::Named(path) => upload.file(&mut source, &path).await,
+        GuestTarget::Special(path) | GuestTarget::Itself(path) => upload.over(&mut source, &path).await,
     }
 }
 
@@ -103,7 +106,7 @@ fn ends_with_dots(path: &Path) -> bool {
 
 struct Upload<'a, S> {
     sftp: &'a mut Sftp<S>,
-    watch: &'a Watch,
+    progress: &'a TransferProgress,
 }
 
 /// A directory that is being copied.
@@ -118,15 +121,15 @@ struct Level {
 }
 
 impl Level {
-    fn open(dir: Dir, here: PathBuf, path: Vec<u8>, permissions: Option<u32>) -> Result<Self, Problem> {
-        let names = dir.names().map_err(|error| Problem::here(&here, error))?;
+    fn open(dir: Dir, here: PathBuf, path: Vec<u8>, permissions: Option<u32>) -> Result<Self, TransferError> {
+        let names = dir.names().map_err(|error| TransferError::local(&here, error))?;
         Ok(Self { dir, here, names: names.into_iter(), path, permissions })
     }
 }
 
 impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
     /// Copies what is in a directory, and in those that are in it.
-    async fn tree(&mut self, top: Level) -> Result<(), Problem> {
+    async fn tree(&mut self, top: Level) -> Result<(), TransferError> {
         let mut levels = vec![top];
         loop {
             let depth = levels.len();
@@ -134,22 +137,22 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
             let Some(name) = level.names.next() else {
                 if let Some(level) = levels.pop() {
                     let finished = self.finish(level).await;
-                    self.watch.go_on_after(finished)?;
+                    self.progress.skip_failed(finished)?;
                 }
                 continue;
             };
             match self.entry(level, &name, depth).await {
                 Ok(Some(below)) => levels.push(below),
-                outcome => self.watch.go_on_after(outcome.map(drop))?,
+                outcome => self.progress.skip_failed(outcome.map(drop))?,
             }
         }
     }
 
-    async fn finish(&mut self, level: Level) -> Result<(), Problem> {
+    async fn finish(&mut self, level: Level) -> Result<(), TransferError> {
         let Some(permissions) = level.permissions.filter(|permissions| permissions & OWNER != OWNER) else {
             return Ok(());
         };
-        let fault = |error| Problem::guest(&level.path, error);
+        let fault = |error| TransferError::guest(&level.path, error);
         let has = self.sftp.metadata(&level.path).await.map_err(fault)?.permissions().unwrap_or_default();
         self.sftp.set_permissions(&level.path, has & permissions).await.map_err(fault)
     }
@@ -160,35 +163,42 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         level: &Level,
         name: &std::ffi::OsStr,
         depth: usize,
-    ) -> Result<Option<Level>, Problem> {
+    ) -> Result<Option<Level>, TransferError> {
         let here = level.here.join(name);
-        let fault = |error: std::io::Error| Problem::here(&here, error);
+        let fault = |error: std::io::Error| TransferError::local(&here, error);
         let Some(said) = platform::guest_bytes(name) else {
-            return Err(Problem::here(&here, Why::Name));
+            return Err(TransferError::local(&here, FailureReason::Name));
         };
         let path = name::join(&level.path, &said);
         let found = level.dir.find(name).map_err(fault)?;
         match found.map(|found| (found.kind, found.permissions)) {
             // Gone meanwhile.
             None => {}
-            Some((Kind::File, permissions)) => {
+            Some((FileType::File, permissions)) => {
                 let file = level.dir.read(name).map_err(fault)?;
-                let size = regular(&file).map_err(|why| Problem::here(&here, why))?;
+                let size = regular(&file).map_err(|reason| TransferError::local(&here, reason))?;
                 let (size, shown) = (Some(size), here);
-                let mut source =
-                    Source { content: tokio::fs::File::from(file), name: None, permissions, size, shown };
+                let mut source = UploadSource {
+                    content: tokio::fs::File::from(file),
+                    name: None,
+                    permissions,
+                    size,
+                    shown,
+                };
                 self.file(&mut source, &path).await?;
             }
-            Some((Kind::Link, _)) => {
+            Some((FileType::Link, _)) => {
                 let target = level.dir.target(name).map_err(fault)?;
                 self.link(&target, &path).await?;
             }
-            Some((Kind::Directory, _)) if depth >= DEEPEST => return Err(Problem::here(&here, Why::TooDeep)),
-            Some((Kind::Directory, permissions)) => {
+            Some((FileType::Directory, _)) if depth >= DEEPEST => {
+                return Err(TransferError::local(&here, FailureReason::TooDeep));
+            }
+            Some((FileType::Directory, permissions)) => {
                 let dir = level.dir.enter(name).map_err(fault)?;
                 return self.level(dir, here, path, permissions).await.map(Some);
             }
-            Some((Kind::Special, _)) => return Err(Problem::here(&here, Why::Special)),
+            Some((FileType::Special, _)) => return Err(TransferError::local(&here, FailureReason::Special)),
         }
         Ok(None)
     }
@@ -200,23 +210,23 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         here: PathBuf,
         path: Vec<u8>,
         permissions: u32,
-    ) -> Result<Level, Problem> {
+    ) -> Result<Level, TransferError> {
         let made = self.sftp.make_directory(&path, permissions | OWNER).await;
         let made = match made {
-            Err(error) if error.is_final() => return Err(Problem::guest(&path, error)),
+            Err(error) if error.is_final() => return Err(TransferError::guest(&path, error)),
             // The protocol has no word for what is there already.
             Err(error) => match self.sftp.metadata(&path).await {
-                Ok(there) if there.kind() == Some(Kind::Directory) => false,
-                Ok(_) => return Err(Problem::guest(&path, Why::InTheWay)),
-                Err(_) => return Err(Problem::guest(&path, error)),
+                Ok(there) if there.kind() == Some(FileType::Directory) => false,
+                Ok(_) => return Err(TransferError::guest(&path, FailureReason::InTheWay)),
+                Err(_) => return Err(TransferError::guest(&path, error)),
             },
             Ok(()) => true,
         };
         Level::open(dir, here, path, made.then_some(permissions))
     }
 
-    async fn link(&mut self, target: &[u8], path: &[u8]) -> Result<(), Problem> {
-        let fault = |why| Problem::guest(path, why);
+    async fn link(&mut self, target: &[u8], path: &[u8]) -> Result<(), TransferError> {
+        let fault = |reason| TransferError::guest(path, reason);
         self.replaceable(path).await.map_err(fault)?;
         let temporary = beside(path)?;
         self.sftp.make_link(&temporary, target).await.map_err(|error| fault(error.into()))?;
@@ -226,26 +236,26 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
     /// Copies to a file, which gets its name when it is whole.
     async fn file<R: AsyncRead + Unpin>(
         &mut self,
-        source: &mut Source<R>,
+        source: &mut UploadSource<R>,
         path: &[u8],
-    ) -> Result<(), Problem> {
-        let fault = |why| Problem::guest(path, why);
+    ) -> Result<(), TransferError> {
+        let fault = |reason| TransferError::guest(path, reason);
         let there = self.replaceable(path).await.map_err(fault)?;
         let temporary = beside(path)?;
         let permissions = there.unwrap_or(source.permissions);
-        let handle = match self.sftp.open_to_write(&temporary, Writing::New(permissions)).await {
+        let handle = match self.sftp.open_to_write(&temporary, WriteMode::New(permissions)).await {
             // A user may own a file in a directory of others.
             Err(SftpError::Denied) if there.is_some() => return self.over(source, path).await,
             opened => opened.map_err(|error| fault(error.into()))?,
         };
-        self.watch.set_half_made(Some(temporary.clone()));
-        let mut outcome = self.content(source, &handle).await.map_err(|why| source.problem(path, why));
+        self.progress.set_partial(Some(temporary.clone()));
+        let mut outcome = self.content(source, &handle).await.map_err(|reason| source.error(path, reason));
         if let (Ok(()), Some(there)) = (&outcome, there) {
             let kept = self.sftp.set_permissions_of(&handle, there).await;
             outcome = kept.map_err(|error| fault(error.into()));
         }
         let outcome = match outcome {
-            Err(problem) if problem.is_final() && !matches!(problem.why, Why::Here(_)) => Err(problem),
+            Err(error) if error.is_final() && !matches!(error.reason, FailureReason::Local(_)) => Err(error),
             outcome => {
                 let closed = self.sftp.close(handle).await;
                 outcome.and(closed.map_err(|error| fault(error.into())))
@@ -253,60 +263,60 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
         };
         let outcome = match outcome {
             Ok(()) => self.name(&temporary, path).await,
-            Err(problem) => {
+            Err(error) => {
                 let _ = self.sftp.remove(&temporary).await;
-                Err(problem)
+                Err(error)
             }
         };
-        self.watch.set_half_made(None);
+        self.progress.set_partial(None);
         outcome
     }
 
     /// Copies into what is there already.
     async fn over<R: AsyncRead + Unpin>(
         &mut self,
-        source: &mut Source<R>,
+        source: &mut UploadSource<R>,
         path: &[u8],
-    ) -> Result<(), Problem> {
-        let fault = |error: SftpError| Problem::guest(path, error);
-        let handle = self.sftp.open_to_write(path, Writing::Existing).await.map_err(fault)?;
+    ) -> Result<(), TransferError> {
+        let fault = |error: SftpError| TransferError::guest(path, error);
+        let handle = self.sftp.open_to_write(path, WriteMode::Existing).await.map_err(fault)?;
         match self.content(source, &handle).await {
-            Err(Why::Guest(error)) if error.is_final() => Err(fault(error)),
+            Err(FailureReason::Guest(error)) if error.is_final() => Err(fault(error)),
             outcome => {
                 let closed = self.sftp.close(handle).await.map_err(fault);
-                outcome.map_err(|why| source.problem(path, why)).and(closed)
+                outcome.map_err(|reason| source.error(path, reason)).and(closed)
             }
         }
     }
 
     async fn content<R: AsyncRead + Unpin>(
         &mut self,
-        source: &mut Source<R>,
+        source: &mut UploadSource<R>,
         to: &Handle,
-    ) -> Result<(), Why> {
-        self.watch.begin(Place::Here(source.shown.clone()), source.size);
+    ) -> Result<(), FailureReason> {
+        self.progress.begin(Location::Local(source.shown.clone()), source.size);
         // No more than a known length: a file that grows as fast as it is copied has no end.
         let limit = source.size.filter(|size| *size > 0).unwrap_or(u64::MAX);
         let mut content = (&mut source.content).take(limit);
-        Ok(self.sftp.write_from(to, &mut content, |more| self.watch.moved(more)).await?)
+        Ok(self.sftp.write_from(to, &mut content, |more| self.progress.moved(more)).await?)
     }
 
     /// Gives a new file or link its name.
-    async fn name(&mut self, temporary: &[u8], path: &[u8]) -> Result<(), Problem> {
+    async fn name(&mut self, temporary: &[u8], path: &[u8]) -> Result<(), TransferError> {
         let Err(error) = self.sftp.rename_over(temporary, path).await else { return Ok(()) };
         if !error.is_final() {
             let _ = self.sftp.remove(temporary).await;
         }
-        Err(Problem::guest(path, error))
+        Err(TransferError::guest(path, error))
     }
 
     /// The permissions of a file that is there, if any. What is no file is not replaced, unless it is a link.
-    async fn replaceable(&mut self, path: &[u8]) -> Result<Option<u32>, Why> {
+    async fn replaceable(&mut self, path: &[u8]) -> Result<Option<u32>, FailureReason> {
         match self.sftp.link_metadata(path).await {
             Ok(there) => match there.kind() {
-                Some(Kind::File) => Ok(there.permissions()),
-                Some(Kind::Link) => Ok(None),
-                _ => Err(Why::InTheWay),
+                Some(FileType::File) => Ok(there.permissions()),
+                Some(FileType::Link) => Ok(None),
+                _ => Err(FailureReason::InTheWay),
             },
             Err(SftpError::Missing) => Ok(None),
             Err(error) => Err(error.into()),
@@ -314,27 +324,27 @@ impl<S: AsyncRead + AsyncWrite> Upload<'_, S> {
     }
 }
 
-impl<R> Source<R> {
+impl<R> UploadSource<R> {
     /// A problem is the source's or the guest's.
-    fn problem(&self, path: &[u8], why: Why) -> Problem {
-        match why {
-            Why::Here(error) => Problem::here(&self.shown, error),
-            why => Problem::guest(path, why),
+    fn error(&self, path: &[u8], reason: FailureReason) -> TransferError {
+        match reason {
+            FailureReason::Local(error) => TransferError::local(&self.shown, error),
+            reason => TransferError::guest(path, reason),
         }
     }
 }
 
 /// The length of an open file, if it is one.
-fn regular(file: &File) -> Result<u64, Why> {
+fn regular(file: &File) -> Result<u64, FailureReason> {
     let metadata = file.metadata()?;
     match platform::found(&metadata).kind {
-        Kind::File => Ok(metadata.len()),
-        _ => Err(Why::Special),
+        FileType::File => Ok(metadata.len()),
+        _ => Err(FailureReason::Special),
     }
 }
 
 /// A path for what is not whole yet, in the same directory.
-fn beside(path: &[u8]) -> Result<Vec<u8>, Problem> {
-    let name = temporary_name().map_err(|error| Problem::guest(path, error))?;
+fn beside(path: &[u8]) -> Result<Vec<u8>, TransferError> {
+    let name = temporary_name().map_err(|error| TransferError::guest(path, error))?;
     Ok(name::join(name::parent_of(path), name.as_bytes()))
 }

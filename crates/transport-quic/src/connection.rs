@@ -9,7 +9,9 @@ use quinn::VarInt;
 use quinn::rustls::pki_types::CertificateDer;
 use tokio::task::yield_now;
 use tokio::time::timeout;
-use transport::{Closer, ConnectError, Connection, Cuttable, Live, Origin, Peer, ProvenCertificate, Stream};
+use transport::{
+    Closer, ConnectError, Connection, CuttableStream, LiveConnection, Origin, Peer, ProvenCertificate, Stream,
+};
 
 use crate::lingering::InUse;
 use crate::stream::QuicStream;
@@ -23,7 +25,7 @@ const GOODBYE: Duration = Duration::from_millis(100);
 /// quinn's connection, which ends with the last of its handles and streams; then the peer is told.
 pub(crate) struct Handle {
     connection: quinn::Connection,
-    live: Live,
+    live: LiveConnection,
     /// That of a connection that was accepted.
     _in_use: Option<InUse>,
 }
@@ -44,7 +46,7 @@ impl QuicConnection {
     pub(crate) fn new(
         connection: quinn::Connection,
         origin: Origin,
-        live: Live,
+        live: LiveConnection,
         in_use: Option<InUse>,
     ) -> Self {
         let certificate = connection
@@ -57,7 +59,7 @@ impl QuicConnection {
 
     fn stream(&self, halves: (quinn::SendStream, quinn::RecvStream)) -> Stream {
         let stream = QuicStream::new(halves, Arc::clone(&self.handle));
-        Box::new(Cuttable::new(stream, self.handle.live.clone()))
+        Box::new(CuttableStream::new(stream, self.handle.live.clone()))
     }
 }
 

@@ -14,7 +14,7 @@ use transport::tls::{ClientTls, SERVER_NAME, Verdict};
 use transport::{ConnectError, Connection, Endpoint, HostPort, LiveConnections, Origin};
 
 use crate::connection::QuicConnection;
-use crate::runtime::Dialling;
+use crate::runtime::ClientRuntime;
 use crate::{config, refusal, socket};
 
 /// How long all of it may take. A datagram that gets lost is sent again three times within.
@@ -68,7 +68,7 @@ async fn connect(
 ) -> Result<Box<dyn Connection>, ConnectError> {
     let unreachable = |source| ConnectError::Unreachable { endpoint: endpoint.clone(), source };
     let socket = socket::bind(unspecified(address)).map_err(unreachable)?;
-    let client = quinn::Endpoint::new(config::endpoint(), None, socket, Arc::new(Dialling));
+    let client = quinn::Endpoint::new(config::endpoint(), None, socket, Arc::new(ClientRuntime));
     let connecting = client
         .map_err(unreachable)?
         .connect_with(config, address, SERVER_NAME)

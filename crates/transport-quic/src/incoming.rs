@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tokio::sync::OwnedSemaphorePermit;
-use transport::{Connection, HandshakeError, Incoming, Live, Origin};
+use transport::{Connection, HandshakeError, Incoming, LiveConnection, Origin};
 
 use crate::connection::QuicConnection;
 use crate::lingering::Place;
@@ -13,7 +13,7 @@ pub(crate) struct QuicIncoming {
     /// Held until the handshake has ended, by a peer whose address may be forged.
     pub(crate) unproven: Option<OwnedSemaphorePermit>,
     pub(crate) origin: Origin,
-    pub(crate) live: Live,
+    pub(crate) live: LiveConnection,
 }
 
 #[async_trait]

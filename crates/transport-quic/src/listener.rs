@@ -22,8 +22,8 @@ use crate::config;
 use crate::connection::CUT;
 use crate::incoming::QuicIncoming;
 use crate::lingering::Places;
-use crate::runtime::Serving;
-use crate::socket::{self, Releasable};
+use crate::runtime::ServerRuntime;
+use crate::socket::{self, ReleasableSocket};
 
 /// Handshakes under way with peers whose addresses may be forged. Beyond that a peer has to prove its address
 /// first, which costs it a round trip and us nothing (Retry; RFC 9000, 8.1.2).
@@ -46,7 +46,7 @@ pub(crate) struct QuicListener {
 #[derive(Debug)]
 struct Port {
     quinn: quinn::Endpoint,
-    socket: Arc<Releasable>,
+    socket: Arc<ReleasableSocket>,
 }
 
 impl QuicListener {
@@ -83,12 +83,12 @@ impl Port {
         let socket = socket::bind(address)?;
         warn_of_small_buffers(&socket);
         let bound = socket.local_addr()?;
-        let socket = Releasable::new(socket)?;
+        let socket = ReleasableSocket::new(socket)?;
         let quinn = quinn::Endpoint::new_with_abstract_socket(
             config::endpoint(),
             Some(config),
             Arc::clone(&socket) as _,
-            Arc::new(Serving),
+            Arc::new(ServerRuntime),
         )?;
         Ok((Self { quinn, socket }, bound))
     }

@@ -11,20 +11,20 @@ use std::time::Instant;
 use quinn::{AsyncTimer, AsyncUdpSocket, Runtime};
 
 use crate::lingering;
-use crate::socket::Releasable;
+use crate::socket::ReleasableSocket;
 use crate::timer::Timer;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a listener's tasks run on. Those of its connections are bounded.
 #[derive(Debug)]
-pub(crate) struct Serving;
+pub(crate) struct ServerRuntime;
 
 /// What a client's tasks run on.
 #[derive(Debug)]
-pub(crate) struct Dialling;
+pub(crate) struct ClientRuntime;
 
-impl Runtime for Serving {
+impl Runtime for ServerRuntime {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
         Box::pin(Timer::new(at))
     }
@@ -34,7 +34,7 @@ impl Runtime for Serving {
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Releasable::new(socket)?)
+        Ok(ReleasableSocket::new(socket)?)
     }
 
     fn now(&self) -> Instant {
@@ -42,32 +42,32 @@ impl Runtime for Serving {
     }
 }
 
-impl Runtime for Dialling {
+impl Runtime for ClientRuntime {
     fn new_timer(&self, at: Instant) -> Pin<Box<dyn AsyncTimer>> {
-        Serving.new_timer(at)
+        ServerRuntime.new_timer(at)
     }
 
     fn spawn(&self, task: Task) {
-        tokio::spawn(Behind { task, waited: false });
+        tokio::spawn(YieldingTask { task, waited: false });
     }
 
     fn wrap_udp_socket(&self, socket: UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Serving.wrap_udp_socket(socket)
+        ServerRuntime.wrap_udp_socket(socket)
     }
 
     fn now(&self) -> Instant {
-        Serving.now()
+        ServerRuntime.now()
     }
 }
 
 /// A task that takes its turn behind those who are waiting for theirs. HTTP/2 writes a call's headers, and then has
 /// another task write its message: both go in one datagram, where quinn would have sent the first by then.
-struct Behind {
+struct YieldingTask {
     task: Task,
     waited: bool,
 }
 
-impl Future for Behind {
+impl Future for YieldingTask {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -90,7 +90,7 @@ mod tests {
     async fn a_clients_task_lets_those_go_first_who_wait() {
         let (done, mut order) = mpsc::unbounded_channel();
         let also = done.clone();
-        Dialling.spawn(Box::pin(async move { done.send("quinn").unwrap() }));
+        ClientRuntime.spawn(Box::pin(async move { done.send("quinn").unwrap() }));
         tokio::spawn(async move { also.send("another").unwrap() });
         assert_eq!(order.recv().await, Some("another"));
         assert_eq!(order.recv().await, Some("quinn"));

@@ -50,9 +50,9 @@ fn raise_buffers(socket: &Socket) {
 
 /// A listener's socket. Whoever still holds a stream of a connection that has ended holds quinn's reference to the
 /// socket too; through this one the address becomes free all the same.
-pub(crate) struct Releasable(RwLock<Option<Arc<Udp>>>);
+pub(crate) struct ReleasableSocket(RwLock<Option<Arc<Udp>>>);
 
-impl Releasable {
+impl ReleasableSocket {
     pub(crate) fn new(socket: UdpSocket) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self(RwLock::new(Some(Arc::new(Udp::new(socket)?))))))
     }
@@ -71,7 +71,7 @@ fn released() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the listener is closed")
 }
 
-impl AsyncUdpSocket for Releasable {
+impl AsyncUdpSocket for ReleasableSocket {
     fn create_io_poller(self: Arc<Self>) -> Pin<Box<dyn UdpPoller>> {
         Box::pin(Poller { socket: self, waiting: None })
     }
@@ -110,15 +110,15 @@ impl AsyncUdpSocket for Releasable {
     }
 }
 
-impl fmt::Debug for Releasable {
+impl fmt::Debug for ReleasableSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Releasable").field(&*self.socket()).finish()
+        f.debug_tuple("ReleasableSocket").field(&*self.socket()).finish()
     }
 }
 
 /// Waits until the socket takes datagrams, and refers to it only then.
 struct Poller {
-    socket: Arc<Releasable>,
+    socket: Arc<ReleasableSocket>,
     waiting: Option<Writable>,
 }
 

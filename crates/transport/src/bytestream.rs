@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::stream::{Cuttable, Live};
+use crate::stream::{CuttableStream, LiveConnection};
 use crate::tls::{ClientTls, ServerTls};
 use crate::{
     ByteStream, Closer, ConnectError, Connection, HandshakeError, Incoming, LiveConnections, Origin, Peer,
@@ -15,7 +15,7 @@ pub struct ByteStreamIncoming<S> {
     stream: S,
     origin: Origin,
     tls: ServerTls,
-    live: Live,
+    live: LiveConnection,
 }
 
 impl<S: ByteStream + 'static> ByteStreamIncoming<S> {
@@ -54,9 +54,9 @@ impl ByteStreamConnection {
     ///
     /// It is cut above TLS: below, bytes already decrypted would still be read after the cut, and
     /// tokio-rustls would take the error for an orderly end at the second read.
-    fn new(stream: impl ByteStream + 'static, peer: Peer, live: Live) -> Self {
+    fn new(stream: impl ByteStream + 'static, peer: Peer, live: LiveConnection) -> Self {
         let closer = live.closer();
-        Self { stream: Some(Box::new(Cuttable::new(stream, live))), peer, closer }
+        Self { stream: Some(Box::new(CuttableStream::new(stream, live))), peer, closer }
     }
 
     /// Completes the client's side of the handshake over `stream`.

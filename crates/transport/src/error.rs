@@ -8,7 +8,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::Endpoint;
-use crate::tls::{TlsError, Unpinned};
+use crate::tls::{PinError, TlsError};
 
 /// Why an address cannot be listened on.
 #[derive(Debug, Error)]
@@ -151,7 +151,7 @@ pub enum ConnectError {
     ServerUntrusted(#[source] TlsError),
     /// The server is not the one that the pinned fingerprint names, or none was pinned yet.
     #[error(transparent)]
-    ServerUnpinned(Unpinned),
+    ServerUnpinned(PinError),
     /// The handshake failed otherwise.
     #[error("the TLS handshake failed")]
     Handshake(#[source] io::Error),
@@ -165,7 +165,7 @@ impl ConnectError {
     #[must_use]
     pub fn of_server_certificate(fault: &TlsError) -> Option<Self> {
         let TlsError::InvalidCertificate(reason) = fault else { return None };
-        Some(match Unpinned::within(reason) {
+        Some(match PinError::within(reason) {
             Some(unpinned) => Self::ServerUnpinned(unpinned.clone()),
             None => Self::ServerUntrusted(fault.clone()),
         })

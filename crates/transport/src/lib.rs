@@ -23,4 +23,4 @@ pub use endpoint::{Endpoint, EndpointError, HostPort};
 pub use error::{AcceptError, ConnectError, HandshakeError, ListenError};
 pub use peer::{Origin, OsCredentials, Peer, ProvenCertificate};
 pub use platform::{default_endpoint, default_host_port, system_root_certificate};
-pub use stream::{ByteStream, Closer, Cuttable, Live, LiveConnections, Stream};
+pub use stream::{ByteStream, Closer, CuttableStream, LiveConnection, LiveConnections, Stream};

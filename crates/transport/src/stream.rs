@@ -57,8 +57,8 @@ pub struct LiveConnections {
 impl LiveConnections {
     /// Counts one more connection, until the returned value and its clones are dropped.
     #[must_use]
-    pub fn enter(&self) -> Live {
-        Live { cut: self.cut.child_token(), _counted: self.tracker.token() }
+    pub fn enter(&self) -> LiveConnection {
+        LiveConnection { cut: self.cut.child_token(), _counted: self.tracker.token() }
     }
 
     /// Waits until no connection is left; at `deadline`, cuts those that are.
@@ -72,12 +72,12 @@ impl LiveConnections {
 
 /// One counted connection. Its streams hold clones of it.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub struct LiveConnection {
     cut: CancellationToken,
     _counted: TaskTrackerToken,
 }
 
-impl Live {
+impl LiveConnection {
     /// The handle that cuts this connection.
     #[must_use]
     pub fn closer(&self) -> Closer {
@@ -96,19 +96,19 @@ impl Live {
 /// What users of a connection read from and write to: bytes after TLS.
 pub type Stream = Box<dyn ByteStream>;
 
-/// A byte stream that belongs to a [`Live`] connection and fails once that is cut.
-pub struct Cuttable<S> {
+/// A byte stream that belongs to a [`LiveConnection`] and fails once that is cut.
+pub struct CuttableStream<S> {
     io: S,
     // Reading and writing may be driven by two tasks, and a cancellation future wakes only the task
     // that polled it last: each direction has its own.
     read_cut: Pin<Box<WaitForCancellationFutureOwned>>,
     write_cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    live: Live,
+    live: LiveConnection,
 }
 
-impl<S> Cuttable<S> {
+impl<S> CuttableStream<S> {
     /// Makes `io` part of the connection `live`.
-    pub fn new(io: S, live: Live) -> Self {
+    pub fn new(io: S, live: LiveConnection) -> Self {
         Self {
             io,
             read_cut: Box::pin(live.cut.clone().cancelled_owned()),
@@ -135,7 +135,7 @@ impl<S> Cuttable<S> {
 ///
 /// Registers for the cut only when there is nothing else to do, which keeps the busy path free of it.
 fn unless_cut<T>(
-    live: &Live,
+    live: &LiveConnection,
     cut: &mut Pin<Box<WaitForCancellationFutureOwned>>,
     cx: &mut Context<'_>,
     step: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>,
@@ -154,7 +154,7 @@ fn was_cut() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed")
 }
 
-impl<S: ByteStream> AsyncRead for Cuttable<S> {
+impl<S: ByteStream> AsyncRead for CuttableStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -165,7 +165,7 @@ impl<S: ByteStream> AsyncRead for Cuttable<S> {
     }
 }
 
-impl<S: ByteStream> AsyncWrite for Cuttable<S> {
+impl<S: ByteStream> AsyncWrite for CuttableStream<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.write(cx, |io, cx| io.poll_write(cx, bytes))
     }

@@ -12,8 +12,8 @@ use std::path::Path;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use crate::system::{self, Descriptor};
-use crate::verdict::{self, Claim};
-pub use crate::verdict::{Another, Deed};
+use crate::verdict::{self, LocalPrincipals, UntrustedAccess};
+pub use crate::verdict::{Operation, TrustPolicy, UntrustedPrincipal};
 
 /// For whom something is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,11 @@ pub enum Access {
 
 /// Whether a file that is there is opened, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Existing {
+pub enum IfExists {
     /// It is opened, whoever may use it.
-    IsOpened,
+    Open,
     /// It is an error.
-    IsRefused,
+    Fail,
 }
 
 impl Access {
@@ -60,8 +60,8 @@ impl Access {
 ///
 /// # Errors
 /// It cannot be opened or made.
-pub fn open_file(path: &Path, access: Access, existing: Existing) -> io::Result<File> {
-    system::create_file(path, &access.descriptor()?, existing == Existing::IsOpened)
+pub fn open_file(path: &Path, access: Access, existing: IfExists) -> io::Result<File> {
+    system::create_file(path, &access.descriptor()?, existing == IfExists::Open)
 }
 
 /// Makes a directory for `access` alone. *Blocking*.
@@ -92,20 +92,35 @@ pub fn look_at(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Somebody else than this user, administrators and the system who may do `deed` to a file or directory. None if there
-/// is nobody. *Blocking*.
+/// Somebody who may do `operation` to a file or directory, and is not trusted. None if there is nobody. *Blocking*.
 ///
 /// # Errors
 /// The system does not tell, or tells what is not known here.
-pub fn another_who_may(deed: Deed, file: &File) -> io::Result<Option<Another>> {
-    let (user, listed) = (system::user()?, system::access_of(file)?);
-    let claim = verdict::another(deed, &listed, &user).map_err(io::Error::other)?;
-    Ok(claim.map(|claim| {
-        let (sid, is_owner) = match claim {
-            Claim::Owner(sid) => (sid, true),
-            Claim::Granted(sid) => (sid, false),
+pub fn untrusted_principal(
+    operation: Operation,
+    file: &File,
+    policy: TrustPolicy,
+) -> io::Result<Option<UntrustedPrincipal>> {
+    let (caller, descriptor) = (system::user()?, system::access_of(file)?);
+    let system = match policy {
+        TrustPolicy::WithCaller => None,
+        TrustPolicy::AdministratorsOnly => {
+            Some(system::access_of(&look_at(&system::system_directory()?)?)?.owner)
+        }
+    };
+    let local = LocalPrincipals { caller: &caller, system: system.as_deref() };
+    let found = verdict::untrusted_access(operation, &descriptor, policy, local).map_err(io::Error::other)?;
+    Ok(found.map(|found| {
+        let (sid, is_owner) = match found {
+            UntrustedAccess::Owner(sid) => (sid, true),
+            UntrustedAccess::Granted(sid) => (sid, false),
         };
-        Another { name: system::name_of(sid), sid: sid.to_owned(), is_owner }
+        UntrustedPrincipal {
+            name: system::name_of(sid),
+            sid: sid.to_owned(),
+            is_owner,
+            is_caller: sid == caller,
+        }
     }))
 }
 
@@ -113,7 +128,7 @@ pub fn another_who_may(deed: Deed, file: &File) -> io::Result<Option<Another>> {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod tests {
     use super::*;
-    use crate::verdict::Listed;
+    use crate::verdict::SecurityDescriptor;
 
     const SYSTEM: &str = "S-1-5-18";
     const EVERYONE: &str = "S-1-1-0";
@@ -135,11 +150,18 @@ mod tests {
             let written = access.written(ALICE, is_elevated);
             assert!(written.contains("D:P("), "it inherits: {written}");
             let entries = Descriptor::parse(&written).unwrap().entries().unwrap();
-            let listed = Listed { owner: SYSTEM.to_owned(), entries };
-            let another = |deed| verdict::another(deed, &listed, user).unwrap();
-            assert_eq!(another(Deed::Use), uses.map(Claim::Granted), "{written} for {user}");
+            let descriptor = SecurityDescriptor { owner: SYSTEM.to_owned(), entries };
+            let local = LocalPrincipals { caller: user, system: None };
+            let untrusted = |operation| {
+                verdict::untrusted_access(operation, &descriptor, TrustPolicy::WithCaller, local).unwrap()
+            };
+            assert_eq!(untrusted(Operation::Use), uses.map(UntrustedAccess::Granted), "{written} for {user}");
             let changes = uses.filter(|uses| *uses != EVERYONE);
-            assert_eq!(another(Deed::Change), changes.map(Claim::Granted), "{written} for {user}");
+            assert_eq!(
+                untrusted(Operation::Modify),
+                changes.map(UntrustedAccess::Granted),
+                "{written} for {user}"
+            );
         }
     }
 }

@@ -27,9 +27,10 @@ use windows_sys::Win32::System::RemoteDesktop::{
     WTS_CURRENT_SERVER_HANDLE, WTS_CURRENT_SESSION, WTSFreeMemory, WTSQuerySessionInformationW, WTSUserName,
 };
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
-use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, SHGetKnownFolderPath};
+use windows_sys::Win32::UI::Shell::{FOLDERID_ProgramData, FOLDERID_System, SHGetKnownFolderPath};
+use windows_sys::core::GUID;
 
-use crate::verdict::{Entry, Listed};
+use crate::verdict::{AccessControlEntry, SecurityDescriptor};
 
 const SHARE_ALL: u32 = fs::FILE_SHARE_READ | fs::FILE_SHARE_WRITE | fs::FILE_SHARE_DELETE;
 
@@ -75,7 +76,7 @@ impl Descriptor {
     }
 
     #[cfg(test)]
-    pub(crate) fn entries(&self) -> io::Result<Vec<Entry>> {
+    pub(crate) fn entries(&self) -> io::Result<Vec<AccessControlEntry>> {
         // SAFETY: it is a list, from the system, and lives as long as the descriptor.
         unsafe { entries_of(self.list()?) }
     }
@@ -147,7 +148,7 @@ pub(crate) fn set_access(file: &File, descriptor: &Descriptor) -> io::Result<()>
 }
 
 /// Who may use a file or directory, which was opened with `READ_CONTROL`.
-pub(crate) fn access_of(file: &File) -> io::Result<Listed> {
+pub(crate) fn access_of(file: &File) -> io::Result<SecurityDescriptor> {
     const EVERYONE: &str = "S-1-1-0";
     let (mut owner, mut list, mut descriptor) = (null_mut(), null_mut::<ACL>(), null_mut());
     // SAFETY: the handle is open, and the results' places are ours.
@@ -168,19 +169,24 @@ pub(crate) fn access_of(file: &File) -> io::Result<Listed> {
     let _descriptor = Local(descriptor);
     let owner = text_of(owner)?;
     if list.is_null() {
-        let everything = Entry { kind: Entry::ALLOWED, flags: 0, rights: u32::MAX, to: EVERYONE.to_owned() };
-        return Ok(Listed { owner, entries: vec![everything] });
+        let everything = AccessControlEntry {
+            kind: AccessControlEntry::ALLOWED,
+            flags: 0,
+            mask: u32::MAX,
+            sid: EVERYONE.to_owned(),
+        };
+        return Ok(SecurityDescriptor { owner, entries: vec![everything] });
     }
     // SAFETY: it is a list, from the system, and lives as long as the descriptor.
     let entries = unsafe { entries_of(list) }?;
-    Ok(Listed { owner, entries })
+    Ok(SecurityDescriptor { owner, entries })
 }
 
 /// The entries of an access list.
 ///
 /// # Safety
 /// It is a whole one.
-unsafe fn entries_of(list: *const ACL) -> io::Result<Vec<Entry>> {
+unsafe fn entries_of(list: *const ACL) -> io::Result<Vec<AccessControlEntry>> {
     // SAFETY: as promised by the caller.
     let count = unsafe { (*list).AceCount };
     let mut entries = Vec::new();
@@ -191,13 +197,13 @@ unsafe fn entries_of(list: *const ACL) -> io::Result<Vec<Entry>> {
         let entry: *const ACCESS_ALLOWED_ACE = entry.cast();
         // SAFETY: each entry begins with its header.
         let ACE_HEADER { AceType: kind, AceFlags: flags, .. } = unsafe { (*entry).Header };
-        let (mut rights, mut to) = (0, String::new());
-        if Entry::grants(kind) {
+        let (mut mask, mut sid) = (0, String::new());
+        if AccessControlEntry::grants(kind) {
             // SAFETY: entries of these kinds continue with the rights and an identifier.
-            let (mask, sid) = unsafe { ((*entry).Mask, &raw const (*entry).SidStart) };
-            (rights, to) = (mask, text_of(sid.cast_mut().cast())?);
+            let (granted, start) = unsafe { ((*entry).Mask, &raw const (*entry).SidStart) };
+            (mask, sid) = (granted, text_of(start.cast_mut().cast())?);
         }
-        entries.push(Entry { kind, flags, rights, to });
+        entries.push(AccessControlEntry { kind, flags, mask, sid });
     }
     Ok(entries)
 }
@@ -268,9 +274,18 @@ pub fn is_elevated() -> bool {
 /// # Errors
 /// The system does not tell.
 pub fn program_data() -> io::Result<PathBuf> {
+    known_folder(&FOLDERID_ProgramData)
+}
+
+/// The directory of the system's own programs, `C:\\Windows\\System32` as a rule. From the system, too.
+pub(crate) fn system_directory() -> io::Result<PathBuf> {
+    known_folder(&FOLDERID_System)
+}
+
+fn known_folder(folder: &GUID) -> io::Result<PathBuf> {
     let mut text = null_mut();
-    // SAFETY: the identifier is a constant, no token means this process's user, and the result's place is ours.
-    let outcome = unsafe { SHGetKnownFolderPath(&FOLDERID_ProgramData, 0, null_mut(), &raw mut text) };
+    // SAFETY: the identifier is a whole one, no token means this process's user, and the result's place is ours.
+    let outcome = unsafe { SHGetKnownFolderPath(folder, 0, null_mut(), &raw mut text) };
     let path = match outcome {
         S_OK => {
             // SAFETY: it ends in a zero, as the system's strings do.

@@ -6,11 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::{Client, is_root, skip};
-use sha2::{Digest, Sha256};
 use test_servers::{Request, Say, Server};
 
 use super::Host;
-use crate::support::{Expected, outsider, run, run_with_input};
+use crate::support::{Expected, outsider, run, run_with_input, sha256};
 
 /// Arguments, where `{images}` is a directory and `{http}` a server; the exit code; and parts of what is said, the
 /// last of which is what to do next.
@@ -194,11 +193,9 @@ fn what_cannot_be_launched_is_refused_and_leaves_nothing() {
     let directory = host.service().sandbox.path("images");
     images(&directory);
     let served = fs::read(directory.join("served")).unwrap();
-    let digest =
-        |bytes: &[u8]| -> String { Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect() };
-    let sum = digest(&served);
+    let sum = sha256(&served);
     let mut expected =
-        ["good", "of-2G", "served"].map(|name| digest(&fs::read(directory.join(name)).unwrap()));
+        ["good", "of-2G", "served"].map(|name| sha256(&fs::read(directory.join(name)).unwrap()));
     expected.sort();
     let server = Server::start(move |request| say(request, &served));
     let user = host.service().first_client();

@@ -7,12 +7,11 @@ use std::time::Duration;
 use e2e::{DaemonOptions, Outcome, Via, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sha2::{Digest, Sha256};
 use test_servers::{Say, Server};
 
 use super::Host;
 use super::traces::files_below;
-use crate::support::{Expected, NO_INSTANCES, below, run};
+use crate::support::{Expected, NO_INSTANCES, below, run, sha256};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -22,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 fn a_download_that_was_cut_goes_on_where_it_was() {
     let Some(mut host) = Host::start() else { return };
     let image = fs::read(&host.image).unwrap();
-    let sum: String = Sha256::digest(&image).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sum = sha256(&image);
     let (half, whole) = (image.len() / 2, image.len());
     let served = AtomicUsize::new(0);
     let server = Server::start(move |request| {

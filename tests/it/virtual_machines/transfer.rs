@@ -10,10 +10,9 @@ use std::time::Duration;
 use e2e::{Client, DaemonOptions, Outcome, Via, wait_until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use sha2::{Digest, Sha256};
 
 use super::Host;
-use crate::support::{Expected, below, run};
+use crate::support::{Expected, below, run, sha256};
 
 /// Under emulation, with other tests beside it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -65,10 +64,6 @@ impl Guest {
 
 fn bytes(length: u64) -> Vec<u8> {
     (0..length).map(|at| (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u8).collect()
-}
-
-fn digest(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -180,9 +175,9 @@ fn much(guest: &Guest, host: &Host) {
     let address = host.service().daemon.address_over(Via::Tcp).expect("an address").to_owned();
     let over_tcp = Guest { user: guest.user.clone().at(&address), here: guest.here.clone() };
     over_tcp.transfer(&["big", "web:"]).prints("");
-    assert_eq!(guest.sh("sha256sum <big").split(' ').next(), Some(digest(&content).as_str()));
+    assert_eq!(guest.sh("sha256sum <big").split(' ').next(), Some(sha256(&content).as_str()));
     over_tcp.transfer(&["web:big", "big-back"]).prints("");
-    assert_eq!(digest(&fs::read(guest.here.join("big-back")).expect("a file")), digest(&content));
+    assert_eq!(sha256(&fs::read(guest.here.join("big-back")).expect("a file")), sha256(&content));
 }
 
 fn what_cannot_be_done(guest: &Guest) {

@@ -35,7 +35,7 @@ const RULES: [Rule; 19] = [
     Rule {
         name: "auth-core",
         may: &["durable"],
-        tests_may: &["faulty-disk", "test-process"],
+        tests_may: &["auth-core", "faulty-disk", "test-process"],
         never_links: NONE,
     },
     Rule { name: "fetch", may: NONE, tests_may: &["test-servers"], never_links: NONE },
@@ -58,7 +58,7 @@ const RULES: [Rule; 19] = [
         never_links: NONE,
     },
     // It is given streams, and does not know where they lead.
-    Rule { name: "ssh", may: NONE, tests_may: &["test-servers", "transport"], never_links: NONE },
+    Rule { name: "ssh", may: NONE, tests_may: &["ssh", "test-servers", "transport"], never_links: NONE },
     // It is given a guest's files, and knows neither the guest nor the terminal.
     Rule { name: "transfer", may: &["ssh"], tests_may: &["test-servers", "transport"], never_links: NONE },
     // It makes system calls, and knows not what for.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::record::MAX_PLACES;
+use super::record::MAX_RESERVATIONS;
 use super::tests::{client, user};
-use super::{BUDGET, BUDGET_PERIOD, Guessing};
+use super::{BUDGET, BUDGET_PERIOD, GuessLimiter};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Late, but within the time for which a place is kept.
@@ -37,7 +37,7 @@ fn steps() -> impl Strategy<Value = Vec<(Duration, Step)>> {
         2 => 0..70_000u64,
         1 => 0..1_500_000u64,
     ];
-    let attacker = 1..MAX_PLACES as u32;
+    let attacker = 1..MAX_RESERVATIONS as u32;
     let late = prop_oneof![Just(Duration::ZERO), Just(LATEST), (0..1_500u64).prop_map(Duration::from_millis)];
     let step = prop_oneof![
         8 => attacker.clone().prop_map(Step::One),
@@ -82,7 +82,7 @@ struct Told {
 }
 
 struct World {
-    guessing: Guessing,
+    guessing: GuessLimiter,
     attackers: u32,
     greedy: Greedy,
     evaluated: Vec<Instant>,
@@ -92,7 +92,7 @@ struct World {
 impl World {
     fn new(attackers: u32, now: Instant) -> Self {
         let greedy = Greedy { evaluated: 0, failures: 0, next: now };
-        Self { guessing: Guessing::default(), attackers, greedy, evaluated: Vec::new(), told: None }
+        Self { guessing: GuessLimiter::default(), attackers, greedy, evaluated: Vec::new(), told: None }
     }
 
     /// When the budget of the last minute allows another one.
@@ -104,8 +104,8 @@ impl World {
     fn attempt(&mut self, number: u32, knows: bool, now: Instant) -> Result<(), Duration> {
         let budget = self.budget_opens(now);
         let result = self.guessing.begin(&user(1), client(number), now);
-        let places = self.guessing.lock().sources.values().map(|record| record.places()).max();
-        assert!(places <= Some(MAX_PLACES));
+        let places = self.guessing.lock().sources.values().map(|record| record.reservations()).max();
+        assert!(places <= Some(MAX_RESERVATIONS));
         match result {
             Ok(attempt) => {
                 assert_eq!(budget, None, "more than the budget");
@@ -180,7 +180,7 @@ proptest! {
 
     #[test]
     fn who_waits_as_told_has_its_turn_and_attackers_gain_nothing(
-        attackers in 1..MAX_PLACES as u32, steps in steps(),
+        attackers in 1..MAX_RESERVATIONS as u32, steps in steps(),
     ) {
         let mut now = Instant::now();
         let mut world = World::new(attackers, now);

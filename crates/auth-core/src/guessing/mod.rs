@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::{Channel, Fingerprint, Source};
-use record::Record;
+use record::SourceRecord;
 
 /// Attempts evaluated in any [`BUDGET_PERIOD`], of all sources together.
 const BUDGET: usize = 60;
@@ -26,11 +26,11 @@ const MAX_SOURCES: usize = 4096;
 
 /// Counts attempts. Bounded in memory whatever the number of sources and clients.
 #[derive(Debug, Default)]
-pub(crate) struct Guessing(Mutex<State>);
+pub(crate) struct GuessLimiter(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    sources: HashMap<Source, Record>,
+    sources: HashMap<Source, SourceRecord>,
     /// When the attempts of the last period were evaluated, oldest first.
     evaluated: VecDeque<Instant>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Attempt {
     at: Instant,
 }
 
-impl Guessing {
+impl GuessLimiter {
     /// Counts an attempt of `client` from `channel`, if one may be evaluated now.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Guessing {
             // Only what is evaluated makes a record: refusals are too cheap to fill the table with.
             (Entry::Vacant(_), Some(opening)) => return Err(wait(opening)),
             (entry, budget) => {
-                entry.or_insert_with(|| Record::new(now)).attempt(client, now, budget).map_err(wait)?;
+                entry.or_insert_with(|| SourceRecord::new(now)).attempt(client, now, budget).map_err(wait)?;
             }
         }
         state.evaluated.push_back(now);
@@ -109,7 +109,7 @@ impl State {
 mod tests {
     use std::net::IpAddr;
 
-    use super::record::{DECAY, MAX_PLACES};
+    use super::record::{DECAY, MAX_RESERVATIONS};
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -119,7 +119,7 @@ mod tests {
         format!("{number:064x}").parse().unwrap()
     }
 
-    impl Guessing {
+    impl GuessLimiter {
         /// An attempt of client 0 as that user.
         fn begin_as(&self, uid: u32, now: Instant) -> Result<Attempt, Duration> {
             self.begin(&user(uid), client(0), now)
@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn each_further_failure_waits_longer_up_to_a_minute() {
         let mut now = Instant::now();
-        let guessing = Guessing::after_four_failures(now);
+        let guessing = GuessLimiter::after_four_failures(now);
         for seconds in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(guessing.begin_as(1, now).unwrap_err(), SECOND * seconds);
             now += SECOND * seconds - Duration::from_millis(1);
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn who_waits_is_not_punished_for_asking() {
         let now = Instant::now();
-        let guessing = Guessing::after_four_failures(now);
+        let guessing = GuessLimiter::after_four_failures(now);
         for _ in 0..100 {
             assert_eq!(guessing.begin_as(1, now).unwrap_err(), SECOND);
         }
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn each_client_of_a_source_is_told_of_an_opening_of_its_own() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         // As if each before it failed: after one second, two more, four more.
         let told = [1, 3, 7, 15, 31, 63, 123, 183];
         for (number, seconds) in (1..).zip(told) {
@@ -198,7 +198,7 @@ mod tests {
     fn an_opening_is_kept_for_a_while_and_then_anybodys() {
         for (late, is_kept) in [(0, true), (14_999, true), (15_000, false)] {
             let start = Instant::now();
-            let guessing = Guessing::after_four_failures(start);
+            let guessing = GuessLimiter::after_four_failures(start);
             assert_eq!(guessing.begin_by(1, start).unwrap_err(), SECOND);
             let now = start + SECOND + Duration::from_millis(late);
             for number in 2..10 {
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn who_comes_late_takes_nobody_elses_time() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         for (number, seconds) in [(1, 1), (2, 3), (3, 7)] {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn openings_are_used_in_their_order_whoever_is_late() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         for (number, seconds) in [(1, 1), (2, 3), (3, 7)] {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn openings_that_nobody_used_are_not_saved_up() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         for number in 1..=8 {
             guessing.begin_by(number, start).unwrap_err();
         }
@@ -251,8 +251,8 @@ mod tests {
     #[test]
     fn the_places_of_a_source_are_bounded() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
-        let places = u32::try_from(MAX_PLACES).unwrap();
+        let guessing = GuessLimiter::after_four_failures(start);
+        let places = u32::try_from(MAX_RESERVATIONS).unwrap();
         let told: Vec<Duration> =
             (1..=places).map(|number| guessing.begin_by(number, start).unwrap_err()).collect();
         assert!(told.is_sorted() && told.last() == Some(&(SECOND * 663)), "{told:?}");
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn success_breaks_no_promise() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         for (number, seconds) in [(1, 1), (2, 3), (3, 7)] {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn who_is_late_has_one_of_the_free_failures_after_success() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         for (number, seconds) in [(1, 1), (2, 3), (3, 7)] {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn a_place_outlives_a_spent_budget() {
         let start = Instant::now();
-        let guessing = Guessing::after_four_failures(start);
+        let guessing = GuessLimiter::after_four_failures(start);
         assert_eq!(guessing.begin_by(1, start).unwrap_err(), SECOND);
         let spent = (100..1000).filter(|uid| guessing.begin_as(*uid, start).is_ok()).count();
         assert_eq!(spent, 56);
@@ -318,7 +318,7 @@ mod tests {
 
     #[test]
     fn success_clears_a_source_and_no_other() {
-        let (guessing, now) = (Guessing::default(), Instant::now());
+        let (guessing, now) = (GuessLimiter::default(), Instant::now());
         for _ in 0..4 {
             guessing.begin_as(2, now).unwrap();
         }
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn failures_fade() {
         let now = Instant::now();
-        let guessing = Guessing::after_four_failures(now);
+        let guessing = GuessLimiter::after_four_failures(now);
         // Of four failures two have faded: two more are free.
         let later = now + DECAY * 2;
         for _ in 0..2 {
@@ -362,7 +362,7 @@ mod tests {
 
     #[test]
     fn many_sources_together_have_a_budget() {
-        let (guessing, start) = (Guessing::default(), Instant::now());
+        let (guessing, start) = (GuessLimiter::default(), Instant::now());
         let evaluated_at = |now| (0..1000).filter(|uid| guessing.begin_as(*uid, now).is_ok()).count();
         assert_eq!(evaluated_at(start), 60);
         assert_eq!(evaluated_at(start + SECOND * 59), 0);
@@ -372,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_the_rest_share_one_record() {
-        let (guessing, mut now) = (Guessing::default(), Instant::now());
+        let (guessing, mut now) = (GuessLimiter::default(), Instant::now());
         for number in 0..u32::try_from(MAX_SOURCES).unwrap() + 500 {
             // At this pace the budget is never spent; nor does a failure fade in the meantime.
             now += Duration::from_millis(1001);
@@ -384,11 +384,11 @@ mod tests {
 
     #[test]
     fn sources_without_room_wait_for_each_other() {
-        let (guessing, now) = (Guessing::default(), Instant::now());
+        let (guessing, now) = (GuessLimiter::default(), Instant::now());
         {
             let mut state = guessing.lock();
             for number in 0..u32::try_from(MAX_SOURCES).unwrap() {
-                let mut record = Record::new(now);
+                let mut record = SourceRecord::new(now);
                 record.attempt(client(0), now, None).unwrap();
                 state.sources.insert(Source::User(number), record);
             }

@@ -2,7 +2,7 @@
 //!
 //! All of a source share its openings, and whoever asks without a pause would take each of them. So a wait that
 //! is told is a promise: the opening is kept for the certificate that was told, and the next one to ask is told
-//! of a later one. Certificates cost nothing; who shows more of them than there are places can still keep the
+//! of a later one. Certificates cost nothing; who shows more of them than openings can be reserved can still keep the
 //! others of its own source out. What all sources together may do is not judged here.
 
 use std::mem;
@@ -19,28 +19,28 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// A source loses one failure for each such time without an attempt.
 pub(super) const DECAY: Duration = Duration::from_secs(10 * 60);
 /// Clients of a source that an opening is kept for.
-pub(super) const MAX_PLACES: usize = 16;
+pub(super) const MAX_RESERVATIONS: usize = 16;
 /// For how long an opening is kept: people have to type the passphrase again.
 const KEPT: Duration = Duration::from_secs(15);
 
 /// What is remembered of a source.
 #[derive(Debug)]
-pub(super) struct Record {
+pub(super) struct SourceRecord {
     failures: u32,
     /// The opening that was used last. Its attempt may have come later, but not before.
     last: Instant,
     /// In the order of their times.
-    places: Vec<Place>,
+    reservations: Vec<Reservation>,
 }
 
 /// An opening that is kept for a client.
 #[derive(Debug)]
-struct Place {
+struct Reservation {
     client: Fingerprint,
     at: Instant,
 }
 
-impl Place {
+impl Reservation {
     fn is_kept(&self, now: Instant) -> bool {
         now < self.at + KEPT
     }
@@ -52,50 +52,52 @@ fn penalty(failures: u32) -> Duration {
     FIRST_WAIT.saturating_mul(1_u32.checked_shl(exponent).unwrap_or(u32::MAX)).min(LONGEST_WAIT)
 }
 
-impl Record {
+impl SourceRecord {
     pub(super) fn new(now: Instant) -> Self {
-        Self { failures: 0, last: now, places: Vec::new() }
+        Self { failures: 0, last: now, reservations: Vec::new() }
     }
 
     /// Whether there is nothing to remember any more.
     pub(super) fn is_over(&self, now: Instant) -> bool {
-        self.failures_at(now) == 0 && !self.places.iter().any(|place| place.is_kept(now))
+        self.failures_at(now) == 0 && !self.reservations.iter().any(|reservation| reservation.is_kept(now))
     }
 
     /// Counts an attempt of `client` as a failure, if it may be evaluated now. Nothing may before `earliest`.
     ///
     /// # Errors
-    /// When it may be, which is the client's from now on if there is a place for it. One that has a place keeps
-    /// it: asking again gets nobody a later one, nor a second.
+    /// When it may be, which is the client's from now on if there is room for one more reservation. One that has one
+    /// keeps it: asking again gets nobody a later one, nor a second.
     pub(super) fn attempt(
         &mut self,
         client: Fingerprint,
         now: Instant,
         earliest: Option<Instant>,
     ) -> Result<(), Instant> {
-        self.places.retain(|place| place.is_kept(now));
-        let own = self.places.iter().position(|place| place.client == client);
-        let own = own.map(|index| self.places.remove(index).at);
+        self.reservations.retain(|reservation| reservation.is_kept(now));
+        let own = self.reservations.iter().position(|reservation| reservation.client == client);
+        let own = own.map(|index| self.reservations.remove(index).at);
 
         let (failures, earliest) = (self.failures_at(now), earliest.unwrap_or(self.last));
         let free = self.first_free(failures, earliest);
         let at = own.map_or(free, |own| free.min(own.max(earliest)));
         if at > now {
-            if self.places.len() < MAX_PLACES {
-                let index = self.places.partition_point(|place| place.at <= at);
-                self.places.insert(index, Place { client, at });
+            if self.reservations.len() < MAX_RESERVATIONS {
+                let index = self.reservations.partition_point(|reservation| reservation.at <= at);
+                self.reservations.insert(index, Reservation { client, at });
             }
             return Err(at);
         }
         // Of the openings that are due the first one is used: whoever has it and is late has the next one then.
-        let (due, mut opening) = (self.places.partition_point(|place| place.at <= at), at);
-        for place in self.places.iter_mut().take(due).rev() {
-            mem::swap(&mut place.at, &mut opening);
+        let (due, mut opening) = (self.reservations.partition_point(|reservation| reservation.at <= at), at);
+        for reservation in self.reservations.iter_mut().take(due).rev() {
+            mem::swap(&mut reservation.at, &mut opening);
         }
-        // Who comes late used the opening all the same: the next place keeps its time. Of several that nobody
+        // Who comes late used the opening all the same: the next reservation keeps its time. Of several that nobody
         // used it is the last one; the others are lost.
-        let next =
-            self.places.first().and_then(|next| next.at.checked_sub(penalty(failures.saturating_add(1))));
+        let next = self
+            .reservations
+            .first()
+            .and_then(|next| next.at.checked_sub(penalty(failures.saturating_add(1))));
         self.last = next.map_or(now, |latest| latest.min(now)).max(self.last);
         self.failures = failures.saturating_add(1);
         Ok(())
@@ -109,8 +111,8 @@ impl Record {
 
     /// How many clients an opening is kept for.
     #[cfg(test)]
-    pub(super) fn places(&self) -> usize {
-        self.places.len()
+    pub(super) fn reservations(&self) -> usize {
+        self.reservations.len()
     }
 
     /// Failures that still count at `now`.
@@ -123,7 +125,7 @@ impl Record {
     /// over already.
     fn first_free(&self, failures: u32, earliest: Instant) -> Instant {
         let (mut failures, mut before) = (failures, self.last);
-        let mut behind = self.places.as_slice();
+        let mut behind = self.reservations.as_slice();
         loop {
             let opening = (before + penalty(failures)).max(earliest);
             failures = failures.saturating_add(1);
@@ -137,13 +139,13 @@ impl Record {
     }
 }
 
-/// Whether all `places` are far enough from an attempt at `opening`, and from each other, with so many failures
+/// Whether all `reservations` are far enough from an attempt at `opening`, and from each other, with so many failures
 /// then.
-fn keep_their_times(places: &[Place], opening: Instant, failures: u32) -> bool {
+fn keep_their_times(reservations: &[Reservation], opening: Instant, failures: u32) -> bool {
     let mut soonest = opening;
-    places.iter().zip(failures..).all(|(place, failures)| {
+    reservations.iter().zip(failures..).all(|(reservation, failures)| {
         soonest += penalty(failures);
-        let at = place.at.max(opening);
+        let at = reservation.at.max(opening);
         let in_time = at >= soonest;
         soonest = at;
         in_time

@@ -9,23 +9,23 @@
 //! the file of those that may only read: whoever is to do more is put into the trust file first, and whoever
 //! is to do less is taken out of it last. Whoever was revoked is not trusted whichever file names him.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
-use super::files::{self, Clients, Damage, DamagedPart, Files, Stamp};
-use super::revoked::{self, Revoked};
+use super::files::{self, Clients, Damage, Files, Stamp};
+use super::on_disk::OnDisk;
+use super::revoked;
 use super::state::State;
 use super::takeover::TakeOver;
-use super::tokens::Tokens;
 use super::{Change, Enrolment, Outcome, StoreError, TrustStore, TrustedClient, note};
 use durable::{FileError, private};
 
 use crate::{
-    ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash,
+    ClientCertificate, ClientName, Fingerprint, InvalidToken, Level, Moment, PassphraseHash, Token, TokenHash,
 };
 
 /// A trust store in a directory.
@@ -61,17 +61,6 @@ pub enum Notice {
     },
 }
 
-/// All that is on the disk.
-struct OnDisk {
-    clients: Clients,
-    read_only: Clients,
-    revoked: Revoked,
-    damaged_tokens: Vec<DamagedPart>,
-    state: State,
-    /// What all that was read from.
-    seen: Stamp,
-}
-
 impl FileStore {
     /// Opens the store in the data directory, which must exist. Damaged parts of the trust file are
     /// moved to a file beside it, now and later; that, and what else nobody asked for, is told to
@@ -88,50 +77,22 @@ impl FileStore {
         // Whoever puts certificates there before the first start also makes the directory.
         private::directory(&files.directory).map_err(FileError::write(&files.directory))?;
         let _lock = files.lock()?;
-        let mut seen = files.stamp();
-        let mut clients = files.read_clients(Level::Full)?;
-        let mut read_only = files.read_clients(Level::ReadOnly)?;
-        let revoked = files.read_revoked()?;
-        let passphrase = files.read_passphrase()?;
-        let tokens = files.read_tokens()?;
-        let was_damaged = !clients.damaged.is_empty() || !read_only.damaged.is_empty();
-        let mut all = clients.fingerprints.iter().chain(&read_only.fingerprints);
-        let nobody_yet = !was_damaged
-            && all.all(|client| revoked.contains_key(client))
-            // Who was revoked was somebody, unless the first client is awaited again.
-            && (revoked.is_empty() || files.first_is_awaited()?)
-            && !files.somebody_was_enrolled()?;
+        let mut disk = OnDisk::read(&files)?;
+        let mut store = Self {
+            files,
+            state: RwLock::default(),
+            changing: Mutex::default(),
+            seen: Mutex::new(disk.seen.clone()),
+            report: Box::new(report),
+        };
         // Before anything is moved: damage that was set aside, without the marker, would leave an empty
         // store that awaits its first client after a crash.
-        match nobody_yet {
-            true => files.await_first(&mut seen)?,
-            false => files.mark_enrolled_once(&mut seen)?,
-        }
-        tell_of_strays(&clients, &read_only, &revoked, &report);
-        // A change of level may have stopped half-way, and the stock service knows but the trust file.
-        let strays: Vec<Fingerprint> =
-            clients.fingerprints.intersection(&read_only.fingerprints).copied().collect();
-        for clients in [&mut clients, &mut read_only] {
-            let strays = if clients.level == Level::Full { strays.as_slice() } else { &[] };
-            if clients.damaged.is_empty() && strays.is_empty() {
-                continue;
-            }
-            let file = files.of_clients(clients.level);
-            files.set_aside(file, &mut clients.damaged, now, &|damage| report(&Notice::Damaged(damage)))?;
-            for client in strays {
-                clients.take_out(*client);
-            }
-            files.write_clients(clients.level, &clients.text, &mut seen)?;
-        }
-        let mut disk = OnDisk::with(&files, clients, read_only, revoked, passphrase, tokens, seen)?;
-        let have_ended = disk.state.sweep_tokens(Moment::at(now));
-        if have_ended || !disk.damaged_tokens.is_empty() {
-            write_tokens(&files, &mut disk, now, &report)?;
-        }
-        let OnDisk { state, seen, .. } = disk;
-        let seen = Mutex::new(seen);
-        let report = Box::new(report);
-        Ok(Self { files, state: RwLock::new(state), changing: Mutex::new(()), seen, report })
+        store.settle_first_client(&mut disk)?;
+        store.tell_of_strays(&disk);
+        store.mend_clients(&mut disk, now)?;
+        store.mend_tokens(&mut disk, now)?;
+        (store.state, store.seen) = (RwLock::new(disk.state), Mutex::new(disk.seen));
+        Ok(store)
     }
 
     /// Whether somebody else has changed the store since it was last read. A look at the files' metadata;
@@ -153,7 +114,7 @@ impl FileStore {
     /// It cannot be read; what was known before stays in force.
     pub fn reload(&self) -> Result<(), StoreError> {
         self.alone(|disk| {
-            tell_of_strays(&disk.clients, &disk.read_only, &disk.revoked, &self.report);
+            self.tell_of_strays(disk);
             // Who was put there by hand counts as enrolled too.
             if !disk.state.armed {
                 self.files.mark_enrolled_once(&mut disk.seen)?;
@@ -188,6 +149,55 @@ impl FileStore {
     /// It cannot be read.
     pub fn revoked(&self) -> Result<HashSet<Fingerprint>, StoreError> {
         Ok(self.files.read_revoked()?.into_keys().collect())
+    }
+
+    /// Awaits the first client if nobody was ever enrolled, and else writes down that somebody was.
+    fn settle_first_client(&self, disk: &mut OnDisk) -> Result<(), StoreError> {
+        let nobody_yet = disk.is_whole()
+            && disk.state.clients.is_empty()
+            // Who was revoked was somebody, unless the first client is awaited again.
+            && (disk.revoked.is_empty() || self.files.first_is_awaited()?)
+            && !self.files.somebody_was_enrolled()?;
+        disk.state.armed = nobody_yet;
+        match nobody_yet {
+            true => self.files.await_first(&mut disk.seen),
+            false => self.files.mark_enrolled_once(&mut disk.seen),
+        }
+    }
+
+    /// Tells of those whom the trust file, or either, names in vain.
+    fn tell_of_strays(&self, disk: &OnDisk) {
+        let is_in = |level, client: &Fingerprint| disk.of(level).fingerprints.contains(client);
+        let is_named = |client: &&Fingerprint| Level::ALL.into_iter().any(|level| is_in(level, client));
+        for client in disk.revoked.keys().filter(is_named) {
+            (self.report)(&Notice::RevokedInFile(*client));
+        }
+        for client in disk.in_both() {
+            (self.report)(&Notice::ReadOnlyInFile(client));
+        }
+    }
+
+    /// Sets damaged parts of the files of clients aside. And takes those who may only read out of the trust file: a
+    /// change of level may have stopped half-way, and the stock service knows no other file.
+    fn mend_clients(&self, disk: &mut OnDisk, now: SystemTime) -> Result<(), StoreError> {
+        let strays: Vec<Fingerprint> = disk.in_both().collect();
+        for (level, strays) in [(Level::Full, strays.as_slice()), (Level::ReadOnly, &[])] {
+            if !disk.of(level).damaged.is_empty() || !strays.is_empty() {
+                self.rewrite(disk, level, now, |clients| {
+                    strays.iter().for_each(|client| clients.take_out(*client));
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out the tokens that have ended, and sets what is damaged in their file aside.
+    fn mend_tokens(&self, disk: &mut OnDisk, now: SystemTime) -> Result<(), StoreError> {
+        let have_ended = disk.state.sweep_tokens(Moment::at(now));
+        match have_ended || !disk.damaged_tokens.is_empty() {
+            true => self.write_tokens(disk, now),
+            false => Ok(()),
+        }
     }
 
     // A panic cannot leave the state half changed: each change is one assignment.
@@ -372,33 +382,21 @@ impl FileStore {
         at: SystemTime,
         change: impl FnOnce(&mut Clients),
     ) -> Result<(), StoreError> {
-        let clients = match level {
-            Level::Full => &mut disk.clients,
-            Level::ReadOnly => &mut disk.read_only,
-        };
+        let (clients, seen) = disk.of_mut(level);
         let (file, damaged) = (self.files.of_clients(level), &mut clients.damaged);
         self.files.set_aside(file, damaged, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
         change(clients);
-        self.files.write_clients(level, &clients.text, &mut disk.seen)
+        self.files.write_clients(level, &clients.text, seen)
     }
 
+    /// Writes the file of tokens. What is damaged is not written again.
     fn write_tokens(&self, disk: &mut OnDisk, at: SystemTime) -> Result<(), StoreError> {
-        write_tokens(&self.files, disk, at, &self.report)
+        let (file, damaged) = (self.files.of_tokens(), &mut disk.damaged_tokens);
+        self.files.set_aside(file, damaged, at, &|damage| (self.report)(&Notice::Damaged(damage)))?;
+        // Never an earlier time than the file has.
+        disk.state.tokens.advance(Moment::of_no_clock());
+        self.files.write_tokens(&disk.state.tokens, &mut disk.seen)
     }
-}
-
-/// Writes the file of tokens. What is damaged is not written again.
-fn write_tokens(
-    files: &Files,
-    disk: &mut OnDisk,
-    at: SystemTime,
-    report: &dyn Fn(&Notice),
-) -> Result<(), StoreError> {
-    let (file, damaged) = (files.of_tokens(), &mut disk.damaged_tokens);
-    files.set_aside(file, damaged, at, &|damage| report(&Notice::Damaged(damage)))?;
-    // Never an earlier time than the file has.
-    disk.state.tokens.advance(Moment::of_no_clock());
-    files.write_tokens(&disk.state.tokens, &mut disk.seen)
 }
 
 /// The level that there is beside `level`.
@@ -406,66 +404,6 @@ fn other(level: Level) -> Level {
     match level {
         Level::Full => Level::ReadOnly,
         Level::ReadOnly => Level::Full,
-    }
-}
-
-impl OnDisk {
-    fn read(files: &Files) -> Result<Self, StoreError> {
-        // First: what others write from now on may not have been read, and is looked for again.
-        let seen = files.stamp();
-        let (clients, read_only) = (files.read_clients(Level::Full)?, files.read_clients(Level::ReadOnly)?);
-        let (revoked, passphrase) = (files.read_revoked()?, files.read_passphrase()?);
-        Self::with(files, clients, read_only, revoked, passphrase, files.read_tokens()?, seen)
-    }
-
-    fn with(
-        files: &Files,
-        clients: Clients,
-        read_only: Clients,
-        revoked: Revoked,
-        passphrase: Option<PassphraseHash>,
-        (tokens, damaged_tokens): (Tokens, Vec<DamagedPart>),
-        seen: Stamp,
-    ) -> Result<Self, StoreError> {
-        let mut trusted = HashMap::with_capacity(clients.fingerprints.len() + read_only.fingerprints.len());
-        // In this order: who is in both may only read.
-        for file in [&clients, &read_only] {
-            let those = file.fingerprints.iter().filter(|client| !revoked.contains_key(client));
-            trusted.extend(those.map(|client| (*client, file.level)));
-        }
-        let is_whole = clients.damaged.is_empty() && read_only.damaged.is_empty();
-        let armed = trusted.is_empty() && is_whole && files.first_is_awaited()?;
-        let passphrase_is_decided = files.passphrase_is_decided()?;
-        let state = State { clients: trusted, passphrase, passphrase_is_decided, tokens, armed };
-        Ok(Self { clients, read_only, revoked, damaged_tokens, state, seen })
-    }
-
-    fn of(&self, level: Level) -> &Clients {
-        match level {
-            Level::Full => &self.clients,
-            Level::ReadOnly => &self.read_only,
-        }
-    }
-
-    /// What a client is called, if it is in either file.
-    fn name_of(&self, client: Fingerprint) -> Option<ClientName> {
-        let files = [&self.clients, &self.read_only].into_iter();
-        files
-            .filter(|file| file.fingerprints.contains(&client))
-            .flat_map(|file| files::clients_in(&file.text, file.level))
-            .find(|found| found.fingerprint == client && found.name.is_some())
-            .and_then(|found| found.name?.parse().ok())
-    }
-}
-
-/// Tells of those whom the trust file, or either, names in vain.
-fn tell_of_strays(clients: &Clients, read_only: &Clients, revoked: &Revoked, report: &dyn Fn(&Notice)) {
-    let is_in = |file: &Clients, client: &Fingerprint| file.fingerprints.contains(client);
-    for client in revoked.keys().filter(|client| is_in(clients, client) || is_in(read_only, client)) {
-        report(&Notice::RevokedInFile(*client));
-    }
-    for client in read_only.fingerprints.iter().filter(|client| is_in(clients, client)) {
-        report(&Notice::ReadOnlyInFile(*client));
     }
 }
 
@@ -486,7 +424,7 @@ impl TrustStore for FileStore {
         self.state().passphrase.clone()
     }
 
-    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+    fn token(&self, hash: &TokenHash) -> Result<Token, InvalidToken> {
         self.state().token(hash)
     }
 

@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use super::state::State;
 use super::{Change, Outcome, StoreError, TrustStore, TrustedClient};
-use crate::{Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
+use crate::{Fingerprint, InvalidToken, Level, Moment, PassphraseHash, Token, TokenHash};
 
 /// A trust store in memory.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl TrustStore for MemoryStore {
         self.read().passphrase.clone()
     }
 
-    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
+    fn token(&self, hash: &TokenHash) -> Result<Token, InvalidToken> {
         self.read().token(hash)
     }
 

@@ -2,8 +2,10 @@
 
 pub(crate) mod file;
 pub(crate) mod files;
+#[cfg(feature = "testkit")]
 pub(crate) mod memory;
 mod note;
+mod on_disk;
 pub(crate) mod pem_file;
 mod revoked;
 mod state;
@@ -19,7 +21,7 @@ use durable::FileError;
 use thiserror::Error;
 
 use crate::{
-    Actor, Channel, ClientCertificate, ClientName, Fingerprint, Lapse, Level, Moment, PassphraseHash,
+    Actor, Channel, ClientCertificate, ClientName, Fingerprint, InvalidToken, Level, Moment, PassphraseHash,
     TakeOver, Token, TokenHash, TokenId,
 };
 
@@ -52,7 +54,7 @@ pub trait TrustStore: Debug + Send + Sync {
     ///
     /// # Errors
     /// There is none; and how it has ended, if that is still known.
-    fn token(&self, hash: &TokenHash) -> Result<Token, Lapse>;
+    fn token(&self, hash: &TokenHash) -> Result<Token, InvalidToken>;
 
     /// The tokens that may be redeemed at a moment, in no order. Never waits for a change in progress.
     fn tokens(&self, at: Moment) -> Vec<Token>;

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::tokens::{self, Kept, Tokens};
+use super::tokens::{self, StoredToken, Tokens};
 use super::{Change, Condition, Enrolment};
-use crate::{Actor, Fingerprint, Lapse, Level, Moment, PassphraseHash, Token, TokenHash};
+use crate::{Actor, Fingerprint, InvalidToken, Level, Moment, PassphraseHash, Token, TokenHash};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -66,8 +66,8 @@ impl State {
     }
 
     /// A token by the hash of its secret, or how it has ended as far as that is known.
-    pub(super) fn token(&self, hash: &TokenHash) -> Result<Token, Lapse> {
-        self.tokens.get(hash).map(|kept| kept.token.clone()).ok_or_else(|| self.tokens.lapse(hash))
+    pub(super) fn token(&self, hash: &TokenHash) -> Result<Token, InvalidToken> {
+        self.tokens.get(hash).map(|kept| kept.token.clone()).ok_or_else(|| self.tokens.how_ended(hash))
     }
 
     /// The tokens that may be redeemed at a moment.
@@ -77,10 +77,10 @@ impl State {
     }
 
     /// Why a token that is kept may not be redeemed.
-    fn why_over(&self, kept: &Kept, at: Moment) -> Option<Lapse> {
+    fn why_over(&self, kept: &StoredToken, at: Moment) -> Option<InvalidToken> {
         match kept.is_over(at) {
-            true => Some(Lapse::Expired),
-            false => (!self.obeys(kept.token.by)).then_some(Lapse::Orphaned),
+            true => Some(InvalidToken::Expired),
+            false => (!self.obeys(kept.token.by)).then_some(InvalidToken::Orphaned),
         }
     }
 
@@ -107,12 +107,12 @@ impl State {
             }
             Change::RevokeToken { id, .. } => {
                 if let Some(hash) = self.tokens.hash_of(*id) {
-                    self.tokens.end(hash, Lapse::Revoked);
+                    self.tokens.end(hash, InvalidToken::Revoked);
                 }
                 true
             }
             Change::Enrol(Enrolment { condition: Condition::Token { hash, .. }, .. }) => {
-                self.tokens.end(*hash, Lapse::Spent);
+                self.tokens.end(*hash, InvalidToken::Spent);
                 true
             }
             _ => false,
@@ -137,6 +137,7 @@ impl State {
     }
 
     /// Makes a change that is permitted.
+    #[cfg(feature = "testkit")]
     pub(super) fn apply(&mut self, change: &Change<'_>) {
         self.apply_to_tokens(change);
         self.apply_to_trust(change);

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::files::DamagedPart;
 use crate::token::within_range;
-use crate::{Actor, Lapse, Level, Moment, Token, TokenHash, TokenId};
+use crate::{Actor, InvalidToken, Level, Moment, Token, TokenHash, TokenId};
 
 /// Tokens that there may be at one time: they are in memory, and all are written with each change.
 pub(super) const MOST: usize = 1_000;
@@ -28,14 +28,15 @@ const MOST_ENDED: usize = 1_000;
 /// The tokens of a store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tokens {
-    kept: BTreeMap<TokenHash, Kept>,
-    /// The latest at the end. Only for the record, and only as long as the process runs.
-    ended: VecDeque<(TokenHash, Lapse)>,
+    kept: BTreeMap<TokenHash, StoredToken>,
+    /// The latest at the end. Nothing is decided by it: it is what the audit log can say of a token that is refused,
+    /// above all that it was spent, which is how a stolen one is noticed. Only as long as the process runs.
+    ended: VecDeque<(TokenHash, InvalidToken)>,
 }
 
 /// A token, and how late it is for it.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
+pub(super) struct StoredToken {
     pub(super) token: Token,
     /// The latest time that was seen for it, as it is written.
     seen: SystemTime,
@@ -43,7 +44,7 @@ pub(super) struct Kept {
     since: Instant,
 }
 
-impl Kept {
+impl StoredToken {
     /// How late it is.
     fn time(&self, at: Moment) -> SystemTime {
         let passed = at.running.saturating_duration_since(self.since);
@@ -67,11 +68,11 @@ impl Tokens {
         self.kept.len()
     }
 
-    pub(super) fn get(&self, hash: &TokenHash) -> Option<&Kept> {
+    pub(super) fn get(&self, hash: &TokenHash) -> Option<&StoredToken> {
         self.kept.get(hash)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Kept> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &StoredToken> {
         self.kept.values()
     }
 
@@ -80,32 +81,32 @@ impl Tokens {
     }
 
     /// How a token that is not there has ended.
-    pub(super) fn lapse(&self, hash: &TokenHash) -> Lapse {
-        self.ended.iter().rfind(|(ended, _)| ended == hash).map_or(Lapse::Unknown, |(_, lapse)| *lapse)
+    pub(super) fn how_ended(&self, hash: &TokenHash) -> InvalidToken {
+        self.ended.iter().rfind(|(ended, _)| ended == hash).map_or(InvalidToken::Unknown, |(_, how)| *how)
     }
 
     /// Keeps a new token.
     pub(super) fn keep(&mut self, hash: TokenHash, token: &Token, at: Moment) {
-        let kept = Kept { token: token.clone(), seen: token.created, since: at.running };
+        let kept = StoredToken { token: token.clone(), seen: token.created, since: at.running };
         self.kept.entry(hash).or_insert(kept);
     }
 
     /// Ends a token, if it is there.
-    pub(super) fn end(&mut self, hash: TokenHash, lapse: Lapse) {
+    pub(super) fn end(&mut self, hash: TokenHash, how: InvalidToken) {
         if self.kept.remove(&hash).is_none() {
             return;
         }
         if self.ended.len() == MOST_ENDED {
             self.ended.pop_front();
         }
-        self.ended.push_back((hash, lapse));
+        self.ended.push_back((hash, how));
     }
 
     /// Ends those for which there is a reason.
-    pub(super) fn end_those(&mut self, reason: impl Fn(&Kept) -> Option<Lapse>) {
-        let lapsed = self.kept.iter().filter_map(|(hash, kept)| Some((*hash, reason(kept)?)));
-        for (hash, lapse) in lapsed.collect::<Vec<_>>() {
-            self.end(hash, lapse);
+    pub(super) fn end_those(&mut self, reason: impl Fn(&StoredToken) -> Option<InvalidToken>) {
+        let over = self.kept.iter().filter_map(|(hash, kept)| Some((*hash, reason(kept)?)));
+        for (hash, how) in over.collect::<Vec<_>>() {
+            self.end(hash, how);
         }
     }
 
@@ -116,7 +117,8 @@ impl Tokens {
 
     /// Whether one has ended, or it is later by `much` than what is written of one says.
     pub(super) fn are_due(&self, at: Moment, much: Duration) -> bool {
-        let lags = |kept: &Kept| kept.time(at).duration_since(kept.seen).is_ok_and(|later| later >= much);
+        let lags =
+            |kept: &StoredToken| kept.time(at).duration_since(kept.seen).is_ok_and(|later| later >= much);
         self.kept.values().any(|kept| kept.is_over(at) || lags(kept))
     }
 
@@ -169,8 +171,8 @@ fn part(reason: &'static str, place: Range<usize>, line: &[u8]) -> DamagedPart {
 }
 
 /// A token's line. Its times are exact: what rounding took away would be given to it again each time.
-fn line(hash: TokenHash, kept: &Kept) -> String {
-    let Kept { token, seen, .. } = kept;
+fn line(hash: TokenHash, kept: &StoredToken) -> String {
+    let StoredToken { token, seen, .. } = kept;
     let Token { id: _, name, level, created, expires, by } = token;
     let time = |time| humantime::format_rfc3339_nanos(within_range(time));
     let (created, expires, seen) = (time(*created), time(*expires), time(*seen));
@@ -182,7 +184,7 @@ fn line(hash: TokenHash, kept: &Kept) -> String {
     line
 }
 
-fn parse(line: &[u8], since: Instant) -> Option<(TokenHash, Kept)> {
+fn parse(line: &[u8], since: Instant) -> Option<(TokenHash, StoredToken)> {
     let mut words = str::from_utf8(line).ok()?.split_ascii_whitespace();
     let hash: TokenHash = words.next()?.parse().ok()?;
     let (mut created, mut expires, mut seen) = (None, None, None);
@@ -202,7 +204,7 @@ fn parse(line: &[u8], since: Instant) -> Option<(TokenHash, Kept)> {
     let (created, expires) = (created?, expires?);
     let token = Token { id: hash.id(), name, level: level?, created, expires, by: by? };
     let seen = seen?;
-    (token.is_sound() && seen >= created).then_some((hash, Kept { token, seen, since }))
+    (token.is_sound() && seen >= created).then_some((hash, StoredToken { token, seen, since }))
 }
 
 /// Takes an actor as it is displayed.

@@ -5,16 +5,17 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
     Actor, Added, Administrator, Admission, Audit, Authority, Caller, Change, ChangeError, Channel,
-    ClientName, Condition, Denied, Entry, Event, Fingerprint, Level, MemoryStore, NoGate, Outcome,
-    PassphraseHash, Recovery, StoreError, TrustStore, TrustedClient,
+    ClientName, Condition, Denied, Entry, Event, Fingerprint, Level, Outcome, PassphraseHash, Recovery,
+    StoreError, TrustStore, TrustedClient,
 };
 use durable::FileError;
 
 use crate::support::{
-    Bench, DAEMON, Data, KINDS, Kind, NoAudit, Past, RULE, Unrecorded, ask, by_passphrase, certificate,
-    enrol, local, now, passphrase, remote, root, stranger,
+    Bench, DAEMON, Data, KINDS, Kind, Past, RULE, Unrecorded, ask, by_passphrase, certificate, enrol, local,
+    now, passphrase, remote, root, stranger,
 };
 
 fn administrator(bench: &Bench, caller: &Caller) -> Administrator {

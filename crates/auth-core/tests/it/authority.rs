@@ -5,10 +5,10 @@ use std::error::Error;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use auth_core::testkit::MemoryStore;
 use auth_core::{
     Admission, Authenticated, Caller, Change, ChangeError, Channel, Condition, Denied, Fingerprint,
-    FirstClientClaim, FirstClientRule, MemoryStore, Outcome, PassphraseHash, StoreError, TrustStore,
-    TrustedClient,
+    FirstClientClaim, FirstClientRule, Outcome, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 
 use crate::support::{

@@ -5,14 +5,13 @@ use std::io;
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
+use auth_core::testkit::{NoAudit, NoGate};
 use auth_core::{
     Admission, Audit, Authority, ClientCertificate, ClientName, Condition, Denied, Entry, Fingerprint,
-    NoGate, Recovery, StoreError, TrustStore,
+    Recovery, StoreError, TrustStore,
 };
 
-use crate::support::{
-    Data, NoAudit, RULE, Unrecorded, by_passphrase, certificate, enrol, now, root, stranger,
-};
+use crate::support::{Data, RULE, Unrecorded, by_passphrase, certificate, enrol, now, root, stranger};
 
 fn enrol_installer(store: &dyn TrustStore, client: &ClientCertificate) -> bool {
     Recovery { store, audit: &NoAudit }.enrol_installer(client, None, now()).unwrap()

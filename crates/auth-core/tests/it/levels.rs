@@ -4,6 +4,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use auth_core::testkit::NoAudit;
 use auth_core::{
     Actor, Administrator, Caller, Change, ChangeError, ClientCertificate, ClientName, Condition, Denied,
     FileStore, Level, Notice, Outcome, Recovery, StoreError, TrustStore,
@@ -11,8 +12,8 @@ use auth_core::{
 use durable::FileError;
 
 use crate::support::{
-    Bench, Data, KINDS, NoAudit, Past, RULE, Unrecorded, authenticate, by_passphrase, certificate, enrol,
-    local, now, passphrase, root, stranger,
+    Bench, Data, KINDS, Past, RULE, Unrecorded, authenticate, by_passphrase, certificate, enrol, local, now,
+    passphrase, root, stranger,
 };
 
 fn by_root(bench: &Bench) -> Administrator {

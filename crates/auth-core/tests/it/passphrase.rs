@@ -8,14 +8,13 @@ use std::sync::Barrier;
 use argon2::password_hash::PasswordHasher;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, Version};
-use auth_core::{
-    Authority, HashError, MemoryStore, NoGate, Passphrase, PassphraseError, PassphraseHash, TrustStore,
-};
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
+use auth_core::{Authority, HashError, Passphrase, PassphraseError, PassphraseHash, TrustStore};
 
 #[cfg(target_os = "linux")]
 use test_process::alone;
 
-use crate::support::{Data, NoAudit, RULE, Unrecorded, passphrase};
+use crate::support::{Data, RULE, Unrecorded, passphrase};
 
 /// From the reference implementation's own tests (`phc-winner-argon2`, `src/test.c`): `password`, at a
 /// cost that is not ours.

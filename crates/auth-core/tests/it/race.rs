@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, LazyLock, Mutex};
 use std::thread;
 
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
-    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, Lapse, Level, MemoryStore, Moment,
-    NoGate, Outcome, PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
+    Admission, Authority, Change, ClientCertificate, Denied, Fingerprint, InvalidToken, Level, Moment,
+    Outcome, PassphraseHash, StoreError, Token, TokenHash, TrustStore, TrustedClient,
 };
 
-use crate::support::{Data, NoAudit, RULE, by_passphrase, certificate, enrol, now, root};
+use crate::support::{Data, RULE, by_passphrase, certificate, enrol, now, root};
 
 const CALLERS: usize = 16;
 const ROUNDS: usize = 50;
@@ -123,8 +124,8 @@ impl TrustStore for CheckThenAdd {
         None
     }
 
-    fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
-        Err(Lapse::Unknown)
+    fn token(&self, _hash: &TokenHash) -> Result<Token, InvalidToken> {
+        Err(InvalidToken::Unknown)
     }
 
     fn tokens(&self, _at: Moment) -> Vec<Token> {

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use auth_core::testkit::MemoryStore;
 use auth_core::{
     Actor, Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Condition, Damage,
-    Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, Level, MemoryStore,
-    Notice, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
+    Denied, Enrolled, Enrolment, Entry, FileStore, Fingerprint, FirstClientRule, Gate, Level, Notice,
+    Outcome, Passphrase, PassphraseHash, StoreError, TrustStore, TrustedClient,
 };
 use durable::FileError;
 use tempfile::TempDir;
@@ -133,7 +134,7 @@ macro_rules! ask {
         }
     };
     (@tokens $inner:tt) => {
-        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::InvalidToken> {
             self.$inner.token(hash)
         }
 
@@ -428,16 +429,6 @@ impl Audit for WatchedAudit {
             return Err(io::Error::other("the audit log is full"));
         }
         self.log.lock().unwrap().push(entry.event.name());
-        Ok(())
-    }
-}
-
-/// For tests in which nobody looks at it.
-#[derive(Debug)]
-pub(crate) struct NoAudit;
-
-impl Audit for NoAudit {
-    fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
         Ok(())
     }
 }

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Barrier, Mutex};
 
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
     Actor, Audit, Authority, Change, ClientCertificate, Denied, Entry, Fingerprint, HashError, Level,
-    MemoryStore, Migration, NoGate, Outcome, PassphraseHash, StoreError, TakeOver, TrustStore,
+    Migration, Outcome, PassphraseHash, StoreError, TakeOver, TrustStore,
 };
 
 use crate::support::{
-    Bench, Data, KINDS, Kind, NoAudit, RULE, Unrecorded, authenticate, certificate, now, passphrase, stranger,
+    Bench, Data, KINDS, Kind, RULE, Unrecorded, authenticate, certificate, now, passphrase, stranger,
 };
 
 /// As a stock service has them, by Python's `hashlib.scrypt(TEXT[:LETTERS], salt=b"", n=2**14, r=8, p=1)` with the

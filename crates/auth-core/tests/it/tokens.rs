@@ -5,14 +5,15 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use auth_core::testkit::{NoAudit, NoGate};
 use auth_core::{
-    Actor, Administrator, Authority, ChangeError, ClientCertificate, Condition, Denied, FileStore, Lapse,
-    Level, Moment, NewToken, NoGate, Outcome, StoreError, TokenLife, TrustStore,
+    Actor, Administrator, Authority, ChangeError, ClientCertificate, Condition, Denied, FileStore,
+    InvalidToken, Level, Moment, NewToken, Outcome, StoreError, TokenLife, TrustStore,
 };
 use durable::FileError;
 
 use crate::support::{
-    Bench, Data, KINDS, Kind, NoAudit, Past, RULE, Unrecorded, certificate, enrol, now, root, stranger,
+    Bench, Data, KINDS, Kind, Past, RULE, Unrecorded, certificate, enrol, now, root, stranger,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ fn redeem(
 
 /// How a token has ended for whoever presents it.
 #[track_caller]
-fn lapsed(outcome: Result<Level, Denied>) -> Lapse {
+fn lapsed(outcome: Result<Level, Denied>) -> InvalidToken {
     match outcome {
         Err(Denied::TokenNotValid(lapse)) => lapse,
         other => panic!("{other:?}"),
@@ -129,8 +130,11 @@ fn a_token_is_recorded_then_stored_and_what_cannot_be_recorded_is_not_done() {
         assert_eq!(bench.events(), ["token_redeemed", "stored", "opened"], "{kind:?}");
         bench.authority.revoke_token(&by, other.token.id, moment()).unwrap();
         assert_eq!(bench.events(), ["token_revoked"]);
-        assert_eq!(lapsed(redeem(&bench.authority, &bob, &other, moment())), Lapse::Revoked);
-        assert_eq!(lapsed(redeem(&bench.authority, &certificate("carol"), &one, moment())), Lapse::Spent);
+        assert_eq!(lapsed(redeem(&bench.authority, &bob, &other, moment())), InvalidToken::Revoked);
+        assert_eq!(
+            lapsed(redeem(&bench.authority, &certificate("carol"), &one, moment())),
+            InvalidToken::Spent
+        );
         assert!(matches!(
             bench.authority.revoke_token(&by, one.token.id, moment()),
             Err(ChangeError::NoSuchToken)
@@ -208,7 +212,11 @@ fn a_token_ends_with_the_trust_in_who_made_it_and_stays_ended() {
                 false => authority.revoke(&by, bob.fingerprint(), now()).unwrap(),
             }
             assert_eq!(authority.tokens(&by, moment()).unwrap().len(), 1, "{kind:?}");
-            assert_eq!(lapsed(redeem(authority, &carol, &token, moment())), Lapse::Orphaned, "{kind:?}");
+            assert_eq!(
+                lapsed(redeem(authority, &carol, &token, moment())),
+                InvalidToken::Orphaned,
+                "{kind:?}"
+            );
             // By what it was told before that, it makes none any more, and is told of none, nor of clients.
             let refusals = [
                 create(authority, &by_bob, Level::Full, moment()).err(),
@@ -225,7 +233,11 @@ fn a_token_ends_with_the_trust_in_who_made_it_and_stays_ended() {
                 true => authority.set_level(&by, bob.fingerprint(), Level::Full, now()).unwrap(),
                 false => drop(authority.add(&by, &bob, Level::Full, None, now()).unwrap()),
             }
-            assert_eq!(lapsed(redeem(authority, &carol, &token, moment())), Lapse::Orphaned, "{kind:?}");
+            assert_eq!(
+                lapsed(redeem(authority, &carol, &token, moment())),
+                InvalidToken::Orphaned,
+                "{kind:?}"
+            );
             assert_eq!(redeem(authority, &carol, &kept, moment()).unwrap(), Level::Full);
         }
     }
@@ -319,9 +331,11 @@ fn a_token_that_is_not_there_costs_no_file() {
     fs::remove_dir_all(daemon.data.directory()).unwrap();
     let carol = stranger(&certificate("carol"));
     let present = |secret: &str| daemon.authority.present_token(&carol, secret).map(drop);
-    for (secret, expected) in
-        [("", Lapse::Unknown), (&*"0".repeat(32), Lapse::Unknown), (&**spent.secret.to_hex(), Lapse::Spent)]
-    {
+    for (secret, expected) in [
+        ("", InvalidToken::Unknown),
+        (&*"0".repeat(32), InvalidToken::Unknown),
+        (&**spent.secret.to_hex(), InvalidToken::Spent),
+    ] {
         assert!(
             matches!(present(secret), Err(Denied::TokenNotValid(lapse)) if lapse == expected),
             "{secret}"
@@ -354,10 +368,13 @@ fn the_clock_set_back_gives_no_more_time() {
         let half = after(made, HOUR / 2, now() - DECADE);
         redeem(&bench.authority, &certificate("bob"), &one, half).unwrap();
         let late = after(half, HOUR / 2, now() - 2 * DECADE);
-        assert_eq!(lapsed(redeem(&bench.authority, &certificate("carol"), &other, late)), Lapse::Expired);
+        assert_eq!(
+            lapsed(redeem(&bench.authority, &certificate("carol"), &other, late)),
+            InvalidToken::Expired
+        );
         // Seen to have ended once, it has ended: also where the clock says that it was never made.
         let outcome = redeem(&bench.authority, &certificate("carol"), &other, made);
-        assert_eq!(lapsed(outcome), Lapse::Expired, "{kind:?}");
+        assert_eq!(lapsed(outcome), InvalidToken::Expired, "{kind:?}");
     }
 }
 
@@ -401,7 +418,7 @@ fn the_clock_set_back_before_each_restart_gives_no_more_time() {
     assert_eq!(fs::read(daemon.file()).unwrap(), b"");
     let daemon = daemon.restart(now());
     let outcome = redeem(&daemon.authority, &certificate("bob"), &token, moment());
-    assert_eq!(lapsed(outcome), Lapse::Unknown);
+    assert_eq!(lapsed(outcome), InvalidToken::Unknown);
 }
 
 #[test]

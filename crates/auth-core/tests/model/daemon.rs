@@ -8,11 +8,12 @@ use std::time::{Instant, SystemTime};
 
 use argon2::password_hash::PasswordHasher;
 use argon2::{Algorithm, Argon2, Params, Version};
+use auth_core::testkit::{MemoryStore, NoGate};
 use auth_core::{
     Actor, Administrator, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Condition,
-    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, Lapse, Level,
-    MemoryStore, Moment, NoGate, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash,
-    TrustStore, TrustedClient,
+    Enrolled, Enrolment, Entry, Fingerprint, FirstClientClaim, FirstClientRule, Gate, Guess, InvalidToken,
+    Level, Moment, Outcome, Passphrase, PassphraseHash, StoreError, Token, TokenHash, TrustStore,
+    TrustedClient,
 };
 
 use crate::tokens;
@@ -237,8 +238,8 @@ impl TrustStore for Remembering {
         self.known().passphrase.map(hash_of)
     }
 
-    fn token(&self, _hash: &TokenHash) -> Result<Token, Lapse> {
-        self.known().token.map(tokens::of).ok_or(Lapse::Unknown)
+    fn token(&self, _hash: &TokenHash) -> Result<Token, InvalidToken> {
+        self.known().token.map(tokens::of).ok_or(InvalidToken::Unknown)
     }
 
     fn tokens(&self, _at: Moment) -> Vec<Token> {

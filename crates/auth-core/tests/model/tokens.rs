@@ -3,9 +3,8 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use auth_core::{
-    Actor, Change, Level, Moment, NoGate, PresentedToken, Token, TokenHash, TokenSecret, TrustStore,
-};
+use auth_core::testkit::NoGate;
+use auth_core::{Actor, Change, Level, Moment, PresentedToken, Token, TokenHash, TokenSecret, TrustStore};
 
 use crate::daemon::{Death, authority, caller, fingerprint};
 use crate::wishes::Asker;

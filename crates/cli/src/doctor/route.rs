@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use transport::tls::{ClientTls, Dates, Presented};
+use transport::tls::{CertificateDates, ClientTls, PresentedValidity};
 use transport::{ConnectError, Endpoint, Transport};
 
 use super::remedy;
@@ -27,7 +27,7 @@ pub(super) struct UnverifiedServer {
     /// Who listens, where the system tells it.
     pub(super) listener: Option<Listener>,
     /// What it presented.
-    pub(super) presented: Presented,
+    pub(super) presented: PresentedValidity,
 }
 
 /// The route, as far as it can be seen without taking it.
@@ -212,7 +212,7 @@ async fn probe(
     listener: Option<Listener>,
 ) -> Result<(UnverifiedServer, Verdict), Verdict> {
     let endpoint = &route.endpoint;
-    let tls = ClientTls::for_unverified_root(Dates::DoNotCount);
+    let tls = ClientTls::for_unverified_root(CertificateDates::Ignored);
     let (tls, presented) =
         tls.map_err(|error| Verdict::of_error(&Error::Tls(error.into())))?.showing_what_is_presented();
     let probing = async {

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::SystemTime;
 
-use transport::tls::{Dates, Presented, Validity};
+use transport::tls::{CertificateDates, PresentedValidity, Validity};
 
 use super::remedy;
 use super::report::{Diagnosis, Report, Verdict};
@@ -182,14 +182,14 @@ fn trusted_listener(unverified: Option<&UnverifiedServer>) -> Option<&Listener> 
 }
 
 /// The dates in the service's certificate, by this machine's clock.
-fn clock(context: &Context, presented: &Presented, dates: Dates) -> Verdict {
+fn clock(context: &Context, presented: &PresentedValidity, dates: CertificateDates) -> Verdict {
     let Some(validity) = presented.validity() else {
         return Verdict::skipped("the service presents no certificate that can be read");
     };
     clock_verdict(context, validity, SystemTime::now(), dates)
 }
 
-fn clock_verdict(context: &Context, validity: Validity, now: SystemTime, dates: Dates) -> Verdict {
+fn clock_verdict(context: &Context, validity: Validity, now: SystemTime, dates: CertificateDates) -> Verdict {
     let Validity { not_before, not_after } = validity;
     let shown = |moment| humantime::format_rfc3339_seconds(moment).to_string();
     let span = format!(
@@ -216,9 +216,9 @@ fn clock_verdict(context: &Context, validity: Validity, now: SystemTime, dates: 
         return Verdict::passed(span);
     };
     match dates {
-        Dates::Count => Verdict::problem(span, advice, command),
+        CertificateDates::Enforced => Verdict::problem(span, advice, command),
         // Between two programs of one machine nobody is kept out by them.
-        Dates::DoNotCount => Verdict::warning(span, advice, command),
+        CertificateDates::Ignored => Verdict::warning(span, advice, command),
     }
 }
 
@@ -235,11 +235,11 @@ mod tests {
         let validity = Validity { not_before: at(1000), not_after: at(2000) };
         let context = Context::at("unix:/run/none", "/none".into());
         for (now, dates, status, part) in [
-            (999, Dates::Count, "problem", "is behind"),
-            (1000, Dates::Count, "ok", ""),
-            (2000, Dates::Count, "ok", ""),
-            (2001, Dates::Count, "problem", "renews"),
-            (2001, Dates::DoNotCount, "warning", "renews"),
+            (999, CertificateDates::Enforced, "problem", "is behind"),
+            (1000, CertificateDates::Enforced, "ok", ""),
+            (2000, CertificateDates::Enforced, "ok", ""),
+            (2001, CertificateDates::Enforced, "problem", "renews"),
+            (2001, CertificateDates::Ignored, "warning", "renews"),
         ] {
             let verdict = clock_verdict(&context, validity, at(now), dates);
             assert_eq!(verdict.status(), status, "{now}");

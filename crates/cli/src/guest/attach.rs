@@ -4,7 +4,7 @@ use std::env;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
-use ssh::{Input, Output, Piece, SessionError, Signal, Terminal};
+use ssh::{Input, Output, OutputChunk, SessionError, Signal, Terminal};
 use tokio::time::timeout;
 
 use super::Guest;
@@ -145,8 +145,8 @@ async fn forward_output(mut output: Output) -> Result<u8, AttachError> {
     let mut stderr = stdio::Output::stderr().map_err(unable)?;
     let ended = loop {
         match output.next().await {
-            Ok(Some(Piece::Stdout(data))) => stdout.write(data).await.map_err(AttachError::writing)?,
-            Ok(Some(Piece::Stderr(data))) => stderr.write(data).await.map_err(AttachError::writing)?,
+            Ok(Some(OutputChunk::Stdout(data))) => stdout.write(data).await.map_err(AttachError::writing)?,
+            Ok(Some(OutputChunk::Stderr(data))) => stderr.write(data).await.map_err(AttachError::writing)?,
             Ok(None) => break output.exit(),
             Err(error) => break Err(error),
         }

@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use ssh::TerminalSize;
 use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_logoff, ctrl_shutdown};
-use win32::access::{self, Access, Deed, Existing, another_who_may};
+use win32::access::{self, Access, IfExists, Operation, TrustPolicy, untrusted_principal};
 use win32::console::{self, Settings};
 
 use super::{Denial, Listener, SocketFile};
@@ -58,7 +58,7 @@ pub(crate) fn user_name() -> Option<String> {
 /// # Errors
 /// There is no such file, or it may not be looked at.
 pub(crate) fn exposure(path: &Path) -> io::Result<Option<String>> {
-    let another = another_who_may(Deed::Use, &access::look_at(path)?)?;
+    let another = untrusted_principal(Operation::Use, &access::look_at(path)?, TrustPolicy::WithCaller)?;
     Ok(another.map(|another| format!("'{another}' is on its access list")))
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn explain_denial(path: &Path) -> Denial {
 /// # Errors
 /// The file's access list cannot be read or changed.
 pub(crate) fn make_private(file: &fs::File) -> io::Result<bool> {
-    if another_who_may(Deed::Use, file)?.is_none() {
+    if untrusted_principal(Operation::Use, file, TrustPolicy::WithCaller)?.is_none() {
         return Ok(false);
     }
     access::restrict(file, Access::User)?;
@@ -91,7 +91,7 @@ pub(crate) fn make_private(file: &fs::File) -> io::Result<bool> {
 /// # Errors
 /// The file's owner and access list cannot be read.
 pub(crate) fn others_may_change(file: &fs::File) -> io::Result<bool> {
-    Ok(another_who_may(Deed::Change, file)?.is_some())
+    Ok(untrusted_principal(Operation::Modify, file, TrustPolicy::WithCaller)?.is_some())
 }
 
 /// Makes a directory that only this user may enter.
@@ -107,7 +107,7 @@ pub(crate) fn create_private_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// It cannot be made, or something has its name.
 pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
-    access::open_file(path, Access::User, Existing::IsRefused)
+    access::open_file(path, Access::User, IfExists::Fail)
 }
 
 /// Opens a file whose content does not matter, made for this user alone if it is not there.
@@ -115,7 +115,7 @@ pub(crate) fn create_private_file(path: &Path) -> io::Result<fs::File> {
 /// # Errors
 /// It cannot be opened or made.
 pub(crate) fn open_lock_file(path: &Path) -> io::Result<fs::File> {
-    access::open_file(path, Access::User, Existing::IsOpened)
+    access::open_file(path, Access::User, IfExists::Open)
 }
 
 /// Nobody here is let in by name alone.

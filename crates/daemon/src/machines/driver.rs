@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use driver_qemu::{Choice, QemuDriver};
 use durable::private;
-use instances::{Driver, DriverError, InstanceId, InstanceName, Instances, Limits, Registry, Vault};
+use instances::{Driver, DriverError, ImageStore, InstanceId, InstanceName, Instances, Limits, Registry};
 
 use crate::logging::with_causes;
 use crate::machines::InstancesUnavailable;
@@ -19,12 +19,12 @@ pub(crate) async fn open(data: &Path, cache: &Path) -> Result<Instances, Instanc
     let (root, cache) = (data.join("instances"), cache.to_owned());
     let instances_root = root.clone();
     let opened = tokio::task::spawn_blocking(move || open_files(&instances_root, &cache)).await;
-    let (driver, registry, vault) = opened.map_err(|error| unusable(&error))??;
+    let (driver, registry, images) = opened.map_err(|error| unusable(&error))??;
     let known: Vec<_> = registry.all().into_iter().map(|(_, record)| record.id).collect();
     let log = |name: &InstanceName, why: &str| tracing::warn!("instance \"{name}\": {why}");
     let running = Arc::clone(&driver) as Arc<dyn Driver>;
     let client = fetch::Client::platform(fetch::Limits::default());
-    let instances = Instances::open(registry, vault, running, client, Limits::default(), log).await;
+    let instances = Instances::open(registry, images, running, client, Limits::default(), log).await;
     for damaged in instances.damaged() {
         tracing::error!("not an instance, and left as it is: {}: {}", damaged.path.display(), damaged.reason);
     }
@@ -52,7 +52,7 @@ fn orphans_message(root: &Path, orphans: &[(i32, InstanceId)]) -> String {
 }
 
 /// What instances are made of.
-type Opened = (Arc<QemuDriver>, Arc<Registry>, Arc<Vault>);
+type Opened = (Arc<QemuDriver>, Arc<Registry>, Arc<ImageStore>);
 
 fn open_files(root: &Path, cache: &Path) -> Result<Opened, InstancesUnavailable> {
     let driver = QemuDriver::new(Choice::Automatic).map_err(|error| match error {
@@ -64,8 +64,8 @@ fn open_files(root: &Path, cache: &Path) -> Result<Opened, InstancesUnavailable>
     private::create_all(parent).and_then(|()| private::directory(cache)).map_err(|error| {
         InstancesUnavailable::Unusable(format!("cannot use {}: {error}", cache.display()).into())
     })?;
-    let vault = Vault::open(&cache.join("vault"), MAX_IMAGE).map_err(|error| unusable(&error))?;
-    Ok((Arc::new(driver), Arc::new(registry), Arc::new(vault)))
+    let images = ImageStore::open(&cache.join("vault"), MAX_IMAGE).map_err(|error| unusable(&error))?;
+    Ok((Arc::new(driver), Arc::new(registry), Arc::new(images)))
 }
 
 fn unusable(error: &dyn std::error::Error) -> InstancesUnavailable {

@@ -86,13 +86,13 @@ fn fails(step: &'static str) -> impl Fn(windows_service::Error) -> ServiceError 
 /// This program, if it can be a service. Nothing is changed.
 ///
 /// # Errors
-/// Only an administrator may, and only with a program that nobody else can change or put libraries beside.
+/// Only an administrator may, and only with a program that nobody but administrators can change or put libraries beside.
 pub fn own_program() -> Result<PathBuf, ServiceError> {
     if !win32::is_elevated() {
         return Err(ServiceError::NotAdministrator);
     }
     let program = env::current_exe().unwrap_or_else(|_| "multipassd.exe".into());
-    match private::program_beyond_others(&program) {
+    match private::program_for_service(&program) {
         Ok(()) => Ok(program),
         Err(source) => Err(ServiceError::NotOurs { path: program, source }),
     }

@@ -1,27 +1,18 @@
 //! A service for unit tests: with a store in memory, and no instances.
 
-use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use auth_core::testkit::{MemoryStore, NoAudit, NoGate};
 use auth_core::{
-    Actor, Audit, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, Entry,
-    FirstClientRule, Level, MemoryStore, NoGate, TrustStore,
+    Actor, Authenticated, Authority, Caller, Change, Channel, ClientCertificate, FirstClientRule, Level,
+    TrustStore,
 };
 use tokio::sync::watch;
 use transport::testkit::certificates::TestIdentity;
 
 use super::{PeerSession, Service};
 use crate::machines::{InstancesUnavailable, Machines};
-
-#[derive(Debug)]
-struct NoAudit;
-
-impl Audit for NoAudit {
-    fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// A service that nobody has called yet.
 pub(in crate::service) struct TestService {

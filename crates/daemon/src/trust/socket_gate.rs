@@ -62,9 +62,10 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::SystemTime;
 
+    use auth_core::testkit::{MemoryStore, NoAudit};
     use auth_core::{
-        Actor, Admission, Audit, Authority, Caller, Change, Channel, ClientCertificate, Entry,
-        FirstClientRule, MemoryStore, Outcome, TrustedClient,
+        Actor, Admission, Authority, Caller, Change, Channel, ClientCertificate, FirstClientRule, Outcome,
+        TrustedClient,
     };
     use transport::testkit::certificates::{TestIdentity, TestServer};
     use transport::testkit::{run, skip};
@@ -86,15 +87,6 @@ mod tests {
                 assert_eq!(self.store.change(&revoke, &mut || Ok(())).unwrap(), Outcome::Changed);
             }
             self.gate.open(because)
-        }
-    }
-
-    #[derive(Debug)]
-    struct NoAudit;
-
-    impl Audit for NoAudit {
-        fn record(&self, _entry: &Entry<'_>) -> io::Result<()> {
-            Ok(())
         }
     }
 

@@ -4,9 +4,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
-use auth_core::{
-    Actor, Change, Condition, Enrolment, FileStore, MemoryStore, Outcome, StoreError, TrustStore,
-};
+use auth_core::testkit::MemoryStore;
+use auth_core::{Actor, Change, Condition, Enrolment, FileStore, Outcome, StoreError, TrustStore};
 use tokio::sync::Barrier;
 use tonic::Code;
 

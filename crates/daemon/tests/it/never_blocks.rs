@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use auth_core::{Actor, Change, MemoryStore, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore};
+use auth_core::testkit::MemoryStore;
+use auth_core::{Actor, Change, Outcome, Passphrase, PassphraseHash, StoreError, TrustStore};
 use tokio::time::timeout;
 use tonic::Code;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use daemon::platform::Hangups;
 use daemon::server_identity::{ServerIdentityError, keep_fresh, load_or_create, root_fingerprint};
 use durable::FileError;
@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, umask};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use transport::testkit::{alone, run};
-use transport::tls::{ClientTls, Dates, Identity, Pin, RootCertificate, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, Pin, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -77,7 +77,7 @@ fn life_and_use(pem: &str) -> (i64, bool) {
 
 #[test]
 fn certificates_live_as_long_as_the_stock_services() {
-    let [_, root, _, server, _] = Files::after_first_start().contents();
+    let [_, root, _, server, _] = DaemonFiles::after_first_start().contents();
     assert_eq!(life_and_use(&root), (3650, false));
     assert_eq!(life_and_use(&server), (825, true));
 }
@@ -202,8 +202,10 @@ async fn connects_under(files: &DaemonFiles, identity: Identity, pin: impl Into<
     let mut listener = UnixTransport::default().listen(&at, ServerTls::new(identity).unwrap()).await.unwrap();
     let serve = async { listener.accept().await.unwrap().handshake().await };
     let transport = UnixTransport::default();
-    let (client, server) =
-        tokio::join!(transport.dial(&at, ClientTls::new(pin, Dates::Count, None).unwrap()), serve);
+    let (client, server) = tokio::join!(
+        transport.dial(&at, ClientTls::new(pin, CertificateDates::Enforced, None).unwrap()),
+        serve
+    );
     assert_eq!(client.is_ok(), server.is_ok(), "both sides say the same");
     client.is_ok()
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use auth_core::{Actor, Authority, Change, FirstClientRule, NoGate, TrustStore};
+use auth_core::testkit::NoGate;
+use auth_core::{Actor, Authority, Change, FirstClientRule, TrustStore};
 use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::open_file::Opener;
 use daemon::{Service, audit, serve, server_identity};
@@ -18,7 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_unix::UnixTransport;
 
@@ -102,7 +103,7 @@ impl TestService {
 
     /// The certificate, DER, that it presents to who connects now and trusts its root.
     pub(crate) async fn presents(&self) -> Vec<u8> {
-        let tls = ClientTls::new(self.root.clone(), Dates::DoNotCount, None).unwrap();
+        let tls = ClientTls::new(self.root.clone(), CertificateDates::Ignored, None).unwrap();
         let connection = UnixTransport::default().dial(&self.endpoint, tls).await.unwrap();
         connection.peer().certificate.as_ref().expect("the server's certificate").der().to_vec()
     }
@@ -130,7 +131,7 @@ impl TestService {
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap().pem();
         let identity = Identity::from_pem(certificate.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
-        ClientTls::new(self.root.clone(), Dates::Count, Some(identity)).unwrap()
+        ClientTls::new(self.root.clone(), CertificateDates::Enforced, Some(identity)).unwrap()
     }
 }
 
@@ -219,7 +220,7 @@ macro_rules! ask_the_store {
             self.store.passphrase()
         }
 
-        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::Lapse> {
+        fn token(&self, hash: &auth_core::TokenHash) -> Result<auth_core::Token, auth_core::InvalidToken> {
             self.store.token(hash)
         }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use auth_core::testkit::NoGate;
 use auth_core::{
     Actor, Authority, Change, ClientCertificate, Condition, Enrolment, FileStore, Fingerprint,
-    FirstClientRule, Level, NoGate, TrustStore,
+    FirstClientRule, Level, TrustStore,
 };
 use daemon::machines::{InstancesUnavailable, Machines};
 use daemon::{Service, audit, serve, server_identity};
@@ -25,7 +26,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use transport::network::ListenScope;
-use transport::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use transport::tls::{CertificateDates, ClientTls, Identity, RootCertificate, ServerTls};
 use transport::{Endpoint, Transport};
 use transport_tcp::TcpTransport;
 
@@ -148,7 +149,7 @@ impl RunningService {
     async fn connect(&self, someone: Option<&TestClient>) -> TrustClient<TestConnection> {
         let identity = someone
             .map(|someone| Identity::from_pem(someone.pem.as_bytes(), someone.key.as_bytes()).unwrap());
-        let tls = ClientTls::new(self.root.clone(), Dates::Count, identity).unwrap();
+        let tls = ClientTls::new(self.root.clone(), CertificateDates::Enforced, identity).unwrap();
         let connected = TestConnection::to(&transport(), &self.endpoint, tls).await;
         TrustClient::with_origin(connected, http::Uri::from_static(ORIGIN))
     }

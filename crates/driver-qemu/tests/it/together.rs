@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use instances::{Driver, Machine, MachineState, Stop};
-use ssh::{Finished, KeyPair, SessionError};
+use ssh::{FinishedCommand, KeyPair, SessionError};
 
 use crate::lab::{DEADLINE, Guest, Lab};
 
@@ -44,7 +44,7 @@ async fn only_the_right_keys_open(lab: &Lab, one: &Guest, two: &Guest) {
 
     let session = lab.session(one, "ubuntu").await;
     let finished = session.run("cat; echo out; echo err >&2; exit 7", 1024).await.unwrap();
-    assert_eq!(finished, Finished { code: Some(7), stdout: b"out\n".into(), stderr: b"err\n".into() });
+    assert_eq!(finished, FinishedCommand { code: Some(7), stdout: b"out\n".into(), stderr: b"err\n".into() });
     let error = session.run("yes", 1024).await.unwrap_err();
     assert!(matches!(error, SessionError::TooMuch { limit: 1024 }), "{error}");
 }

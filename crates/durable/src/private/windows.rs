@@ -8,8 +8,8 @@ use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use win32::access::{self, Access, Another, Deed, Existing};
-use win32::verdict::Step;
+use win32::access::{self, Access, IfExists, Operation, TrustPolicy, UntrustedPrincipal};
+use win32::verdict::PathComponent;
 
 pub(super) fn own_directory(path: &Path) -> io::Result<()> {
     // By its components: with a separator behind it, a link would be followed.
@@ -29,9 +29,9 @@ pub(super) fn own_directory(path: &Path) -> io::Result<()> {
     if !found.is_dir() {
         return Err(io::Error::other("it is not a directory"));
     }
-    closed_to_changes(&path, &directory)?;
-    files_closed_to_changes(&path)?;
-    if access::another_who_may(Deed::Use, &directory)?.is_some() {
+    closed_to_changes(&path, &directory, TrustPolicy::WithCaller)?;
+    files_closed_to_changes(&path, TrustPolicy::WithCaller)?;
+    if access::untrusted_principal(Operation::Use, &directory, TrustPolicy::WithCaller)?.is_some() {
         access::restrict(&directory, Access::Service)?;
     }
     Ok(())
@@ -41,15 +41,15 @@ pub(super) fn is_own_directory(path: &Path) -> bool {
     let closed = |path: &Path| {
         let directory = access::look_at(path)?;
         let found = directory.metadata()?;
-        let another = access::another_who_may(Deed::Use, &directory)?;
-        Ok::<_, io::Error>(found.is_dir() && !leads_elsewhere(&found) && another.is_none())
+        let untrusted = access::untrusted_principal(Operation::Use, &directory, TrustPolicy::WithCaller)?;
+        Ok::<_, io::Error>(found.is_dir() && !leads_elsewhere(&found) && untrusted.is_none())
     };
     closed(path).unwrap_or(false)
 }
 
 /// A file that is reached by its whole name is guarded by its own list alone. Directories are looked at by whoever uses
 /// them.
-fn files_closed_to_changes(directory: &Path) -> io::Result<()> {
+fn files_closed_to_changes(directory: &Path, policy: TrustPolicy) -> io::Result<()> {
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
@@ -57,7 +57,7 @@ fn files_closed_to_changes(directory: &Path) -> io::Result<()> {
         }
         let path = entry.path();
         match access::look_at(&path) {
-            Ok(file) => closed_to_changes(&path, &file)?,
+            Ok(file) => closed_to_changes(&path, &file, policy)?,
             // It has been removed or renamed meanwhile.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -71,9 +71,7 @@ pub(super) fn create_readable(path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn beyond_others(path: &Path) -> io::Result<()> {
-    check_way(&std::path::absolute(path)?)?;
-    // Its links are followed, each of which has to be there, and so is what they lead through.
-    check_way(&path.canonicalize()?)
+    check_ways(path, TrustPolicy::WithCaller)
 }
 
 /// No groups are left to the administrator: an access list names who is meant.
@@ -81,44 +79,70 @@ pub(super) fn beyond_other_users(path: &Path) -> io::Result<Vec<PathBuf>> {
     beyond_others(path).map(|()| Vec::new())
 }
 
-pub(super) fn program_beyond_others(program: &Path) -> io::Result<()> {
-    beyond_others(program)?;
+pub(super) fn program_for_service(program: &Path) -> io::Result<()> {
+    check_ways(program, TrustPolicy::AdministratorsOnly)?;
     for program in [std::path::absolute(program)?, program.canonicalize()?] {
         let Some(directory) = program.parent() else { continue };
-        closed_to_changes(directory, &access::look_at(directory)?)?;
-        files_closed_to_changes(directory)?;
+        closed_to_changes(directory, &access::look_at(directory)?, TrustPolicy::AdministratorsOnly)?;
+        files_closed_to_changes(directory, TrustPolicy::AdministratorsOnly)?;
     }
     Ok(())
 }
 
+pub(super) fn directory_for_service(directory: &Path) -> io::Result<()> {
+    check_ways(directory, TrustPolicy::AdministratorsOnly)?;
+    let mut own = vec![directory.to_owned()];
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            own.push(entry.path());
+        }
+    }
+    for directory in own {
+        let opened = access::look_at(&directory)?;
+        if leads_elsewhere(&opened.metadata()?) {
+            return Err(link_refused(&directory));
+        }
+        closed_to_changes(&directory, &opened, TrustPolicy::AdministratorsOnly)?;
+        files_closed_to_changes(&directory, TrustPolicy::AdministratorsOnly)?;
+    }
+    Ok(())
+}
+
+/// Checks both what a path leads through as it is written and as its links, each of which has to be there, lead it.
+fn check_ways(path: &Path, policy: TrustPolicy) -> io::Result<()> {
+    check_way(&std::path::absolute(path)?, policy)?;
+    check_way(&path.canonicalize()?, policy)
+}
+
 /// Checks all that an absolute path leads through.
-fn check_way(path: &Path) -> io::Result<()> {
+fn check_way(path: &Path, policy: TrustPolicy) -> io::Result<()> {
     let steps: Vec<&Path> = path.ancestors().collect();
     // From the root on: what is beyond others' reach stays as it was found.
     for path in steps.into_iter().rev() {
         let file = access::look_at(path)?;
-        let Some(forbidden) = step_at(path, &file)?.forbidden() else { return Err(link_refused(path)) };
-        refuse(path, access::another_who_may(forbidden, &file)?)?;
+        let Some(forbidden) = component_at(path, &file)?.forbidden() else { return Err(link_refused(path)) };
+        refuse(path, access::untrusted_principal(forbidden, &file, policy)?)?;
     }
     Ok(())
 }
 
-fn step_at(path: &Path, file: &File) -> io::Result<Step> {
+fn component_at(path: &Path, file: &File) -> io::Result<PathComponent> {
     let found = file.metadata()?;
     let program_data = win32::program_data()?;
     if leads_elsewhere(&found) {
         // However they are spelled.
         let parent = path.parent().unwrap_or(path).canonicalize()?;
         let is_below = program_data.canonicalize().is_ok_and(|program_data| parent.starts_with(program_data));
-        return Ok(if is_below { Step::LinkInProgramData } else { Step::Link });
+        return Ok(if is_below { PathComponent::LinkInProgramData } else { PathComponent::Link });
     }
     if found.is_file() {
-        return Ok(Step::File);
+        return Ok(PathComponent::File);
     }
     // However it is spelled.
     let path = path.canonicalize()?;
     let is_program_data = program_data.canonicalize().is_ok_and(|program_data| path == program_data);
-    Ok(if is_program_data { Step::ProgramData } else { Step::Directory })
+    Ok(if is_program_data { PathComponent::ProgramData } else { PathComponent::Directory })
 }
 
 /// Whether it is a link, or a directory whose content something else provides: of a junction the standard library says
@@ -128,21 +152,12 @@ fn leads_elsewhere(found: &Metadata) -> bool {
     found.is_symlink() || (found.is_dir() && found.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0)
 }
 
-fn closed_to_changes(path: &Path, file: &File) -> io::Result<()> {
-    refuse(path, access::another_who_may(Deed::Change, file)?)
+fn closed_to_changes(path: &Path, file: &File, policy: TrustPolicy) -> io::Result<()> {
+    refuse(path, access::untrusted_principal(Operation::Modify, file, policy)?)
 }
 
-fn refuse(path: &Path, another: Option<Another>) -> io::Result<()> {
-    let Some(another) = another else { return Ok(()) };
-    let (shown, remedy) = (path.display(), another.remedy(path));
-    let fault = match another.is_owner {
-        true => format!("{shown} belongs to '{another}', who could have put anything there"),
-        false => format!("'{another}' may change {shown}, and could have put anything there"),
-    };
-    Err(denied(format!(
-        "{fault}: move it away, or use another place; or, if you have looked whose files are there ('dir /q /s \"{shown}\"') \
-         and trust them all, end that as administrator with {remedy}"
-    )))
+fn refuse(path: &Path, untrusted: Option<UntrustedPrincipal>) -> io::Result<()> {
+    untrusted.map_or(Ok(()), |principal| Err(denied(principal.refusal(path))))
 }
 
 fn link_refused(path: &Path) -> io::Error {
@@ -170,9 +185,9 @@ pub(super) fn open_to_readers(file: &File) -> io::Result<()> {
 }
 
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
-    access::open_file(path, Access::Service, Existing::IsOpened)
+    access::open_file(path, Access::Service, IfExists::Open)
 }
 
 pub(super) fn create_new(path: &Path) -> io::Result<File> {
-    access::open_file(path, Access::Service, Existing::IsRefused)
+    access::open_file(path, Access::Service, IfExists::Fail)
 }

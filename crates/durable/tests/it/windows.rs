@@ -8,7 +8,8 @@ use std::process::Command;
 
 use durable::private;
 use tempfile::TempDir;
-use win32::access::{Access, Deed, another_who_may, look_at, restrict};
+use test_process::skip;
+use win32::access::{Access, Operation, TrustPolicy, look_at, restrict, untrusted_principal};
 
 fn place() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -20,13 +21,18 @@ fn made(place: &Path, path: &str) -> PathBuf {
     path
 }
 
-fn may(deed: Deed, path: &Path) -> bool {
-    another_who_may(deed, &look_at(path).unwrap()).unwrap().is_some()
+fn may(operation: Operation, path: &Path) -> bool {
+    untrusted_principal(operation, &look_at(path).unwrap(), TrustPolicy::WithCaller).unwrap().is_some()
+}
+
+/// Whether this is wine, where all files are the system's.
+fn is_wine() -> bool {
+    Path::new(r"C:\windows\system32\winecfg.exe").exists()
 }
 
 /// Lets everyone write to a file or directory. Wine has no `icacls`; it makes an access list of the file's mode.
 fn let_others_write(path: &Path) {
-    let mut command = if Path::new(r"C:\windows\system32\winecfg.exe").exists() {
+    let mut command = if is_wine() {
         let here = Command::new("winepath.exe").arg("-u").arg(path).output().unwrap();
         let mut chmod = Command::new("start.exe");
         chmod.args(["/wait", "/unix", "/bin/chmod", "a+rwX", str::from_utf8(&here.stdout).unwrap().trim()]);
@@ -37,7 +43,7 @@ fn let_others_write(path: &Path) {
         icacls
     };
     assert!(command.status().unwrap().success());
-    assert!(may(Deed::Change, path), "{}", path.display());
+    assert!(may(Operation::Modify, path), "{}", path.display());
 }
 
 #[test]
@@ -49,10 +55,10 @@ fn a_directory_that_others_may_only_read_is_closed_to_them() {
     fs::write(old.join("file"), "kept").unwrap();
     restrict(&look_at(&old).unwrap(), Access::Readable).unwrap();
     restrict(&File::open(old.join("file")).unwrap(), Access::Readable).unwrap();
-    assert!(may(Deed::Use, &old) && !private::is_own_directory(&old));
+    assert!(may(Operation::Use, &old) && !private::is_own_directory(&old));
     private::directory(&old).unwrap();
     for path in [&new, &old] {
-        assert!(!may(Deed::Use, path) && private::is_own_directory(path), "{}", path.display());
+        assert!(!may(Operation::Use, path) && private::is_own_directory(path), "{}", path.display());
     }
     assert_eq!(fs::read(old.join("file")).unwrap(), b"kept");
 }
@@ -91,7 +97,7 @@ fn what_others_may_write_to_is_refused_and_stays() {
         ] {
             assert!(told.contains(&part), "{what}: no {part} in {told}");
         }
-        assert!(may(Deed::Change, &open), "{what}");
+        assert!(may(Operation::Modify, &open), "{what}");
         assert_eq!(data.exists(), was_there, "{what}");
     }
 }
@@ -107,7 +113,12 @@ fn what_is_no_directory_is_refused() {
 }
 
 #[test]
-fn a_program_is_beyond_others_with_all_that_is_beside_it() {
+fn a_service_takes_a_program_only_with_all_that_is_beside_it() {
+    if !is_wine() {
+        return skip(
+            "a_service_takes_a_program_only_with_all_that_is_beside_it: the place is this user's own",
+        );
+    }
     let open: [(&str, bool); 4] =
         [("program.exe", true), ("library.dll", true), ("", true), ("below", false)];
     for (name, is_refused) in open {
@@ -118,11 +129,32 @@ fn a_program_is_beyond_others_with_all_that_is_beside_it() {
         for file in [&program, &directory.join("library.dll")] {
             fs::write(file, "").unwrap();
         }
-        private::program_beyond_others(&program).unwrap();
+        private::program_for_service(&program).unwrap();
         let_others_write(directory.join(name).components().as_path());
-        let checked = private::program_beyond_others(&program);
+        let checked = private::program_for_service(&program);
         assert_eq!(checked.is_err(), is_refused, "{name}: {checked:?}");
     }
-    let missing = private::program_beyond_others(&place().path().join("program.exe")).unwrap_err();
+    let missing = private::program_for_service(&place().path().join("program.exe")).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound);
+}
+
+#[test]
+fn a_service_takes_a_directory_only_with_all_that_it_will_use_in_it() {
+    if !is_wine() {
+        return skip(
+            "a_service_takes_a_directory_only_with_all_that_it_will_use_in_it: the place is this user's own",
+        );
+    }
+    for name in ["", "data", "data/file", "data/below", "data/below/file"] {
+        let place = place();
+        let below = made(place.path(), "data/below");
+        let data = place.path().join("data");
+        for directory in [&data, &below] {
+            fs::write(directory.join("file"), "").unwrap();
+        }
+        private::directory_for_service(&data).unwrap();
+        let_others_write(place.path().join(name).components().as_path());
+        let error = private::directory_for_service(&data).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{name}: {error}");
+    }
 }

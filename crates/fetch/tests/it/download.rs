@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fetch::{Answer, Ask, Body, FetchError, Limits};
+use fetch::{Body, FetchError, Limits, Response};
 use test_servers::{Request, Say, Server};
 
 use crate::clients::{LIMITS, client};
@@ -45,23 +45,23 @@ fn say(request: &Request) -> Say {
 }
 
 /// What a download gives: of which kind, its length and tag as told, and its bytes.
-async fn download(path: &str, ask: Ask<'_>, limits: Limits) -> Result<String, FetchError> {
+async fn download(path: &str, asked: fetch::Request<'_>, limits: Limits) -> Result<String, FetchError> {
     let server = Server::start(say);
-    download_from(&server, path, ask, limits).await
+    download_from(&server, path, asked, limits).await
 }
 
 async fn download_from(
     server: &Server,
     path: &str,
-    ask: Ask<'_>,
+    asked: fetch::Request<'_>,
     limits: Limits,
 ) -> Result<String, FetchError> {
     let url = format!("http://127.0.0.1:{}{path}", server.port()).parse().unwrap();
-    match client(limits).get(&url, ask).await? {
-        Answer::Whole(body) => Ok(format!("whole {}", read(body).await?)),
-        Answer::Rest(body) => Ok(format!("rest {}", read(body).await?)),
-        Answer::Same => Ok("same".into()),
-        Answer::NoRest => Ok("no rest".into()),
+    match client(limits).get(&url, asked).await? {
+        Response::Full(body) => Ok(format!("whole {}", read(body).await?)),
+        Response::Partial(body) => Ok(format!("rest {}", read(body).await?)),
+        Response::NotModified => Ok("same".into()),
+        Response::NothingLeft => Ok("no rest".into()),
     }
 }
 
@@ -77,42 +77,42 @@ async fn read(mut body: Body) -> Result<String, FetchError> {
 
 #[tokio::test]
 async fn what_a_server_answers_is_given_on() {
-    let after = Ask::After(4, "\"tag\"");
-    for (path, ask, expected) in [
-        ("/whole", Ask::Whole, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
-        ("/whole", Ask::Unless("\"tag\""), "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+    let after = fetch::Request::Resume(4, "\"tag\"");
+    for (path, asked, expected) in [
+        ("/whole", fetch::Request::Full, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+        ("/whole", fetch::Request::IfNoneMatch("\"tag\""), "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
         ("/whole", after, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
-        ("/chunked", Ask::Whole, "whole None None 0123456789"),
-        ("/weak", Ask::Whole, "whole Some(1) None 0"),
+        ("/chunked", fetch::Request::Full, "whole None None 0123456789"),
+        ("/weak", fetch::Request::Full, "whole Some(1) None 0"),
         ("/rest", after, "rest Some(6) None 456789"),
-        ("/same", Ask::Unless("\"tag\""), "same"),
+        ("/same", fetch::Request::IfNoneMatch("\"tag\""), "same"),
         ("/no-rest", after, "no rest"),
-        ("/a/first", Ask::Whole, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
+        ("/a/first", fetch::Request::Full, "whole Some(10) Some(\"\\\"tag\\\"\") 0123456789"),
     ] {
-        assert_eq!(download(path, ask, LIMITS).await.unwrap(), expected, "{path}");
+        assert_eq!(download(path, asked, LIMITS).await.unwrap(), expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn what_cannot_be_used_is_an_error() {
-    let after = Ask::After(4, "\"tag\"");
-    for (path, ask, expected) in [
-        ("/missing", Ask::Whole, "answered with status 404"),
-        ("/gzip", Ask::Whole, "it sends the file encoded"),
+    let after = fetch::Request::Resume(4, "\"tag\"");
+    for (path, asked, expected) in [
+        ("/missing", fetch::Request::Full, "answered with status 404"),
+        ("/gzip", fetch::Request::Full, "it sends the file encoded"),
         ("/other-rest", after, "it sends another part"),
         ("/unsaid-rest", after, "it sends another part"),
-        ("/rest", Ask::Whole, "it answers what was not asked"),
-        ("/same", Ask::Whole, "it answers what was not asked"),
-        ("/no-rest", Ask::Whole, "it answers what was not asked"),
-        ("/short", Ask::Whole, "the connection to 127.0.0.1"),
-        ("/short-chunk", Ask::Whole, "the connection to 127.0.0.1"),
-        ("/garbage", Ask::Whole, "the connection to 127.0.0.1"),
-        ("/endless-head", Ask::Whole, "the connection to 127.0.0.1"),
-        ("/circle", Ask::Whole, "redirects too often"),
-        ("/nowhere", Ask::Whole, "it redirects, and does not say where"),
-        ("/to-file", Ask::Whole, "redirects to an address that cannot be downloaded from"),
+        ("/rest", fetch::Request::Full, "it answers what was not asked"),
+        ("/same", fetch::Request::Full, "it answers what was not asked"),
+        ("/no-rest", fetch::Request::Full, "it answers what was not asked"),
+        ("/short", fetch::Request::Full, "the connection to 127.0.0.1"),
+        ("/short-chunk", fetch::Request::Full, "the connection to 127.0.0.1"),
+        ("/garbage", fetch::Request::Full, "the connection to 127.0.0.1"),
+        ("/endless-head", fetch::Request::Full, "the connection to 127.0.0.1"),
+        ("/circle", fetch::Request::Full, "redirects too often"),
+        ("/nowhere", fetch::Request::Full, "it redirects, and does not say where"),
+        ("/to-file", fetch::Request::Full, "redirects to an address that cannot be downloaded from"),
     ] {
-        let error = download(path, ask, LIMITS).await.unwrap_err();
+        let error = download(path, asked, LIMITS).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{path}: {error}");
         assert_eq!(error.may_be_resumed(), expected.contains("the connection"), "{path}: {error}");
     }
@@ -121,10 +121,10 @@ async fn what_cannot_be_used_is_an_error() {
 #[tokio::test]
 async fn redirects_are_counted() {
     let limits = Limits { redirects: 1, ..LIMITS };
-    let error = download("/a/first", Ask::Whole, limits).await.unwrap_err();
+    let error = download("/a/first", fetch::Request::Full, limits).await.unwrap_err();
     assert!(matches!(error, FetchError::TooManyRedirects { .. }), "{error:?}");
     let server = Server::start(say);
-    download_from(&server, "/circle", Ask::Whole, LIMITS).await.unwrap_err();
+    download_from(&server, "/circle", fetch::Request::Full, LIMITS).await.unwrap_err();
     assert_eq!(server.requests().len(), 4, "one, and three redirects");
 }
 
@@ -132,20 +132,22 @@ async fn redirects_are_counted() {
 async fn a_server_that_says_nothing_or_next_to_nothing_is_left() {
     let limits = Limits { stall: Duration::from_millis(100), ..LIMITS };
     for path in ["/silent", "/stalls", "/drips"] {
-        let error = download(path, Ask::Whole, limits).await.unwrap_err();
+        let error = download(path, fetch::Request::Full, limits).await.unwrap_err();
         assert!(matches!(error, FetchError::Stalled { .. }) && error.may_be_resumed(), "{path}: {error:?}");
     }
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{closed}/").parse().unwrap();
-    let error = client(LIMITS).get(&url, Ask::Whole).await.unwrap_err();
+    let error = client(LIMITS).get(&url, fetch::Request::Full).await.unwrap_err();
     assert!(matches!(error, FetchError::Connect { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn it_is_asked_for_as_http_wants_it() {
     let server = Server::start(say);
-    for ask in [Ask::Whole, Ask::Unless("\"tag\""), Ask::After(4, "\"tag\"")] {
-        download_from(&server, "/whole", ask, LIMITS).await.unwrap();
+    for asked in
+        [fetch::Request::Full, fetch::Request::IfNoneMatch("\"tag\""), fetch::Request::Resume(4, "\"tag\"")]
+    {
+        download_from(&server, "/whole", asked, LIMITS).await.unwrap();
     }
     let requests = server.requests();
     let host = format!("host: 127.0.0.1:{}\r\n", server.port());

@@ -1,6 +1,6 @@
 //! Who a server is: trusted, or nobody.
 
-use fetch::{Answer, Ask, Client, FetchError};
+use fetch::{Client, FetchError, Response};
 use test_servers::{Request, Say, Server};
 
 use crate::clients::{LIMITS, client, trusting};
@@ -13,16 +13,16 @@ fn say(request: &Request) -> Say {
     })
 }
 
-async fn get(server: &Server, client: &Client, host: &str, path: &str) -> Result<Answer, FetchError> {
+async fn get(server: &Server, client: &Client, host: &str, path: &str) -> Result<Response, FetchError> {
     let url = format!("https://{host}:{}{path}", server.port()).parse().unwrap();
-    client.get(&url, Ask::Whole).await
+    client.get(&url, fetch::Request::Full).await
 }
 
 #[tokio::test]
 async fn only_a_server_with_a_trusted_certificate_for_its_name_is_asked() {
     let (server, certificate) = Server::start_tls(say);
     let trusting = trusting(&certificate);
-    let Answer::Whole(mut body) = get(&server, &trusting, "localhost", "/file").await.unwrap() else {
+    let Response::Full(mut body) = get(&server, &trusting, "localhost", "/file").await.unwrap() else {
         panic!("not the whole of it")
     };
     assert_eq!(body.chunk().await.unwrap().unwrap(), "file");

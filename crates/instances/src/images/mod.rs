@@ -4,8 +4,8 @@ mod digest;
 mod download;
 mod format;
 mod partial;
-mod vault;
+mod store;
 
 pub use digest::{Digest, NotADigest};
 pub use format::NotAnImage;
-pub use vault::{Image, Vault, VaultError};
+pub use store::{Image, ImageStore, ImageStoreError};

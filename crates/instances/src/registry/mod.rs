@@ -39,7 +39,7 @@ pub struct Registry {
     state: Mutex<State>,
     /// One change to the disk at a time.
     changing: Mutex<()>,
-    damaged: Vec<Damaged>,
+    damaged: Vec<DamagedInstance>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct State {
 
 /// Something in the registry's directory that is not understood. It stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
+pub struct DamagedInstance {
     /// The file or directory.
     pub path: PathBuf,
     /// What is wrong with it, for people.
@@ -120,7 +120,7 @@ impl Registry {
                 }),
             };
             if let Err(reason) = outcome {
-                self.damaged.push(Damaged { path, reason });
+                self.damaged.push(DamagedInstance { path, reason });
             }
         }
         // Whoever gave these names may have been killed before they were certain.
@@ -131,7 +131,7 @@ impl Registry {
 
     /// What was not understood when the registry was opened.
     #[must_use]
-    pub fn damaged(&self) -> &[Damaged] {
+    pub fn damaged(&self) -> &[DamagedInstance] {
         &self.damaged
     }
 
@@ -186,7 +186,7 @@ impl Registry {
     /// # Errors
     /// The name is taken, or the disk cannot be written.
     pub fn stage(self: &Arc<Self>, name: &InstanceName, id: InstanceId) -> Result<Staging, RegistryError> {
-        let reserved = Reserved::new(self, name)?;
+        let reserved = NameReservation::new(self, name)?;
         let directory = self.root.join(format!("{STAGING}{id}"));
         // From here on what fails removes it.
         let staging = Staging { reserved, directory, is_done: false };
@@ -265,12 +265,12 @@ impl Registry {
 
 /// A name that nobody else can take meanwhile.
 #[derive(Debug)]
-struct Reserved {
+struct NameReservation {
     registry: Arc<Registry>,
     name: InstanceName,
 }
 
-impl Reserved {
+impl NameReservation {
     fn new(registry: &Arc<Registry>, name: &InstanceName) -> Result<Self, RegistryError> {
         let mut state = registry.state();
         if registry.is_taken_in(&state, name) {
@@ -282,7 +282,7 @@ impl Reserved {
     }
 }
 
-impl Drop for Reserved {
+impl Drop for NameReservation {
     fn drop(&mut self) {
         self.registry.state().reserved.remove(&self.name);
     }
@@ -291,7 +291,7 @@ impl Drop for Reserved {
 /// An instance that is being made. Dropped, it is as if it had never been. Dropping is *blocking*.
 #[derive(Debug)]
 pub struct Staging {
-    reserved: Reserved,
+    reserved: NameReservation,
     directory: PathBuf,
     is_done: bool,
 }

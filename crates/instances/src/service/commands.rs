@@ -10,8 +10,8 @@ use super::entry::{Boot, Turn};
 use super::{Inner, InstanceError, Instances, blocking};
 use crate::state::Action;
 use crate::{
-    Command, Cpus, DiskSize, InstanceName, InstanceState, Machine, MachineState, MemorySize, Record, Refused,
-    Stop,
+    Command, Cpus, DiskSize, InstanceName, InstanceState, Machine, MachineState, MemorySize, Record,
+    RefusedCommand, Stop,
 };
 
 /// A change to how much of the host an instance gets.
@@ -27,7 +27,7 @@ pub enum SpecChange {
 
 /// What became of the bin.
 #[derive(Debug, Default)]
-pub struct Purged {
+pub struct PurgeOutcome {
     /// Those that are gone.
     pub gone: Vec<InstanceName>,
     /// Those that could not be removed, with why. They are still in the bin.
@@ -35,7 +35,7 @@ pub struct Purged {
 }
 
 /// What became of a guest that was waited for.
-pub(super) enum Up {
+pub(super) enum BootOutcome {
     Yes,
     /// Its machine has ended.
     Ended(String),
@@ -149,8 +149,8 @@ impl Instances {
     }
 
     /// Removes what is in the bin. What cannot be removed keeps nothing else back.
-    pub async fn purge(&self) -> Purged {
-        let mut purged = Purged::default();
+    pub async fn purge(&self) -> PurgeOutcome {
+        let mut purged = PurgeOutcome::default();
         for (name, record) in self.0.registry.all() {
             if !record.is_deleted {
                 continue;
@@ -187,10 +187,10 @@ impl Instances {
         let record = self.0.registry.get(name)?;
         let ended = |reason| InstanceError::EndedEarly { name: name.clone(), reason };
         match self.0.up(&record, timeout).await {
-            Up::Yes => Ok(()),
-            Up::Ended(reason) => Err(ended(reason)),
-            Up::Stopped => Err(ended("it was stopped".to_owned())),
-            Up::NotInTime => Err(InstanceError::TimedOut(name.clone())),
+            BootOutcome::Yes => Ok(()),
+            BootOutcome::Ended(reason) => Err(ended(reason)),
+            BootOutcome::Stopped => Err(ended("it was stopped".to_owned())),
+            BootOutcome::NotInTime => Err(InstanceError::TimedOut(name.clone())),
         }
     }
 }
@@ -209,7 +209,7 @@ impl Inner {
             // Meanwhile it may have been removed, and another be called so.
             if record.id == id {
                 let state = self.state(name, &record).await;
-                let action = state.action(command).map_err(|why| Refused::new(name, why))?;
+                let action = state.action(command).map_err(|why| RefusedCommand::new(name, why))?;
                 return Ok((turn, record, action));
             }
         }
@@ -344,15 +344,17 @@ impl Inner {
     }
 
     /// Waits until a guest is up, if it is not.
-    pub(super) async fn up(&self, record: &Record, timeout: Option<Duration>) -> Up {
-        let Some(mut outcome) = self.entry(record.id).outcome() else { return Up::Yes };
+    pub(super) async fn up(&self, record: &Record, timeout: Option<Duration>) -> BootOutcome {
+        let Some(mut outcome) = self.entry(record.id).outcome() else { return BootOutcome::Yes };
         let wait = async {
             match outcome.wait_for(Option::is_some).await.as_deref() {
-                Ok(Some(Err(reason))) => Up::Ended(reason.clone()),
-                Ok(_) => Up::Yes,
-                Err(_) => Up::Stopped,
+                Ok(Some(Err(reason))) => BootOutcome::Ended(reason.clone()),
+                Ok(_) => BootOutcome::Yes,
+                Err(_) => BootOutcome::Stopped,
             }
         };
-        tokio::time::timeout(timeout.unwrap_or(self.limits.boot), wait).await.unwrap_or(Up::NotInTime)
+        tokio::time::timeout(timeout.unwrap_or(self.limits.boot), wait)
+            .await
+            .unwrap_or(BootOutcome::NotInTime)
     }
 }

@@ -3,7 +3,8 @@
 use thiserror::Error;
 
 use crate::{
-    DiskSize, DriverError, InstanceName, KeyError, Refused, RegistryError, UserDataError, VaultError,
+    DiskSize, DriverError, ImageStoreError, InstanceName, KeyError, RefusedCommand, RegistryError,
+    UserDataError,
 };
 
 /// Why a command has failed. Displayed, it is a message for people; what lies beneath is its source.
@@ -12,13 +13,13 @@ use crate::{
 pub enum InstanceError {
     /// The instance's state does not allow it.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] RefusedCommand),
     /// There is no such instance, there is one already, or what is written down cannot be read or written.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The image cannot be had.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Images(#[from] ImageStoreError),
     /// The machine did not do it.
     #[error("instance \"{name}\": {source}")]
     Driver {

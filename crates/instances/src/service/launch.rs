@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use super::commands::Up;
+use super::commands::BootOutcome;
+use super::entry::Turn;
 use super::{Inner, InstanceError, Instances, blocking};
 use crate::cloud_init::{self, UserData};
 use crate::images::{Digest, Image};
@@ -33,7 +34,7 @@ pub struct Launch {
     /// Its disk; if nothing is given, the usual one, or as large as the image's.
     pub disk: Option<DiskSize>,
     /// What its disk is made of.
-    pub source: Source,
+    pub source: ImageSource,
     /// The image's digest, if it is known.
     pub expected: Option<Digest>,
     /// What its user wants of the guest.
@@ -44,7 +45,7 @@ pub struct Launch {
 
 /// Where an image comes from.
 #[derive(Debug)]
-pub enum Source {
+pub enum ImageSource {
     /// A file, opened with the rights of whoever wants the instance.
     File {
         /// The file.
@@ -75,7 +76,7 @@ pub enum Progress {
 }
 
 /// Told of what a launch is doing: a hundred times for each part of it, at most, or once a MiB. It must not wait.
-pub type Report = Arc<dyn Fn(Progress) + Send + Sync>;
+pub type ProgressReport = Arc<dyn Fn(Progress) + Send + Sync>;
 
 impl Instances {
     /// Makes an instance, starts it, and waits until it is up. Dropping the future gives it up: what was made is
@@ -88,36 +89,43 @@ impl Instances {
         &self,
         launch: Launch,
         now: SystemTime,
-        report: Report,
+        report: ProgressReport,
     ) -> Result<InstanceName, InstanceError> {
         let given_up = CancellationToken::new();
         let _caller = given_up.clone().drop_guard();
-        let making = Making { inner: Arc::clone(&self.0), given_up, report, now };
+        let making = PendingLaunch { inner: Arc::clone(&self.0), given_up, report, now };
         // It is large, and would be so in whoever awaits it.
         self.0.to_the_end(Box::pin(async move { making.launch(launch).await })).await
     }
 }
 
 /// A launch that is under way.
-struct Making {
+struct PendingLaunch {
     inner: Arc<Inner>,
     given_up: CancellationToken,
-    report: Report,
+    report: ProgressReport,
     now: SystemTime,
 }
 
-impl Making {
+/// An instance that is being made: its name is taken, and its directory is beside the others.
+struct Staged {
+    id: InstanceId,
+    name: InstanceName,
+    staging: Staging,
+}
+
+impl PendingLaunch {
     async fn launch(self, launch: Launch) -> Result<InstanceName, InstanceError> {
         let inner = &self.inner;
         // A server may take its time, which holds up those alone who download, too.
-        let is_download = matches!(launch.source, Source::Url(_));
+        let is_download = matches!(launch.source, ImageSource::Url(_));
         let place = self.place(if is_download { &inner.downloads } else { &inner.launches }).await?;
-        let id = inner.registry.new_id();
-        let (name, staging) = self.stage(launch.name, id).await?;
+        let staged = self.stage(launch.name).await?;
+        let name = staged.name.clone();
 
         let origin = match &launch.source {
-            Source::File { origin, .. } => origin.clone(),
-            Source::Url(url) => url.without_query(),
+            ImageSource::File { origin, .. } => origin.clone(),
+            ImageSource::Url(url) => url.without_query(),
         };
         // Kept until the instance is written down: from then on it is used.
         let image = self.image(launch.source, launch.expected).await?;
@@ -132,8 +140,28 @@ impl Making {
         let spec = InstanceSpec { cpus: launch.cpus, memory: launch.memory, disk };
 
         (self.report)(Progress::Creating(name.clone()));
+        let (turn, record) = self.create(staged, spec, &image, origin, launch.user_data).await?;
+        drop(image);
+        (self.report)(Progress::Starting(name.clone()));
+        self.start(turn, &name, &record).await?;
+        (self.report)(Progress::Waiting(name.clone()));
+        self.wait(&name, &record, launch.timeout).await?;
+        Ok(name)
+    }
+
+    /// Makes disk and seed, and writes the instance down: from then on it is there. Its turn is this launch's: nobody
+    /// else begins anything with it before it runs.
+    async fn create(
+        &self,
+        staged: Staged,
+        spec: InstanceSpec,
+        image: &Image,
+        origin: String,
+        user_data: UserData,
+    ) -> Result<(Turn, Arc<Record>), InstanceError> {
+        let (inner, Staged { id, name, staging }) = (&self.inner, staged);
         let (host_key, client_key) = (KeyPair::generate()?, KeyPair::generate()?);
-        let seed = cloud_init::seed(id, &name, &host_key, &client_key.public, launch.user_data);
+        let seed = cloud_init::seed(id, &name, &host_key, &client_key.public, user_data);
         let machine = Machine {
             id,
             name: name.clone(),
@@ -148,7 +176,6 @@ impl Making {
             return Err(self.undo_staging(machine, staging, error).await);
         }
 
-        // Nobody else begins anything with it before it runs.
         let turn = inner.entry(id).turn().await;
         turn.show(InstanceState::Starting);
         let record = Record {
@@ -161,49 +188,58 @@ impl Making {
             is_deleted: false,
             host_key: host_key.public,
         };
-        let committed = {
-            let private = client_key.private;
-            blocking(move || Ok(staging.commit(record, private.0.as_bytes())?)).await
-        };
-        let record = match committed {
-            Ok(record) => record,
+        let private = client_key.private;
+        let committed = blocking(move || Ok(staging.commit(record, private.0.as_bytes())?)).await;
+        match committed {
+            Ok(record) => Ok((turn, record)),
             Err(error) => {
                 // Its directory is gone; this is for what the driver holds outside it.
                 let _ = inner.driver.delete(&machine).await;
                 inner.forget(id);
-                return Err(error);
+                Err(error)
             }
-        };
-        drop(image);
+        }
+    }
 
-        (self.report)(Progress::Starting(name.clone()));
-        let machine = inner.machine(&name, &record);
+    /// Starts the machine of an instance that is there, or removes the instance.
+    async fn start(&self, turn: Turn, name: &InstanceName, record: &Record) -> Result<(), InstanceError> {
+        let inner = &self.inner;
+        let machine = inner.machine(name, record);
         let started = self.unless_given_up(async {
-            inner.driver.start(&machine).await.map_err(InstanceError::driver(&name))
+            inner.driver.start(&machine).await.map_err(InstanceError::driver(name))
         });
         if let Err(error) = started.await {
             // If that fails, it is there to be seen and deleted.
-            let _ = inner.remove(&turn, &name, &record).await;
+            let _ = inner.remove(&turn, name, record).await;
             return Err(error);
         }
         turn.wait_for(inner.boot(machine, InstanceState::Starting));
-        drop(turn);
+        Ok(())
+    }
 
-        (self.report)(Progress::Waiting(name.clone()));
-        let waited = self.unless_given_up(async { Ok(inner.up(&record, launch.timeout).await) });
+    /// Waits until the guest is up. The instance is removed if it never will be, or if the launch is given up.
+    async fn wait(
+        &self,
+        name: &InstanceName,
+        record: &Record,
+        timeout: Option<Duration>,
+    ) -> Result<(), InstanceError> {
+        let inner = &self.inner;
+        let waited = self.unless_given_up(async { Ok(inner.up(record, timeout).await) });
         let error = match waited.await {
-            Ok(Up::Yes) => return Ok(name),
-            Ok(Up::NotInTime) => return Err(InstanceError::TimedOut(name)),
-            Ok(Up::Stopped) => {
-                return Err(InstanceError::EndedEarly { name, reason: "it was stopped".to_owned() });
+            Ok(BootOutcome::Yes) => return Ok(()),
+            Ok(BootOutcome::NotInTime) => return Err(InstanceError::TimedOut(name.clone())),
+            Ok(BootOutcome::Stopped) => {
+                let reason = "it was stopped".to_owned();
+                return Err(InstanceError::EndedEarly { name: name.clone(), reason });
             }
-            Ok(Up::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
+            Ok(BootOutcome::Ended(reason)) => InstanceError::EndedEarly { name: name.clone(), reason },
             Err(error) => error,
         };
-        let turn = inner.entry(id).turn().await;
+        let turn = inner.entry(record.id).turn().await;
         // Somebody may have removed it meanwhile.
-        if inner.registry.get(&name).is_ok_and(|record| record.id == id) {
-            let _ = inner.remove(&turn, &name, &record).await;
+        if inner.registry.get(name).is_ok_and(|found| found.id == record.id) {
+            let _ = inner.remove(&turn, name, record).await;
         }
         Err(error)
     }
@@ -214,17 +250,14 @@ impl Making {
         self.unless_given_up(place).await
     }
 
-    /// Takes a name.
-    async fn stage(
-        &self,
-        name: Option<InstanceName>,
-        id: InstanceId,
-    ) -> Result<(InstanceName, Staging), InstanceError> {
+    /// Takes a name: the one that is wanted, or a friendly one.
+    async fn stage(&self, name: Option<InstanceName>) -> Result<Staged, InstanceError> {
         let registry = Arc::clone(&self.inner.registry);
         blocking(move || {
+            let id = registry.new_id();
             if let Some(name) = name {
                 let staging = registry.stage(&name, id)?;
-                return Ok((name, staging));
+                return Ok(Staged { id, name, staging });
             }
             let random = || {
                 let mut bytes = [0; 4];
@@ -238,24 +271,24 @@ impl Making {
                 match registry.stage(&name, id) {
                     // Somebody else was faster.
                     Err(RegistryError::Exists(_)) => {}
-                    staged => return Ok((name, staged?)),
+                    staged => return Ok(Staged { id, name, staging: staged? }),
                 }
             }
         })
         .await
     }
 
-    async fn image(&self, source: Source, expected: Option<Digest>) -> Result<Image, InstanceError> {
-        let progress = Throttled { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
+    async fn image(&self, source: ImageSource, expected: Option<Digest>) -> Result<Image, InstanceError> {
+        let progress = ThrottledReport { report: Arc::clone(&self.report), last: AtomicU64::new(u64::MAX) };
         match source {
-            Source::Url(url) => {
+            ImageSource::Url(url) => {
                 let told = move |done, total| progress.tell(done, total);
-                let (vault, client) = (&self.inner.vault, &self.inner.client);
-                let download = vault.download(client, &url, expected, &told);
+                let (images, client) = (&self.inner.images, &self.inner.client);
+                let download = images.download(client, &url, expected, &told);
                 self.unless_given_up(async { Ok(download.await?) }).await
             }
-            Source::File { file, .. } => {
-                let (vault, given_up) = (Arc::clone(&self.inner.vault), self.given_up.clone());
+            ImageSource::File { file, .. } => {
+                let (images, given_up) = (Arc::clone(&self.inner.images), self.given_up.clone());
                 // It sees by itself that it is given up, and has then removed what it made.
                 blocking(move || {
                     let told = |done, total| {
@@ -266,7 +299,7 @@ impl Making {
                             ControlFlow::Continue(())
                         }
                     };
-                    Ok(vault.import(file, expected, &told)?)
+                    Ok(images.import(file, expected, &told)?)
                 })
                 .await
             }
@@ -313,12 +346,12 @@ fn disk(asked: Option<DiskSize>, image: &Image) -> Result<DiskSize, InstanceErro
 }
 
 /// Reports what has changed by a hundredth, or by a MiB.
-struct Throttled {
-    report: Report,
+struct ThrottledReport {
+    report: ProgressReport,
     last: AtomicU64,
 }
 
-impl Throttled {
+impl ThrottledReport {
     fn tell(&self, done: u64, total: Option<u64>) {
         let part = match total {
             Some(total) if total > 0 => u128::from(done) * 100 / u128::from(total),

@@ -1,4 +1,4 @@
-//! The commands, over registry, vault and driver.
+//! The commands, over registry, images and driver.
 //!
 //! One command at a time for each instance. A command that changes something runs to its end whether or not its
 //! caller waits for it; only a launch is given up with its caller, and leaves nothing.
@@ -16,20 +16,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use zeroize::Zeroizing;
 
-pub use self::commands::{Purged, SpecChange};
+pub use self::commands::{PurgeOutcome, SpecChange};
 use self::entry::Entry;
 pub use self::error::InstanceError;
-pub use self::launch::{Launch, Progress, Report, Source};
-use crate::state::Why;
+pub use self::launch::{ImageSource, Launch, Progress, ProgressReport};
+use crate::state::RefusalReason;
 use crate::{
-    Command, Damaged, Digest, Driver, InstanceId, InstanceName, InstanceSpec, InstanceState, Machine,
-    MachineState, Record, Refused, Registry, Stop, Vault,
+    Command, DamagedInstance, Digest, Driver, Ended, ImageStore, InstanceId, InstanceName, InstanceSpec,
+    InstanceState, Machine, MachineState, Record, RefusedCommand, Registry, Stop,
 };
 
 /// How long is waited, and how much is done at once.
@@ -56,7 +57,7 @@ pub struct Instances(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     registry: Arc<Registry>,
-    vault: Arc<Vault>,
+    images: Arc<ImageStore>,
     driver: Arc<dyn Driver>,
     client: fetch::Client,
     limits: Limits,
@@ -113,16 +114,16 @@ impl Instances {
     /// end by themselves, until the last clone of this is dropped.
     pub async fn open(
         registry: Arc<Registry>,
-        vault: Arc<Vault>,
+        images: Arc<ImageStore>,
         driver: Arc<dyn Driver>,
         client: fetch::Client,
         limits: Limits,
         report: impl Fn(&InstanceName, &str) + Send + Sync + 'static,
     ) -> Self {
-        let mut ended = driver.ended();
+        let ended = driver.ended();
         let this = Self(Arc::new(Inner {
             registry,
-            vault,
+            images,
             driver,
             client,
             limits,
@@ -132,31 +133,48 @@ impl Instances {
             tasks: TaskTracker::new(),
             listening: Mutex::default(),
         }));
+        let running = this.take_over(&report).await;
+        // Nobody is to be told that an instance is starting which has been up for long.
+        let deadline = Instant::now() + UP_ALREADY;
+        for record in running {
+            let _ = timeout_at(deadline, this.0.up(&record, None)).await;
+        }
+        let listening = this.listen(ended, report);
+        *this.0.listening.lock().unwrap_or_else(PoisonError::into_inner) = Some(listening);
+        this
+    }
+
+    /// Waits for the guests that an earlier daemon has started, and ends those in the bin. Gives those that run.
+    async fn take_over(&self, report: &(impl Fn(&InstanceName, &str) + Sync)) -> Vec<Arc<Record>> {
         let mut running = Vec::new();
-        for (name, record, found) in this.0.reattach().await {
-            let machine = this.0.machine(&name, &record);
+        for (name, record, found) in self.0.reattach().await {
+            let machine = self.0.machine(&name, &record);
             if !record.is_deleted && found == MachineState::Running {
-                let turn = this.0.entry(record.id).turn().await;
-                turn.wait_for(this.0.boot(machine, InstanceState::Starting));
+                let turn = self.0.entry(record.id).turn().await;
+                turn.wait_for(self.0.boot(machine, InstanceState::Starting));
                 running.push(record);
                 continue;
             }
             if record.is_deleted
                 && found != MachineState::Off
                 && found != MachineState::Suspended
-                && let Err(error) = this.0.driver.stop(&machine, Stop::Force).await
+                && let Err(error) = self.0.driver.stop(&machine, Stop::Force).await
             {
                 report(&name, &format!("it is deleted but still runs, and cannot be stopped: {error}"));
             }
         }
-        // Nobody is to be told that an instance is starting which has been up for long.
-        let deadline = Instant::now() + UP_ALREADY;
-        for record in running {
-            let _ = timeout_at(deadline, this.0.up(&record, None)).await;
-        }
+        running
+    }
+
+    /// Reports machines that end by themselves, and calls off what was to be done to them.
+    fn listen(
+        &self,
+        mut ended: Receiver<Ended>,
+        report: impl Fn(&InstanceName, &str) + Send + Sync + 'static,
+    ) -> AbortOnDropHandle<()> {
         // Not the other way round: this must not be what keeps the instances.
-        let inner = Arc::downgrade(&this.0);
-        let listening = tokio::spawn(async move {
+        let inner = Arc::downgrade(&self.0);
+        AbortOnDropHandle::new(tokio::spawn(async move {
             loop {
                 let id = match ended.recv().await {
                     Ok(ended) => {
@@ -174,10 +192,7 @@ impl Instances {
                     inner.entry(id).keep_running();
                 }
             }
-        });
-        *this.0.listening.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(AbortOnDropHandle::new(listening));
-        this
+        }))
     }
 
     /// The driver's name.
@@ -188,7 +203,7 @@ impl Instances {
 
     /// What the registry has found that it does not understand.
     #[must_use]
-    pub fn damaged(&self) -> &[Damaged] {
+    pub fn damaged(&self) -> &[DamagedInstance] {
         self.0.registry.damaged()
     }
 
@@ -213,10 +228,10 @@ impl Instances {
     /// The images that are there.
     ///
     /// # Errors
-    /// The vault cannot be read.
+    /// The images cannot be read.
     pub async fn images(&self) -> Result<Vec<Digest>, InstanceError> {
-        let vault = Arc::clone(&self.0.vault);
-        blocking(move || Ok(vault.all()?)).await
+        let images = Arc::clone(&self.0.images);
+        blocking(move || Ok(images.all()?)).await
     }
 
     /// How an instance's SSH server is reached.
@@ -226,10 +241,10 @@ impl Instances {
     pub async fn connect(&self, name: &InstanceName) -> Result<SshAccess, InstanceError> {
         let record = self.0.registry.get(name)?;
         let state = self.0.state(name, &record).await;
-        state.action(Command::Connect).map_err(|why| Refused::new(name, why))?;
+        state.action(Command::Connect).map_err(|why| RefusedCommand::new(name, why))?;
         let machine = self.0.machine(name, &record);
         let address = self.0.driver.ssh_address(&machine).await;
-        let address = address.ok_or_else(|| Refused::new(name, Why::NotUp))?;
+        let address = address.ok_or_else(|| RefusedCommand::new(name, RefusalReason::NotUp))?;
         let (registry, key_of) = (Arc::clone(&self.0.registry), name.clone());
         let client_key = blocking(move || Ok(registry.client_key(&key_of)?)).await?;
         Ok(SshAccess { address, user: "ubuntu", host_key: record.host_key.clone(), client_key })
@@ -238,12 +253,12 @@ impl Instances {
     /// Removes images that no instance uses and that were last used before that moment.
     ///
     /// # Errors
-    /// The vault cannot be read or written.
+    /// The images cannot be read or written.
     pub async fn prune_images(&self, unused_since: SystemTime) -> Result<Vec<Digest>, InstanceError> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
             let is_used = |digest| inner.registry.all().iter().any(|(_, record)| record.image == digest);
-            Ok(inner.vault.prune(&is_used, unused_since)?)
+            Ok(inner.images.prune(&is_used, unused_since)?)
         })
         .await
     }
@@ -288,7 +303,7 @@ impl Inner {
     }
 
     fn image(&self, digest: Digest) -> PathBuf {
-        self.vault.path(digest)
+        self.images.path(digest)
     }
 
     fn machine(&self, name: &InstanceName, record: &Record) -> Machine {

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fetch::{Client, Limits};
-use instances::{Digest, Image, Vault, VaultError};
+use instances::{Digest, Image, ImageStore, ImageStoreError};
 use tempfile::TempDir;
 use test_servers::{Request, Say, Server};
 
-use crate::images::{LARGEST, disk, files, vault};
+use crate::images::{LARGEST, disk, files, store};
 
 /// A server with one file, as it is at the moment.
 #[derive(Default)]
@@ -76,11 +76,11 @@ fn client() -> Client {
 }
 
 async fn download(
-    vault: &Arc<Vault>,
+    store: &Arc<ImageStore>,
     server: &Served,
     expected: Option<Digest>,
-) -> Result<Image, VaultError> {
-    vault.download(&client(), &server.url, expected, &|_, _| {}).await
+) -> Result<Image, ImageStoreError> {
+    store.download(&client(), &server.url, expected, &|_, _| {}).await
 }
 
 fn serving(bytes: &[u8], tag: Option<&'static str>) -> Content {
@@ -90,67 +90,67 @@ fn serving(bytes: &[u8], tag: Option<&'static str>) -> Content {
 #[tokio::test]
 async fn what_was_downloaded_is_not_sent_again_while_it_is_the_same() {
     let data = TempDir::new().unwrap();
-    let vault = vault(data.path());
+    let store = store(data.path());
     let (first, second) = (disk(1, 1 << 20), disk(2, 1 << 20));
     let server = Served::start(serving(&first, Some("\"1\"")));
     let progress = Mutex::new(Vec::new());
     let told = |done, total| progress.lock().unwrap().push((done, total));
-    let image = vault.download(&client(), &server.url, None, &told).await.unwrap();
+    let image = store.download(&client(), &server.url, None, &told).await.unwrap();
     assert_eq!(image.digest, Digest::of(&first));
     assert_eq!(std::fs::read(&image.path).unwrap(), first);
     assert_eq!(progress.lock().unwrap().last(), Some(&(1 << 20, Some(1 << 20))));
     assert!(progress.lock().unwrap().is_sorted());
 
-    assert_eq!(download(&vault, &server, None).await.unwrap().digest, image.digest);
+    assert_eq!(download(&store, &server, None).await.unwrap().digest, image.digest);
     assert_eq!(server.seen(), ["200 0", "304 0"]);
     // Whoever names the digest of what is there needs no server.
-    assert_eq!(download(&vault, &server, Some(image.digest)).await.unwrap().digest, image.digest);
+    assert_eq!(download(&store, &server, Some(image.digest)).await.unwrap().digest, image.digest);
     assert_eq!(server.seen().len(), 2);
-    let error = download(&vault, &server, Some(Digest::of(b"another"))).await.unwrap_err();
-    assert!(matches!(error, VaultError::WrongChecksum { .. }), "{error:?}");
+    let error = download(&store, &server, Some(Digest::of(b"another"))).await.unwrap_err();
+    assert!(matches!(error, ImageStoreError::WrongChecksum { .. }), "{error:?}");
 
     server.change(|content| (content.bytes, content.tag) = (second.clone(), Some("\"2\"")));
-    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&second));
+    assert_eq!(download(&store, &server, None).await.unwrap().digest, Digest::of(&second));
     // An image that was pruned is sent again.
     drop(image);
-    vault.prune(&|_| false, std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
+    store.prune(&|_| false, std::time::SystemTime::now() + Duration::from_secs(60)).unwrap();
     assert_eq!(files(data.path()), ["lock"]);
-    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&second));
+    assert_eq!(download(&store, &server, None).await.unwrap().digest, Digest::of(&second));
 }
 
 #[tokio::test]
 async fn what_breaks_off_is_gone_on_with() {
     let data = TempDir::new().unwrap();
-    let vault = vault(data.path());
+    let store = store(data.path());
     let bytes = disk(1, 1 << 20);
     let cut = |cuts: &[usize]| Content { cuts: cuts.to_vec(), ..serving(&bytes, Some("\"1\"")) };
     let server = Served::start(cut(&[300_000, 300_000]));
-    let image = download(&vault, &server, None).await.unwrap();
+    let image = download(&store, &server, None).await.unwrap();
     assert_eq!(std::fs::read(&image.path).unwrap(), bytes);
     assert_eq!(server.seen(), ["200 0", "206 300000", "206 600000"]);
 
     // A later call goes on where an earlier one had to give up.
     let server = Served::start(cut(&[300_000, 0, 0]));
-    let error = download(&vault, &server, None).await.unwrap_err();
-    assert!(matches!(error, VaultError::Fetch(_)), "{error:?}");
+    let error = download(&store, &server, None).await.unwrap_err();
+    assert!(matches!(error, ImageStoreError::Fetch(_)), "{error:?}");
     assert_eq!(server.seen(), ["200 0", "206 300000"]);
     server.change(|content| content.cuts.clear());
-    download(&vault, &server, None).await.unwrap();
+    download(&store, &server, None).await.unwrap();
     assert_eq!(server.seen(), ["206 300000"]);
 
     // Not with what has changed meanwhile, and not where the server cannot tell.
     let other = disk(2, 1 << 20);
     let server = Served::start(cut(&[300_000, 0]));
-    download(&vault, &server, None).await.unwrap_err();
+    download(&store, &server, None).await.unwrap_err();
     server.change(|content| (content.bytes, content.tag) = (other.clone(), Some("\"2\"")));
-    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&other));
+    assert_eq!(download(&store, &server, None).await.unwrap().digest, Digest::of(&other));
     let server = Served::start(Content { cuts: vec![300_000, 300_001], ..serving(&bytes, None) });
-    assert_eq!(download(&vault, &server, None).await.unwrap().digest, Digest::of(&bytes));
+    assert_eq!(download(&store, &server, None).await.unwrap().digest, Digest::of(&bytes));
     assert_eq!(server.seen(), ["200 0"; 3]);
     // What nobody can go on with does not stay.
     let before = files(data.path());
     let server = Served::start(Content { cuts: vec![300_000, 300_000], ..serving(&bytes, None) });
-    download(&vault, &server, None).await.unwrap_err();
+    download(&store, &server, None).await.unwrap_err();
     assert_eq!((server.seen().len(), files(data.path())), (2, before));
 }
 
@@ -158,7 +158,7 @@ async fn what_breaks_off_is_gone_on_with() {
 #[tokio::test]
 async fn a_download_that_is_given_up_can_be_gone_on_with() {
     let data = TempDir::new().unwrap();
-    let vault = vault(data.path());
+    let store = store(data.path());
     let bytes = disk(1, 1 << 20);
     let server =
         Served::start(Content { cuts: vec![300_000], is_silent: true, ..serving(&bytes, Some("\"1\"")) });
@@ -169,18 +169,18 @@ async fn a_download_that_is_given_up_can_be_gone_on_with() {
         }
     };
     tokio::select! {
-        result = vault.download(&client, &server.url, None, &told) => panic!("{result:?}"),
+        result = store.download(&client, &server.url, None, &told) => panic!("{result:?}"),
         () = reached.notified() => {}
     }
     server.change(|content| content.is_silent = false);
-    download(&vault, &server, None).await.unwrap();
+    download(&store, &server, None).await.unwrap();
     assert_eq!(server.seen(), ["206 300000"]);
 }
 
 #[tokio::test]
 async fn what_is_refused_leaves_nothing() {
     let data = TempDir::new().unwrap();
-    let vault = vault(data.path());
+    let store = store(data.path());
     let too_large = disk(1, usize::try_from(LARGEST).unwrap() + 512);
     let fine = disk(1, 4096);
     let wrong = Some(Digest::of(b"another"));
@@ -191,7 +191,7 @@ async fn what_is_refused_leaves_nothing() {
             (&fine, wrong, "checksum is"),
         ] {
             let server = Served::start(serving(bytes, tag));
-            let error = download(&vault, &server, expected).await.unwrap_err().to_string();
+            let error = download(&store, &server, expected).await.unwrap_err().to_string();
             assert!(error.contains(why), "{why}: {error}");
             assert_eq!(files(data.path()), ["lock"], "{why}, {tag:?}");
         }
@@ -201,9 +201,9 @@ async fn what_is_refused_leaves_nothing() {
 #[tokio::test]
 async fn two_who_want_the_same_download_it_once() {
     let data = TempDir::new().unwrap();
-    let vault = vault(data.path());
+    let store = store(data.path());
     let server = Served::start(serving(&disk(1, 1 << 20), Some("\"1\"")));
-    let (one, other) = tokio::join!(download(&vault, &server, None), download(&vault, &server, None));
+    let (one, other) = tokio::join!(download(&store, &server, None), download(&store, &server, None));
     assert_eq!(one.unwrap().digest, other.unwrap().digest);
     assert_eq!(server.seen(), ["200 0", "304 0"]);
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use instances::Vault;
+use instances::ImageStore;
 
 pub(crate) const LARGEST: u64 = 8 << 20;
 
@@ -17,8 +17,8 @@ pub(crate) fn disk(kind: u8, length: usize) -> Vec<u8> {
     bytes
 }
 
-pub(crate) fn vault(root: &Path) -> Arc<Vault> {
-    Arc::new(Vault::open(root, LARGEST).unwrap())
+pub(crate) fn store(root: &Path) -> Arc<ImageStore> {
+    Arc::new(ImageStore::open(root, LARGEST).unwrap())
 }
 
 /// What is in a directory.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use instances::testkit::{Fault, Step};
 use instances::{
-    Digest, DiskSize, InstanceError, InstanceState, Launch, MachineState, Progress, RegistryError, Source,
-    VaultError,
+    Digest, DiskSize, ImageSource, ImageStoreError, InstanceError, InstanceState, Launch, MachineState,
+    Progress, RegistryError,
 };
 use test_servers::{Say, Server};
 use tokio::net::TcpListener;
@@ -132,7 +132,7 @@ async fn a_download_that_is_given_up_leaves_no_instance() {
     let world = World::new().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/image", listener.local_addr().unwrap()).parse().unwrap();
-    let wanted = Launch { source: Source::Url(url), ..launch("web") };
+    let wanted = Launch { source: ImageSource::Url(url), ..launch("web") };
     tokio::select! {
         made = world.instances.launch(wanted, now(), silent()) => panic!("{made:?}"),
         // It is asked, and says nothing.
@@ -190,7 +190,7 @@ async fn what_fails_leaves_nothing() {
         let world = World::new().await;
         let wanted = Launch { source: source(&bytes), expected, ..launch("web") };
         let error = world.instances.launch(wanted, now(), silent()).await.unwrap_err();
-        assert!(matches!(error, InstanceError::Vault(_)), "{error:?}");
+        assert!(matches!(error, InstanceError::Images(_)), "{error:?}");
         assert!(error.to_string().starts_with(why), "{error}");
         world.assert_nothing_is_left(why).await;
         assert_eq!(files(&world.images()), ["lock"], "{why}");
@@ -198,9 +198,9 @@ async fn what_fails_leaves_nothing() {
     let world = World::new().await;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{listener}/image").parse().unwrap();
-    let wanted = Launch { source: Source::Url(url), ..launch("web") };
+    let wanted = Launch { source: ImageSource::Url(url), ..launch("web") };
     let error = world.instances.launch(wanted, now(), silent()).await.unwrap_err();
-    assert!(matches!(error, InstanceError::Vault(VaultError::Fetch(_))), "{error:?}");
+    assert!(matches!(error, InstanceError::Images(ImageStoreError::Fetch(_))), "{error:?}");
     world.assert_nothing_is_left("nobody listens").await;
 }
 
@@ -258,7 +258,7 @@ async fn a_server_that_is_slow_holds_up_no_image_that_is_here() {
     let world = World::new().await;
     let server = Server::start(|_| Say::bytes("").then_keeps_silent());
     let url: fetch::Url = format!("http://127.0.0.1:{}/image", server.port()).parse().unwrap();
-    let slow = |name| Launch { source: Source::Url(url.clone()), ..launch(name) };
+    let slow = |name| Launch { source: ImageSource::Url(url.clone()), ..launch(name) };
     let [a, b, c] = ["a", "b", "c"].map(|name| world.instances.launch(slow(name), now(), silent()));
     tokio::select! {
         ended = async { tokio::join!(a, b, c) } => panic!("{ended:?}"),

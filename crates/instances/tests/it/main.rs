@@ -10,8 +10,8 @@
 
 mod commands;
 mod download;
+mod image_store;
 mod images;
 mod launch;
 mod registry;
-mod vault;
 mod world;

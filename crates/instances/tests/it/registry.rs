@@ -213,3 +213,47 @@ fn everything_is_the_owners_alone() {
         assert_eq!(mode, expected, "{path}: {mode:o}");
     }
 }
+
+/// The most that is read of a file, in bytes.
+const MAX_FILE: usize = 64 * 1024;
+
+#[test]
+fn what_would_not_be_read_again_is_not_written() {
+    let data = tempfile::tempdir().unwrap();
+    let root = data.path().join("instances");
+    let registry = open(&root);
+    create(&registry, "web");
+    let long = registry.update(&name("web"), |record| record.origin = "x".repeat(MAX_FILE - 1024)).unwrap();
+    let error = registry.update(&name("web"), |record| record.origin = "x".repeat(MAX_FILE)).unwrap_err();
+    assert!(
+        matches!(&error, RegistryError::File(FileError::Write { source, .. })
+            if source.kind() == std::io::ErrorKind::FileTooLarge),
+        "{error:?}"
+    );
+    assert_eq!(registry.get(&name("web")).unwrap(), long);
+    drop(registry);
+    assert_eq!(open(&root).get(&name("web")).unwrap(), long);
+}
+
+#[test]
+fn no_more_is_read_of_a_file_than_it_may_have() {
+    for (length, is_read) in [(MAX_FILE, true), (MAX_FILE + 1, false)] {
+        let data = tempfile::tempdir().unwrap();
+        let root = data.path().join("instances");
+        create(&open(&root), "web");
+        let padded = |file: &str| {
+            let path = root.join("web").join(file);
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.resize(length, b' ');
+            fs::write(&path, bytes).unwrap();
+        };
+        padded("client_key");
+        let registry = open(&root);
+        assert_eq!(registry.client_key(&name("web")).is_ok(), is_read, "{length}");
+        drop(registry);
+        padded("instance.json");
+        let registry = open(&root);
+        assert_eq!(names(&registry).len(), usize::from(is_read), "{length}");
+        assert_eq!(registry.damaged().len(), usize::from(!is_read), "{length}");
+    }
+}

@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use instances::testkit::MemoryDriver;
 use instances::{
-    Cpus, DiskSize, InstanceError, InstanceName, InstanceState, Instances, Launch, Limits, MemorySize,
-    Progress, Registry, Report, Source, UserData, Vault,
+    Cpus, DiskSize, ImageSource, ImageStore, InstanceError, InstanceName, InstanceState, Instances, Launch,
+    Limits, MemorySize, Progress, ProgressReport, Registry, UserData,
 };
 use tempfile::TempDir;
 
@@ -87,12 +87,12 @@ impl World {
 
 async fn open(data: &TempDir, driver: &Arc<MemoryDriver>, told: &Arc<Mutex<Vec<String>>>) -> Instances {
     let registry = Arc::new(Registry::open(&data.path().join("instances")).unwrap());
-    let vault = Arc::new(Vault::open(&data.path().join("vault"), LARGEST).unwrap());
+    let store = Arc::new(ImageStore::open(&data.path().join("vault"), LARGEST).unwrap());
     let limits = fetch::Limits::default();
     let client = fetch::Client::trusting(rustls::RootCertStore::empty(), limits).unwrap();
     let told = Arc::clone(told);
     let report = move |name: &InstanceName, why: &str| told.lock().unwrap().push(format!("{name}: {why}"));
-    Instances::open(registry, vault, driver.clone(), client, LIMITS, report).await
+    Instances::open(registry, store, driver.clone(), client, LIMITS, report).await
 }
 
 pub(crate) fn name(text: &str) -> InstanceName {
@@ -104,22 +104,22 @@ pub(crate) fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000)
 }
 
-pub(crate) fn silent() -> Report {
+pub(crate) fn silent() -> ProgressReport {
     Arc::new(|_| {})
 }
 
 /// Keeps what is reported.
-pub(crate) fn reports() -> (Report, Arc<Mutex<Vec<Progress>>>) {
+pub(crate) fn reports() -> (ProgressReport, Arc<Mutex<Vec<Progress>>>) {
     let kept: Arc<Mutex<Vec<Progress>>> = Arc::default();
     let keeping = Arc::clone(&kept);
     (Arc::new(move |progress| keeping.lock().unwrap().push(progress)), kept)
 }
 
-pub(crate) fn source(bytes: &[u8]) -> Source {
+pub(crate) fn source(bytes: &[u8]) -> ImageSource {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.seek(SeekFrom::Start(0)).unwrap();
-    Source::File { file, origin: "file:///tmp/image".into() }
+    ImageSource::File { file, origin: "file:///tmp/image".into() }
 }
 
 /// Of a small image; without a name, of a friendly one.

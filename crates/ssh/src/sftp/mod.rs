@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
-pub use packet::{Attributes, Entry, Kind};
+pub use packet::{Attributes, DirectoryEntry, FileType};
 use packet::{Reply, Request, kind};
 
 /// The version that is spoken, the only one that everybody does.
@@ -40,7 +40,7 @@ mod code {
 
 /// How a file is opened to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Writing {
+pub enum WriteMode {
     /// Made with these permissions, less what the server's own mask takes. There must be none yet.
     New(u32),
     /// One that is there, from its beginning; a regular file is emptied.
@@ -237,14 +237,14 @@ impl<S: AsyncRead + AsyncWrite> Sftp<S> {
     ///
     /// # Errors
     /// See [`SftpError`].
-    pub async fn open_to_write(&mut self, path: &[u8], how: Writing) -> Result<Handle, SftpError> {
+    pub async fn open_to_write(&mut self, path: &[u8], how: WriteMode) -> Result<Handle, SftpError> {
         const WRITE: u32 = 0x2;
         const CREATE: u32 = 0x8;
         const TRUNCATE: u32 = 0x10;
         const EXCLUSIVE: u32 = 0x20;
         let (flags, mode) = match how {
-            Writing::New(permissions) => (WRITE | CREATE | EXCLUSIVE, Some(permissions)),
-            Writing::Existing => (WRITE | TRUNCATE, None),
+            WriteMode::New(permissions) => (WRITE | CREATE | EXCLUSIVE, Some(permissions)),
+            WriteMode::Existing => (WRITE | TRUNCATE, None),
         };
         self.handle(kind::OPEN, |request| request.text(path).number(flags).mode(mode)).await
     }
@@ -261,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite> Sftp<S> {
     ///
     /// # Errors
     /// See [`SftpError`].
-    pub async fn list(&mut self, directory: &Handle) -> Result<Option<Vec<Entry>>, SftpError> {
+    pub async fn list(&mut self, directory: &Handle) -> Result<Option<Vec<DirectoryEntry>>, SftpError> {
         match self.call(kind::READDIR, |request| request.text(&directory.0)).await? {
             Reply::Names(names) if names.is_empty() => Err(SftpError::Protocol("a list of nothing")),
             Reply::Names(names) => Ok(Some(names)),
@@ -287,7 +287,7 @@ impl<S: AsyncRead + AsyncWrite> Sftp<S> {
 
     async fn name(&mut self, kind: u8, path: &[u8]) -> Result<Bytes, SftpError> {
         match self.call(kind, |request| request.text(path)).await? {
-            Reply::Names(names) => match <[Entry; 1]>::try_from(names) {
+            Reply::Names(names) => match <[DirectoryEntry; 1]>::try_from(names) {
                 Ok([entry]) => Ok(entry.name),
                 Err(_) => Err(SftpError::Protocol("several names where there is one")),
             },

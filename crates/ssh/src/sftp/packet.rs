@@ -109,7 +109,7 @@ pub struct Attributes {
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FileType {
     /// A regular file.
     File,
     /// A directory.
@@ -129,15 +129,15 @@ impl Attributes {
 
     /// What the file is, where the server tells.
     #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<FileType> {
         // POSIX leaves the numbers open; SFTP's are those that everybody has.
         const KIND: u32 = 0o170_000;
         Some(match self.mode? & KIND {
             0 => return None,
-            0o100_000 => Kind::File,
-            0o040_000 => Kind::Directory,
-            0o120_000 => Kind::Link,
-            _ => Kind::Special,
+            0o100_000 => FileType::File,
+            0o040_000 => FileType::Directory,
+            0o120_000 => FileType::Link,
+            _ => FileType::Special,
         })
     }
 
@@ -150,7 +150,7 @@ impl Attributes {
 
 /// An entry of a directory. Its name is whatever the server says: it may well be `../x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// The name as it came.
     pub name: Bytes,
     /// What the server says of the file, links not followed.
@@ -163,7 +163,7 @@ pub(super) enum Reply {
     Status { code: u32, message: String },
     Handle(Bytes),
     Data(Bytes),
-    Names(Vec<Entry>),
+    Names(Vec<DirectoryEntry>),
     Attributes(Attributes),
 }
 
@@ -195,7 +195,7 @@ impl Reply {
                 for _ in 0..count {
                     let name = text(&mut packet)?;
                     let _listing = text(&mut packet)?;
-                    entries.push(Entry { name, attributes: attributes(&mut packet)? });
+                    entries.push(DirectoryEntry { name, attributes: attributes(&mut packet)? });
                 }
                 Self::Names(entries)
             }
@@ -288,11 +288,11 @@ mod tests {
     #[test]
     fn kinds_and_permissions_are_told_apart() {
         for (mode, kind, permissions) in [
-            (0o104_755, Some(Kind::File), 0o755),
-            (0o041_777, Some(Kind::Directory), 0o777),
-            (0o120_777, Some(Kind::Link), 0o777),
-            (0o010_600, Some(Kind::Special), 0o600),
-            (0o140_600, Some(Kind::Special), 0o600),
+            (0o104_755, Some(FileType::File), 0o755),
+            (0o041_777, Some(FileType::Directory), 0o777),
+            (0o120_777, Some(FileType::Link), 0o777),
+            (0o010_600, Some(FileType::Special), 0o600),
+            (0o140_600, Some(FileType::Special), 0o600),
             (0o644, None, 0o644),
         ] {
             let attributes = Attributes::of_mode(mode);

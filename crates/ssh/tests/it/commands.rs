@@ -1,18 +1,20 @@
 //! What commands are given, and what comes of them.
 
 use bytes::Bytes;
-use ssh::{Exit, Input, KeyPair, Output, Piece, Session, SessionError, Signal, Terminal, TerminalSize};
+use ssh::{
+    ExitStatus, Input, KeyPair, Output, OutputChunk, Session, SessionError, Signal, Terminal, TerminalSize,
+};
 use tokio::time::timeout;
 
 use crate::guest::{Guest, SOON, STILL, next};
 
 /// All that a command writes, and how it ends.
-async fn outcome(mut output: Output) -> (Vec<u8>, Vec<u8>, Result<Exit, SessionError>) {
+async fn outcome(mut output: Output) -> (Vec<u8>, Vec<u8>, Result<ExitStatus, SessionError>) {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
         match next(&mut output).await {
-            Ok(Some(Piece::Stdout(data))) => stdout.extend_from_slice(&data),
-            Ok(Some(Piece::Stderr(data))) => stderr.extend_from_slice(&data),
+            Ok(Some(OutputChunk::Stdout(data))) => stdout.extend_from_slice(&data),
+            Ok(Some(OutputChunk::Stderr(data))) => stderr.extend_from_slice(&data),
             Ok(None) => return (stdout, stderr, output.exit()),
             Err(error) => return (stdout, stderr, Err(error)),
         }
@@ -25,7 +27,7 @@ async fn output_error_and_exit_code_are_told_apart() {
     let (_session, _input, output) = guest.start("both", None).await;
     let (stdout, stderr, exit) = outcome(output).await;
     assert_eq!((stdout.as_slice(), stderr.as_slice()), (&b"out\0\xff"[..], &b"err\0\xff"[..]));
-    assert_eq!(exit.unwrap(), Exit::Code(3));
+    assert_eq!(exit.unwrap(), ExitStatus::Code(3));
     assert_eq!(guest.facts.all(), [""; 0], "neither a terminal nor an environment");
 }
 
@@ -33,7 +35,7 @@ async fn output_error_and_exit_code_are_told_apart() {
 async fn a_command_that_a_signal_ends_says_so() {
     let (_session, _input, output) = Guest::new().start("killed", None).await;
     let exit = outcome(output).await.2.unwrap();
-    assert_eq!((exit.code(), exit), (143, Exit::Signal("TERM".to_owned())));
+    assert_eq!((exit.code(), exit), (143, ExitStatus::Signal("TERM".to_owned())));
 }
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn ten_megabytes_go_both_ways_unchanged() {
         input.end().await.unwrap();
     };
     let ((), (stdout, _, exit)) = tokio::join!(sending, outcome(output));
-    assert_eq!(exit.unwrap(), Exit::Code(0));
+    assert_eq!(exit.unwrap(), ExitStatus::Code(0));
     assert!(stdout == data, "{} of {} bytes", stdout.len(), data.len());
 }
 
@@ -61,7 +63,7 @@ async fn a_terminal_has_its_kind_and_its_size_as_it_changes() {
     input.resize(TerminalSize { columns: 120, rows: 40 }).await.unwrap();
     input.write(Bytes::from_static(b"\x03")).await.unwrap();
     input.end().await.unwrap();
-    assert_eq!(outcome(output).await.2.unwrap(), Exit::Code(0));
+    assert_eq!(outcome(output).await.2.unwrap(), ExitStatus::Code(0));
     let expected = ["terminal xterm-256color 101x31", "size 120x40", "typed b\"\\x03\""];
     assert_eq!(guest.facts.all(), expected);
 }
@@ -125,7 +127,7 @@ async fn output_that_nobody_takes_holds_the_command_back() {
     assert!(written < 256, "{written}");
     let mut taken = 0;
     while taken < (written + 32) * 32 * 1024 {
-        let Some(Piece::Stdout(data)) = next(&mut output).await.unwrap() else { panic!("an end") };
+        let Some(OutputChunk::Stdout(data)) = next(&mut output).await.unwrap() else { panic!("an end") };
         taken += data.len();
     }
 }
@@ -141,7 +143,7 @@ async fn input_that_the_command_does_not_take_waits() {
         assert!(sent < 64 << 20, "nothing holds it back");
     }
     guest.facts.add("enough");
-    assert_eq!(outcome(output).await.2.unwrap(), Exit::Code(0));
+    assert_eq!(outcome(output).await.2.unwrap(), ExitStatus::Code(0));
 }
 
 #[tokio::test]
@@ -150,7 +152,7 @@ async fn several_commands_share_a_session() {
     let session = guest.session().await;
     let (_first, first) = session.start(Some(b"wait"), None).await.unwrap();
     let (_second, second) = session.start(Some(b"both"), None).await.unwrap();
-    assert_eq!(outcome(second).await.2.unwrap(), Exit::Code(3));
+    assert_eq!(outcome(second).await.2.unwrap(), ExitStatus::Code(3));
     assert_eq!(session.run("both", 100).await.unwrap().code, Some(3));
     drop(first);
 }

@@ -93,7 +93,7 @@ impl Guest {
 }
 
 /// The next piece, or the end, which is to come soon.
-pub(crate) async fn next(output: &mut Output) -> Result<Option<ssh::Piece>, SessionError> {
+pub(crate) async fn next(output: &mut Output) -> Result<Option<ssh::OutputChunk>, SessionError> {
     timeout(SOON, output.next()).await.expect("a piece, or the end")
 }
 

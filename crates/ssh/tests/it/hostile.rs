@@ -1,6 +1,6 @@
 //! Guests that are not what they should be.
 
-use ssh::{Exit, KeyPair, Session, SessionError};
+use ssh::{ExitStatus, KeyPair, Session, SessionError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -21,7 +21,7 @@ async fn a_guest_opens_nothing_through_us() {
     let guest = Guest::new();
     let (_session, _input, mut output) = guest.start("nosy", None).await;
     while next(&mut output).await.unwrap().is_some() {}
-    assert_eq!(output.exit().unwrap(), Exit::Code(0));
+    assert_eq!(output.exit().unwrap(), ExitStatus::Code(0));
     let facts = guest.facts.all();
     assert_eq!(facts.len(), 7, "{facts:?}");
     assert!(facts.iter().all(|fact| fact.ends_with(" false")), "{facts:?}");

@@ -10,9 +10,9 @@ use std::path::Path;
 
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, RawMode};
 use rustix::io::Errno;
-use ssh::sftp::{Attributes, Kind};
+use ssh::sftp::{Attributes, FileType};
 
-use super::Found;
+use super::FileStatus;
 
 /// An open directory.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Dir {
     }
 
     /// What there is of this name, if anything.
-    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<Found>> {
+    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<FileStatus>> {
         match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(of_mode(stat.st_mode))),
             Err(Errno::NOENT) => Ok(None),
@@ -103,7 +103,7 @@ impl Dir {
 }
 
 /// What an open file, or one that was asked about, is.
-pub(crate) fn found(metadata: &Metadata) -> Found {
+pub(crate) fn found(metadata: &Metadata) -> FileStatus {
     of_mode(metadata.mode())
 }
 
@@ -120,10 +120,10 @@ pub(crate) fn guest_bytes(name: &OsStr) -> Option<Vec<u8>> {
 }
 
 /// The numbers are SFTP's too. Their type differs between systems.
-fn of_mode(mode: impl Into<u32>) -> Found {
+fn of_mode(mode: impl Into<u32>) -> FileStatus {
     let attributes = Attributes::of_mode(mode.into());
-    Found {
-        kind: attributes.kind().unwrap_or(Kind::Special),
+    FileStatus {
+        kind: attributes.kind().unwrap_or(FileType::Special),
         permissions: attributes.permissions().unwrap_or_default(),
     }
 }

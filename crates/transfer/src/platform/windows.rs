@@ -7,9 +7,9 @@ use std::io;
 use std::os::windows::fs::{MetadataExt, OpenOptionsExt, symlink_file};
 use std::path::{Path, PathBuf};
 
-use ssh::sftp::Kind;
+use ssh::sftp::FileType;
 
-use super::Found;
+use super::FileStatus;
 
 const FILE_SHARE_READ: u32 = 0x1;
 const FILE_SHARE_WRITE: u32 = 0x2;
@@ -42,7 +42,7 @@ impl Dir {
             .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
             .open(&path)?;
         match found(&held.metadata()?).kind {
-            Kind::Directory => Ok(Self { path, _held: held }),
+            FileType::Directory => Ok(Self { path, _held: held }),
             _ => Err(io::ErrorKind::NotADirectory.into()),
         }
     }
@@ -53,7 +53,7 @@ impl Dir {
     }
 
     /// What there is of this name, if anything.
-    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<Found>> {
+    pub(crate) fn find(&self, name: &OsStr) -> io::Result<Option<FileStatus>> {
         match fs::symlink_metadata(self.path.join(name)) {
             Ok(metadata) => Ok(Some(found(&metadata))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -113,19 +113,19 @@ impl Dir {
 }
 
 /// What an open file, or one that was asked about, is. Whatever is reached by way of something else is a link.
-pub(crate) fn found(metadata: &Metadata) -> Found {
+pub(crate) fn found(metadata: &Metadata) -> FileStatus {
     let kind = match metadata {
-        _ if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => Kind::Link,
-        _ if metadata.is_dir() => Kind::Directory,
-        _ if metadata.is_file() => Kind::File,
-        _ => Kind::Special,
+        _ if metadata.file_attributes() & FILE_ATTRIBUTE_REPARSE_POINT != 0 => FileType::Link,
+        _ if metadata.is_dir() => FileType::Directory,
+        _ if metadata.is_file() => FileType::File,
+        _ => FileType::Special,
     };
     let permissions = match (kind, metadata.permissions().readonly()) {
-        (Kind::File, true) => 0o444,
-        (Kind::File, false) => 0o644,
+        (FileType::File, true) => 0o444,
+        (FileType::File, false) => 0o644,
         _ => 0o755,
     };
-    Found { kind, permissions }
+    FileStatus { kind, permissions }
 }
 
 /// A name from a guest as one here. Many that are names elsewhere mean something else: a stream of a file, a device,

@@ -3,31 +3,32 @@
 use std::fs;
 use std::path::Path;
 
-use transfer::{How, Watch, Why, download, upload};
+use transfer::{FailureReason, TransferOptions, TransferProgress, download, upload};
 use transport::testkit::run;
 
 use crate::{openssh, write};
 
-const PLAIN: How = How { recursive: false, parents: false, into_directory: false };
-const RECURSIVE: How = How { recursive: true, ..PLAIN };
-const PARENTS: How = How { parents: true, ..PLAIN };
-const ALL_PARENTS: How = How { recursive: true, parents: true, into_directory: false };
-const SEVERAL: How = How { into_directory: true, ..PLAIN };
-const SEVERAL_PARENTS: How = How { into_directory: true, ..PARENTS };
+const PLAIN: TransferOptions = TransferOptions { recursive: false, parents: false, into_directory: false };
+const RECURSIVE: TransferOptions = TransferOptions { recursive: true, ..PLAIN };
+const PARENTS: TransferOptions = TransferOptions { parents: true, ..PLAIN };
+const ALL_PARENTS: TransferOptions =
+    TransferOptions { recursive: true, parents: true, into_directory: false };
+const SEVERAL: TransferOptions = TransferOptions { into_directory: true, ..PLAIN };
+const SEVERAL_PARENTS: TransferOptions = TransferOptions { into_directory: true, ..PARENTS };
 
 /// A place that has to be there afterwards.
-type Made = Result<&'static str, fn(&Why) -> bool>;
+type Made = Result<&'static str, fn(&FailureReason) -> bool>;
 
-const NO_DIRECTORY: Made = Err(|why| matches!(why, Why::NoDirectory));
-const NOT_A_DIRECTORY: Made = Err(|why| matches!(why, Why::NotADirectory));
-const DIRECTORY: Made = Err(|why| matches!(why, Why::Directory));
-const MISSING: Made = Err(|why| {
-    matches!(why, Why::Guest(ssh::sftp::SftpError::Missing))
-        || matches!(why, Why::Here(error) if error.kind() == std::io::ErrorKind::NotFound)
+const NO_DIRECTORY: Made = Err(|reason| matches!(reason, FailureReason::NoDirectory));
+const NOT_A_DIRECTORY: Made = Err(|reason| matches!(reason, FailureReason::NotADirectory));
+const DIRECTORY: Made = Err(|reason| matches!(reason, FailureReason::Directory));
+const MISSING: Made = Err(|reason| {
+    matches!(reason, FailureReason::Guest(ssh::sftp::SftpError::Missing))
+        || matches!(reason, FailureReason::Local(error) if error.kind() == std::io::ErrorKind::NotFound)
 });
 
 /// The source, the destination, how, and what comes of it. `d` and `e` are directories, `f` and `g` files.
-const CASES: [(&str, &str, How, Made); 30] = [
+const CASES: [(&str, &str, TransferOptions, Made); 30] = [
     ("f", "new", PLAIN, Ok("new")),
     ("f", "./new", PLAIN, Ok("new")),
     ("f", "d", PLAIN, Ok("d/f")),
@@ -71,30 +72,32 @@ fn plant(side: &Path) {
 #[test]
 fn things_go_where_cp_would_put_them() {
     run(async {
-        for (source, destination, how, made) in CASES {
+        for (source, destination, options, made) in CASES {
             for upwards in [true, false] {
                 let folder = tempfile::tempdir().unwrap();
                 let (guest, here) = (folder.path().join("guest"), folder.path().join("here"));
                 plant(&guest);
                 plant(&here);
                 let Some((mut sftp, _child)) = openssh(&guest).await else { return };
-                let watch = Watch::default();
-                let case = format!("{source} to {destination:?}, {how:?}, upwards: {upwards}");
+                let progress = TransferProgress::default();
+                let case = format!("{source} to {destination:?}, {options:?}, upwards: {upwards}");
                 // `join` drops what ends in a dot or a slash.
                 let place = |path: &str| format!("{}/{path}", here.display()).into();
                 let (outcome, to) = if upwards {
                     let source: std::path::PathBuf = place(source);
-                    (upload(&mut sftp, &source, destination.as_bytes(), how, &watch).await, &guest)
+                    (upload(&mut sftp, &source, destination.as_bytes(), options, &progress).await, &guest)
                 } else {
                     let destination: std::path::PathBuf = place(destination);
-                    (download(&mut sftp, source.as_bytes(), &destination, how, &watch).await, &here)
+                    (download(&mut sftp, source.as_bytes(), &destination, options, &progress).await, &here)
                 };
                 match (outcome, made) {
                     (Ok(()), Ok(path)) => {
                         assert_eq!(fs::read(to.join(path)).ok().as_deref(), Some(&b"content"[..]), "{case}");
-                        assert_eq!(watch.problems(), 0, "{case}");
+                        assert_eq!(progress.error_count(), 0, "{case}");
                     }
-                    (Err(problem), Err(expected)) => assert!(expected(&problem.why), "{case}: {problem:?}"),
+                    (Err(error), Err(expected)) => {
+                        assert!(expected(&error.reason), "{case}: {error:?}")
+                    }
                     (outcome, _) => panic!("{case}: {outcome:?}"),
                 }
             }

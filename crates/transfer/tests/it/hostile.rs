@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::timeout;
-use transfer::{How, Problem, Watch, Why, download};
+use transfer::{FailureReason, TransferError, TransferOptions, TransferProgress, download};
 use transport::testkit::run;
 
 use crate::impostor::{DIRECTORY, FILE, Impostor, LINK};
 use crate::{snapshot, write};
 
-const RECURSIVE: How = How { recursive: true, parents: false, into_directory: false };
+const RECURSIVE: TransferOptions = TransferOptions { recursive: true, parents: false, into_directory: false };
 
 /// A directory to copy to, beside things that are to stay as they are.
 struct Host {
@@ -42,12 +42,12 @@ impl Host {
     }
 
     /// Copies `top` into the destination: how that ended, and the problems on the way.
-    async fn download(&self, guest: Impostor) -> (Result<(), Problem>, Vec<Problem>) {
+    async fn download(&self, guest: Impostor) -> (Result<(), TransferError>, Vec<TransferError>) {
         let mut sftp = guest.start().await;
-        let watch = Watch::default();
-        let ended = download(&mut sftp, b"top", &self.to(), RECURSIVE, &watch).await;
+        let progress = TransferProgress::default();
+        let ended = download(&mut sftp, b"top", &self.to(), RECURSIVE, &progress).await;
         self.check_outside();
-        (ended, watch.take_problems())
+        (ended, progress.take_errors())
     }
 }
 
@@ -76,10 +76,10 @@ fn names_that_are_no_names_are_left_out() {
             let mut entries = vec![(&b"."[..], DIRECTORY), (b"..", DIRECTORY), (b"good", FILE)];
             entries.extend(bad.map(|name| (name, kind)));
             let guest = Impostor::listing(&entries).with_content("top/good", b"text");
-            let (ended, problems) = host.download(guest).await;
+            let (ended, errors) = host.download(guest).await;
             ended.unwrap();
-            assert_eq!(problems.len(), bad.len(), "{problems:?}");
-            assert!(problems.iter().all(|problem| matches!(problem.why, Why::Name)), "{problems:?}");
+            assert_eq!(errors.len(), bad.len(), "{errors:?}");
+            assert!(errors.iter().all(|error| matches!(error.reason, FailureReason::Name)), "{errors:?}");
             has(&host.to(), &[("top", "755 directory"), ("top/good", "644 text")]);
         }
     });
@@ -92,8 +92,8 @@ fn the_copied_directory_itself_is_named_by_the_user_alone() {
         for source in [&b"dir/.."[..], b"/", b".", b""] {
             let mut sftp =
                 Impostor { otherwise: vec![(b"f".to_vec(), FILE)], ..Default::default() }.start().await;
-            let watch = Watch::default();
-            download(&mut sftp, source, &host.to(), RECURSIVE, &watch).await.unwrap();
+            let progress = TransferProgress::default();
+            download(&mut sftp, source, &host.to(), RECURSIVE, &progress).await.unwrap();
             host.check_outside();
             has(&host.to(), &[("f", "644 ")]);
         }
@@ -122,10 +122,10 @@ fn links_that_lead_out_are_not_made() {
         ] {
             guest = guest.with_content(path, target.as_bytes());
         }
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert_eq!(problems.len(), 5, "{problems:?}");
-        assert!(problems.iter().all(|problem| matches!(problem.why, Why::LinkOut)), "{problems:?}");
+        assert_eq!(errors.len(), 5, "{errors:?}");
+        assert!(errors.iter().all(|error| matches!(error.reason, FailureReason::LinkOut)), "{errors:?}");
         has(
             &host.to(),
             &[
@@ -153,9 +153,9 @@ fn nothing_is_written_through_a_link() {
         .with_content("top/d", b"sub")
         .with_list("top/d", &[(b"x", FILE)])
         .with_content("top/f", b"sub");
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert!(matches!(problems[..], [Problem { why: Why::InTheWay, .. }]), "{problems:?}");
+        assert!(matches!(errors[..], [TransferError { reason: FailureReason::InTheWay, .. }]), "{errors:?}");
         has(
             &host.to(),
             &[
@@ -174,9 +174,9 @@ fn nothing_is_written_through_a_link() {
         let guest = Impostor::listing(&[(b"d", DIRECTORY), (b"f", FILE)])
             .with_list("top/d", &[(b"secret", FILE)])
             .with_content("top/f", b"theirs");
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert!(matches!(problems[..], [Problem { why: Why::InTheWay, .. }]), "{problems:?}");
+        assert!(matches!(errors[..], [TransferError { reason: FailureReason::InTheWay, .. }]), "{errors:?}");
         has(&host.to(), &[("top", "755 directory"), ("top/d", "-> ../../outside"), ("top/f", "644 theirs")]);
     });
 }
@@ -187,7 +187,7 @@ fn a_link_under_the_copied_directorys_name_is_not_entered() {
         let host = Host::new();
         symlink("../outside", host.to().join("top")).unwrap();
         let (ended, _) = host.download(Impostor::listing(&[(b"secret", FILE)])).await;
-        assert!(matches!(ended, Err(Problem { why: Why::InTheWay, .. })), "{ended:?}");
+        assert!(matches!(ended, Err(TransferError { reason: FailureReason::InTheWay, .. })), "{ended:?}");
     });
 }
 
@@ -203,10 +203,10 @@ fn only_permissions_are_taken_of_a_mode_and_only_files_directories_and_links_are
             (b"socket", 0o140_666),
         ])
         .with_list("top/sticky", &[(b".", DIRECTORY)]);
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert_eq!(problems.len(), 3, "{problems:?}");
-        assert!(problems.iter().all(|problem| matches!(problem.why, Why::Special)), "{problems:?}");
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(errors.iter().all(|error| matches!(error.reason, FailureReason::Special)), "{errors:?}");
         has(&host.to(), &[("top", "755 directory"), ("top/setuid", "755 "), ("top/sticky", "755 directory")]);
     });
 }
@@ -216,9 +216,9 @@ fn what_has_no_end_is_ended() {
     run(async {
         let host = Host::new();
         let guest = Impostor { otherwise: vec![(b"d".to_vec(), DIRECTORY)], ..Default::default() };
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert!(matches!(problems[..], [Problem { why: Why::TooDeep, .. }]), "{problems:?}");
+        assert!(matches!(errors[..], [TransferError { reason: FailureReason::TooDeep, .. }]), "{errors:?}");
 
         // What is left out counts too.
         let guest = Impostor {
@@ -227,12 +227,12 @@ fn what_has_no_end_is_ended() {
             ..Default::default()
         };
         let (ended, _) = host.download(guest).await;
-        assert!(matches!(ended, Err(Problem { why: Why::TooMuch, .. })), "{ended:?}");
+        assert!(matches!(ended, Err(TransferError { reason: FailureReason::TooMuch, .. })), "{ended:?}");
 
         let guest = Impostor { otherwise: vec![(b"/".to_vec(), FILE); 5_000], ..Default::default() };
-        let (ended, problems) = host.download(guest).await;
+        let (ended, errors) = host.download(guest).await;
         ended.unwrap();
-        assert_eq!(problems.len(), 100, "no more are kept");
+        assert_eq!(errors.len(), 100, "no more are kept");
     });
 }
 
@@ -244,9 +244,9 @@ fn a_length_is_what_arrives() {
             let host = Host::new();
             let guest =
                 Impostor { size, ..Impostor::listing(&[(b"f", FILE)]).with_content("top/f", &content) };
-            let (ended, problems) = host.download(guest).await;
+            let (ended, errors) = host.download(guest).await;
             ended.unwrap();
-            assert!(problems.is_empty(), "{problems:?}");
+            assert!(errors.is_empty(), "{errors:?}");
             assert!(fs::read(host.to().join("top/f")).unwrap() == content, "{size}");
         }
     });
@@ -263,15 +263,15 @@ fn a_file_that_breaks_off_leaves_nothing() {
             let (cut, silent) = if cut { (at, None) } else { (None, at) };
             let guest = Impostor::listing(&[(b"old", FILE)]).with_content("top/old", &[7; 200_000]);
             let mut sftp = Impostor { cut, silent, ..guest }.start().await;
-            let watch = Watch::default();
+            let progress = TransferProgress::default();
             let to = host.to();
-            let work = download(&mut sftp, b"top", &to, RECURSIVE, &watch);
+            let work = download(&mut sftp, b"top", &to, RECURSIVE, &progress);
             if cut.is_some() {
                 assert!(work.await.unwrap_err().is_final());
             } else {
                 // Ctrl-C, with a part of it here.
                 let mut work = Box::pin(work);
-                while watch.now().is_none_or(|now| now.moved < 90_000) {
+                while progress.current().is_none_or(|now| now.moved < 90_000) {
                     let _ = timeout(Duration::from_millis(5), &mut work).await;
                 }
                 assert!(snapshot(&to).len() == 3, "a half file under another name");

@@ -10,13 +10,16 @@ use std::process::Command;
 
 use ssh::sftp::Sftp;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use transfer::{How, Place, Source, Watch, Why, download, download_to, upload, upload_from};
+use transfer::{
+    FailureReason, Location, TransferOptions, TransferProgress, UploadSource, download, download_to, upload,
+    upload_from,
+};
 use transport::testkit::run;
 
 use crate::{openssh, snapshot, write};
 
-const RECURSIVE: How = How { recursive: true, parents: false, into_directory: false };
-const PLAIN: How = How { recursive: false, parents: false, into_directory: false };
+const RECURSIVE: TransferOptions = TransferOptions { recursive: true, parents: false, into_directory: false };
+const PLAIN: TransferOptions = TransferOptions { recursive: false, parents: false, into_directory: false };
 
 fn make_pipe(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
@@ -43,12 +46,22 @@ fn plant(folder: &Path) {
         .unwrap();
 }
 
-async fn up(sftp: &mut Sftp<impl AsyncRead + AsyncWrite>, from: &Path, to: &[u8], watch: &Watch) {
-    upload(sftp, from, to, RECURSIVE, watch).await.unwrap();
+async fn up(
+    sftp: &mut Sftp<impl AsyncRead + AsyncWrite>,
+    from: &Path,
+    to: &[u8],
+    progress: &TransferProgress,
+) {
+    upload(sftp, from, to, RECURSIVE, progress).await.unwrap();
 }
 
-async fn down(sftp: &mut Sftp<impl AsyncRead + AsyncWrite>, from: &[u8], to: &Path, watch: &Watch) {
-    download(sftp, from, to, RECURSIVE, watch).await.unwrap();
+async fn down(
+    sftp: &mut Sftp<impl AsyncRead + AsyncWrite>,
+    from: &[u8],
+    to: &Path,
+    progress: &TransferProgress,
+) {
+    download(sftp, from, to, RECURSIVE, progress).await.unwrap();
 }
 
 #[test]
@@ -61,18 +74,18 @@ fn a_tree_is_the_same_there_and_back() {
         let here = folder.path().join("here");
         fs::create_dir(&here).unwrap();
         plant(&here);
-        let watch = Watch::default();
+        let progress = TransferProgress::default();
         let planted = snapshot(&here);
-        up(&mut sftp, &here, b"there", &watch).await;
+        up(&mut sftp, &here, b"there", &progress).await;
         assert_eq!(snapshot(&guest.join("there")), planted);
         let back = folder.path().join("back");
-        down(&mut sftp, b"there", &back, &watch).await;
+        down(&mut sftp, b"there", &back, &progress).await;
         assert_eq!(snapshot(&back), planted);
         // Once more, over what is there: by name, and what is in it.
-        down(&mut sftp, b"there/.", &back, &watch).await;
-        up(&mut sftp, &back.join("."), b"there", &watch).await;
+        down(&mut sftp, b"there/.", &back, &progress).await;
+        up(&mut sftp, &back.join("."), b"there", &progress).await;
         assert_eq!((snapshot(&back), snapshot(&guest.join("there"))), (planted.clone(), planted));
-        assert_eq!(watch.problems(), 0, "{:?}", watch.take_problems());
+        assert_eq!(progress.error_count(), 0, "{:?}", progress.take_errors());
     });
 }
 
@@ -92,14 +105,18 @@ fn what_cannot_be_copied_is_told_and_the_rest_is_copied() {
         symlink("/etc/passwd", here.join("from/absolute")).unwrap();
         let Some((mut sftp, _child)) = openssh(&guest).await else { return };
 
-        let watch = Watch::default();
-        up(&mut sftp, &here.join("from"), b"to", &watch).await;
-        let problems: Vec<_> = watch.take_problems();
-        assert_eq!(watch.problems(), 2, "{problems:?}");
-        assert!(matches!(&problems[0].place, Place::Here(path) if path.ends_with("a-pipe")), "{problems:?}");
+        let progress = TransferProgress::default();
+        up(&mut sftp, &here.join("from"), b"to", &progress).await;
+        let errors: Vec<_> = progress.take_errors();
+        assert_eq!(progress.error_count(), 2, "{errors:?}");
         assert!(
-            matches!(problems[0].why, Why::Special) && matches!(problems[1].why, Why::InTheWay),
-            "{problems:?}"
+            matches!(&errors[0].location, Location::Local(path) if path.ends_with("a-pipe")),
+            "{errors:?}"
+        );
+        assert!(
+            matches!(errors[0].reason, FailureReason::Special)
+                && matches!(errors[1].reason, FailureReason::InTheWay),
+            "{errors:?}"
         );
         let expected = |mode: &str| {
             let entries = [
@@ -115,12 +132,12 @@ fn what_cannot_be_copied_is_told_and_the_rest_is_copied() {
         uploaded.insert("from/absolute".to_owned(), "-> /etc/passwd".to_owned());
         assert_eq!(snapshot(&guest.join("to")), uploaded);
 
-        let watch = Watch::default();
-        down(&mut sftp, b"from", &here.join("to"), &watch).await;
-        let problems: Vec<_> = watch.take_problems();
-        assert_eq!(watch.problems(), 2, "{problems:?}");
-        assert!(problems.iter().any(|problem| matches!(problem.why, Why::Special)), "{problems:?}");
-        assert!(problems.iter().any(|problem| matches!(problem.why, Why::InTheWay)), "{problems:?}");
+        let progress = TransferProgress::default();
+        down(&mut sftp, b"from", &here.join("to"), &progress).await;
+        let errors: Vec<_> = progress.take_errors();
+        assert_eq!(progress.error_count(), 2, "{errors:?}");
+        assert!(errors.iter().any(|error| matches!(error.reason, FailureReason::Special)), "{errors:?}");
+        assert!(errors.iter().any(|error| matches!(error.reason, FailureReason::InTheWay)), "{errors:?}");
         assert_eq!(snapshot(&here.join("to")), expected("755 directory"));
     });
 }
@@ -137,10 +154,10 @@ fn a_file_that_is_replaced_keeps_its_mode_and_a_special_one_is_not_replaced() {
             symlink("old", side.join("link")).unwrap();
         }
         let Some((mut sftp, _child)) = openssh(&guest).await else { return };
-        let watch = Watch::default();
+        let progress = TransferProgress::default();
         // By way of the user's own link.
-        upload(&mut sftp, &here.join("new"), b"link", PLAIN, &watch).await.unwrap();
-        download(&mut sftp, b"new", &here.join("link"), PLAIN, &watch).await.unwrap();
+        upload(&mut sftp, &here.join("new"), b"link", PLAIN, &progress).await.unwrap();
+        download(&mut sftp, b"new", &here.join("link"), PLAIN, &progress).await.unwrap();
         for side in [&guest, &here] {
             let found = snapshot(side);
             assert_eq!(found.get("old").map(String::as_str), Some("600 new"));
@@ -148,8 +165,8 @@ fn a_file_that_is_replaced_keeps_its_mode_and_a_special_one_is_not_replaced() {
             assert_eq!(found.len(), 3, "{found:?}");
         }
 
-        upload(&mut sftp, &here.join("new"), b"/dev/null", PLAIN, &watch).await.unwrap();
-        download(&mut sftp, b"new", Path::new("/dev/null"), PLAIN, &watch).await.unwrap();
+        upload(&mut sftp, &here.join("new"), b"/dev/null", PLAIN, &progress).await.unwrap();
+        download(&mut sftp, b"new", Path::new("/dev/null"), PLAIN, &progress).await.unwrap();
         assert!(!fs::metadata("/dev/null").unwrap().is_file());
 
         let pipe = here.join("pipe");
@@ -158,13 +175,13 @@ fn a_file_that_is_replaced_keeps_its_mode_and_a_special_one_is_not_replaced() {
             let pipe = pipe.clone();
             move || fs::read(pipe).unwrap()
         });
-        download(&mut sftp, b"new", &pipe, PLAIN, &watch).await.unwrap();
+        download(&mut sftp, b"new", &pipe, PLAIN, &progress).await.unwrap();
         assert_eq!(reading.await.unwrap(), b"new");
         let writing = tokio::task::spawn_blocking({
             let pipe = pipe.clone();
             move || fs::write(pipe, "piped").unwrap()
         });
-        upload(&mut sftp, &pipe, b"piped", PLAIN, &watch).await.unwrap();
+        upload(&mut sftp, &pipe, b"piped", PLAIN, &progress).await.unwrap();
         writing.await.unwrap();
         assert_eq!(fs::read(guest.join("piped")).unwrap(), b"piped");
     });
@@ -176,31 +193,31 @@ fn streams_go_both_ways() {
         let guest = tempfile::tempdir().unwrap();
         let Some((mut sftp, _child)) = openssh(guest.path()).await else { return };
         let content: Vec<u8> = (0..=255).cycle().take(300_000).collect();
-        let watch = Watch::default();
-        let source = |name: Option<&str>| Source {
+        let progress = TransferProgress::default();
+        let source = |name: Option<&str>| UploadSource {
             content: &content[..],
             name: name.map(|name| name.as_bytes().to_vec()),
             permissions: 0o644,
             size: None,
             shown: "-".into(),
         };
-        upload_from(&mut sftp, source(None), b"stream", PLAIN, &watch).await.unwrap();
+        upload_from(&mut sftp, source(None), b"stream", PLAIN, &progress).await.unwrap();
         assert!(fs::read(guest.path().join("stream")).unwrap() == content);
-        let refused = upload_from(&mut sftp, source(None), b"", PLAIN, &watch).await.unwrap_err();
-        assert!(matches!(refused.why, Why::Directory), "{refused}");
+        let refused = upload_from(&mut sftp, source(None), b"", PLAIN, &progress).await.unwrap_err();
+        assert!(matches!(refused.reason, FailureReason::Directory), "{refused}");
 
         let mut read = Vec::new();
         let keep = async |data: bytes::Bytes| {
             read.extend_from_slice(&data);
             Ok(())
         };
-        download_to(&mut sftp, b"stream", keep, &watch).await.unwrap();
+        download_to(&mut sftp, b"stream", keep, &progress).await.unwrap();
         assert!(read == content);
         let full = async |_| Err(std::io::ErrorKind::StorageFull.into());
-        let refused = download_to(&mut sftp, b"stream", full, &watch).await.unwrap_err();
+        let refused = download_to(&mut sftp, b"stream", full, &progress).await.unwrap_err();
         assert!(refused.is_final(), "{refused}");
-        let refused = download_to(&mut sftp, b"", async |_| Ok(()), &watch).await.unwrap_err();
-        assert!(matches!(refused.why, Why::Directory), "{refused}");
+        let refused = download_to(&mut sftp, b"", async |_| Ok(()), &progress).await.unwrap_err();
+        assert!(matches!(refused.reason, FailureReason::Directory), "{refused}");
     });
 }
 
@@ -210,29 +227,29 @@ fn an_upload_that_breaks_off_leaves_what_was_there() {
         let guest = tempfile::tempdir().unwrap();
         let Some((mut sftp, _child)) = openssh(guest.path()).await else { return };
         write(&guest.path().join("f"), b"as it was", 0o644);
-        let watch = Watch::default();
+        let progress = TransferProgress::default();
         let source =
-            |content| Source { content, name: None, permissions: 0o644, size: None, shown: "-".into() };
+            |content| UploadSource { content, name: None, permissions: 0o644, size: None, shown: "-".into() };
 
         // The source fails.
         let failing = failing_midway();
-        let failed = upload_from(&mut sftp, source(failing), b"f", PLAIN, &watch).await.unwrap_err();
-        assert!(matches!(failed.why, Why::Here(_)), "{failed}");
+        let failed = upload_from(&mut sftp, source(failing), b"f", PLAIN, &progress).await.unwrap_err();
+        assert!(matches!(failed.reason, FailureReason::Local(_)), "{failed}");
         assert_eq!(snapshot(guest.path()).into_values().collect::<Vec<_>>(), ["644 as it was"]);
-        assert_eq!(watch.half_made(), None);
+        assert_eq!(progress.partial(), None);
 
         // It never ends, and is given up: what is half made is known, and can be removed.
-        let watch = Watch::default();
+        let progress = TransferProgress::default();
         let (mut feeding, endless) = tokio::io::duplex(1000);
         tokio::io::AsyncWriteExt::write_all(&mut feeding, &[7; 900]).await.unwrap();
         let source =
-            Source { content: endless, name: None, permissions: 0o644, size: None, shown: "-".into() };
-        let mut work = Box::pin(upload_from(&mut sftp, source, b"f", PLAIN, &watch));
-        while watch.now().is_none_or(|now| now.moved < 900) {
+            UploadSource { content: endless, name: None, permissions: 0o644, size: None, shown: "-".into() };
+        let mut work = Box::pin(upload_from(&mut sftp, source, b"f", PLAIN, &progress));
+        while progress.current().is_none_or(|now| now.moved < 900) {
             let _ = tokio::time::timeout(std::time::Duration::from_millis(5), &mut work).await;
         }
         drop(work);
-        let half = watch.half_made().unwrap();
+        let half = progress.partial().unwrap();
         assert!(guest.path().join(OsStr::from_bytes(&half)).exists());
         assert_eq!(fs::read(guest.path().join("f")).unwrap(), b"as it was");
     });

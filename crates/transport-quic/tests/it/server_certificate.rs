@@ -8,7 +8,7 @@ use transport::testkit::run;
 use transport::testkit::rustls::server::ResolvesServerCert;
 use transport::testkit::rustls::version::TLS13;
 use transport::testkit::rustls::{CertificateError, Error, ServerConfig};
-use transport::tls::{ClientTls, Dates};
+use transport::tls::{CertificateDates, ClientTls};
 use transport::{ConnectError, Transport};
 use transport_quic::QuicTransport;
 
@@ -17,7 +17,7 @@ use crate::support::{ALPN, endpoint};
 /// What a client that pins the root of `trusted` says of a server that presents `presents`.
 async fn judge(
     trusted: &TestServer,
-    dates: Dates,
+    dates: CertificateDates,
     presents: Arc<dyn ResolvesServerCert>,
 ) -> Result<Vec<u8>, ConnectError> {
     let mut config = ServerConfig::builder_with_provider(provider())
@@ -42,14 +42,14 @@ fn a_server_is_trusted_by_its_certificate() {
     run(async {
         let server = TestServer::generate();
         for (kind, dates, fault) in [
-            (ServerKind::Usual, Dates::Count, None),
-            (ServerKind::Usual, Dates::DoNotCount, None),
-            (ServerKind::Expired, Dates::Count, Some("expired")),
-            (ServerKind::Expired, Dates::DoNotCount, None),
-            (ServerKind::NotYetValid, Dates::Count, Some("not valid yet")),
-            (ServerKind::NotYetValid, Dates::DoNotCount, None),
-            (ServerKind::OtherName, Dates::Count, Some("not valid for name")),
-            (ServerKind::ClientPurpose, Dates::Count, Some("key usage")),
+            (ServerKind::Usual, CertificateDates::Enforced, None),
+            (ServerKind::Usual, CertificateDates::Ignored, None),
+            (ServerKind::Expired, CertificateDates::Enforced, Some("expired")),
+            (ServerKind::Expired, CertificateDates::Ignored, None),
+            (ServerKind::NotYetValid, CertificateDates::Enforced, Some("not valid yet")),
+            (ServerKind::NotYetValid, CertificateDates::Ignored, None),
+            (ServerKind::OtherName, CertificateDates::Enforced, Some("not valid for name")),
+            (ServerKind::ClientPurpose, CertificateDates::Enforced, Some("key usage")),
         ] {
             let identity = server.issue(kind);
             match (judge(&server, dates, identity.resolver()).await, fault) {
@@ -72,7 +72,7 @@ fn a_server_of_another_root_or_without_its_key_is_not_trusted() {
         // All roots have the same name: what tells them apart is their signatures.
         let expected = Error::from(CertificateError::BadSignature);
         for presents in [elsewhere.identity().resolver(), stolen(ours.identity(), &thief)] {
-            let judged = judge(&ours, Dates::Count, presents).await;
+            let judged = judge(&ours, CertificateDates::Enforced, presents).await;
             assert!(
                 matches!(&judged, Err(ConnectError::ServerUntrusted(error)) if *error == expected),
                 "{judged:?}"

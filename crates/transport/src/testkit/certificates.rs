@@ -18,7 +18,7 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
 use super::der;
-use crate::tls::{ClientTls, Dates, Identity, RootCertificate, ServerTls};
+use crate::tls::{CertificateDates, ClientTls, Identity, RootCertificate, ServerTls};
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -77,7 +77,7 @@ impl TestIdentity {
 
     /// Presents this identity, and counts how often it was asked to.
     #[must_use]
-    pub fn resolver(&self) -> Arc<Presents> {
+    pub fn resolver(&self) -> Arc<UncheckedIdentity> {
         present(self, self)
     }
 
@@ -224,7 +224,7 @@ impl TestServer {
     /// A client of this service as the product makes it.
     #[must_use]
     pub fn client(&self, identity: Option<&TestIdentity>) -> ClientTls {
-        ClientTls::new(self.root(), Dates::Count, identity.map(TestIdentity::identity)).unwrap()
+        ClientTls::new(self.root(), CertificateDates::Enforced, identity.map(TestIdentity::identity)).unwrap()
     }
 
     /// A client of this service that the product would not make: for [`ClientTls::unverified_from_config`],
@@ -300,32 +300,32 @@ pub fn provider() -> Arc<CryptoProvider> {
 
 /// A thief: presents one's certificate and signs with another's key, as a client or as a server.
 #[must_use]
-pub fn stolen(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<Presents> {
+pub fn stolen(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<UncheckedIdentity> {
     present(certificate_of, key_of)
 }
 
-fn present(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<Presents> {
+fn present(certificate_of: &TestIdentity, key_of: &TestIdentity) -> Arc<UncheckedIdentity> {
     presents(&[certificate_of.certificate()], key_of)
 }
 
 /// Presents these certificates, whatever they are, and signs with that key.
 #[must_use]
-pub fn presents(chain: &[&[u8]], key_of: &TestIdentity) -> Arc<Presents> {
+pub fn presents(chain: &[&[u8]], key_of: &TestIdentity) -> Arc<UncheckedIdentity> {
     let chain = chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
     // `CertifiedKey::new` does not compare the two.
     let key = CertifiedKey::new(chain, key_of.signing_key());
-    Arc::new(Presents { key: Arc::new(key), asked: AtomicUsize::new(0), named: AtomicUsize::new(0) })
+    Arc::new(UncheckedIdentity { key: Arc::new(key), asked: AtomicUsize::new(0), named: AtomicUsize::new(0) })
 }
 
 /// Presents a certificate, unchecked, and notes what it was asked for.
 #[derive(Debug)]
-pub struct Presents {
+pub struct UncheckedIdentity {
     key: Arc<CertifiedKey>,
     asked: AtomicUsize,
     named: AtomicUsize,
 }
 
-impl Presents {
+impl UncheckedIdentity {
     /// How many handshakes asked for the certificate, and so for a signature. A resumed one does not.
     #[must_use]
     pub fn asked(&self) -> usize {
@@ -339,7 +339,7 @@ impl Presents {
     }
 }
 
-impl ResolvesClientCert for Presents {
+impl ResolvesClientCert for UncheckedIdentity {
     fn resolve(&self, authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         self.named.fetch_add(authorities.len(), Ordering::Relaxed);
@@ -351,7 +351,7 @@ impl ResolvesClientCert for Presents {
     }
 }
 
-impl ResolvesServerCert for Presents {
+impl ResolvesServerCert for UncheckedIdentity {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.key))
     }

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ClientConfig, SignatureScheme};
 
-use super::pinned::{Dates, PinnedRoot, Presented, Verdict};
+use super::pinned::{CertificateDates, PinnedRoot, PresentedValidity, Verdict};
 use super::{ALPN_H2, ALPN_QUIC, Identity, Pin, SERVER_NAME, provider};
 use crate::ByteStream;
 
@@ -26,7 +26,11 @@ impl ClientTls {
     ///
     /// # Errors
     /// The crypto provider lacks TLS 1.2 or 1.3.
-    pub fn new(pin: impl Into<Pin>, dates: Dates, identity: Option<Identity>) -> Result<Self, rustls::Error> {
+    pub fn new(
+        pin: impl Into<Pin>,
+        dates: CertificateDates,
+        identity: Option<Identity>,
+    ) -> Result<Self, rustls::Error> {
         Self::with_verifier(PinnedRoot::new(Some(pin.into()), dates), identity)
     }
 
@@ -36,7 +40,7 @@ impl ClientTls {
     ///
     /// # Errors
     /// The crypto provider lacks TLS 1.2 or 1.3.
-    pub fn for_unverified_root(dates: Dates) -> Result<Self, rustls::Error> {
+    pub fn for_unverified_root(dates: CertificateDates) -> Result<Self, rustls::Error> {
         Self::with_verifier(PinnedRoot::new(None, dates), None)
     }
 
@@ -64,8 +68,8 @@ impl ClientTls {
 
     /// The same, and what servers present in handshakes that use it.
     #[must_use]
-    pub fn showing_what_is_presented(&self) -> (Self, Presented) {
-        let presented = Presented::default();
+    pub fn showing_what_is_presented(&self) -> (Self, PresentedValidity) {
+        let presented = PresentedValidity::default();
         let mut config = (*self.config).clone();
         let verifier = self.verifier.as_ref().map(|verifier| verifier.showing(presented.clone()));
         if let Some(verifier) = &verifier {

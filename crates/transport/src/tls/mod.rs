@@ -25,7 +25,7 @@ pub use tokio_rustls::rustls::Error as TlsError;
 
 pub use client::ClientTls;
 pub use identity::{Identity, IdentityError};
-pub use pinned::{Dates, Presented, Unpinned, Validity, Verdict};
+pub use pinned::{CertificateDates, PinError, PresentedValidity, Validity, Verdict};
 pub use root::{NotARootFingerprint, Pin, RootCertificate, RootCertificateError, RootFingerprint};
 pub use server::ServerTls;
 pub use unverified::unverified_issuer;

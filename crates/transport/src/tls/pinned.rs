@@ -21,20 +21,20 @@ const MOST_PRESENTED: usize = 8;
 
 /// Whether a server certificate's dates count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dates {
+pub enum CertificateDates {
     /// They do, as everywhere.
-    Count,
+    Enforced,
     /// They do not: the server is on this machine, both sides have the same clock, and the root is
     /// pinned. A clock that is wrong, or a certificate not renewed in time, would lock every client out
     /// and protect none.
-    DoNotCount,
+    Ignored,
 }
 
 /// Why a server is not known by a fingerprint. What it presented is public, and nothing in it is proven yet: it
 /// may have presented another's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum Unpinned {
+pub enum PinError {
     /// The server's certificate is in order under a root that is not pinned.
     #[error("the server presents a root that is not pinned, with the fingerprint {0}")]
     UnverifiedRoot(RootFingerprint),
@@ -43,7 +43,7 @@ pub enum Unpinned {
     NoRoot,
 }
 
-impl Unpinned {
+impl PinError {
     /// The one that a verifier's reason carries.
     pub(crate) fn within(reason: &CertificateError) -> Option<&Self> {
         let CertificateError::Other(OtherError(reason)) = reason else { return None };
@@ -51,8 +51,8 @@ impl Unpinned {
     }
 }
 
-impl From<Unpinned> for Error {
-    fn from(unpinned: Unpinned) -> Self {
+impl From<PinError> for Error {
+    fn from(unpinned: PinError) -> Self {
         CertificateError::Other(OtherError(Arc::new(unpinned))).into()
     }
 }
@@ -87,9 +87,9 @@ pub struct Validity {
 /// The validity of the certificate that a server presented in the last handshake that came so far. It is told also
 /// of one that was refused, and then nothing vouches for it: it is for a person to read.
 #[derive(Clone, Debug, Default)]
-pub struct Presented(Arc<Mutex<Option<Validity>>>);
+pub struct PresentedValidity(Arc<Mutex<Option<Validity>>>);
 
-impl Presented {
+impl PresentedValidity {
     /// The validity, if there was such a handshake, and if its certificate could be read.
     #[must_use]
     pub fn validity(&self) -> Option<Validity> {
@@ -106,14 +106,14 @@ impl Presented {
 pub(super) struct PinnedRoot {
     /// Without one, no server is trusted.
     pin: Option<Pin>,
-    dates: Dates,
+    dates: CertificateDates,
     algorithms: WebPkiSupportedAlgorithms,
     verdict: Verdict,
-    presented: Option<Presented>,
+    presented: Option<PresentedValidity>,
 }
 
 impl PinnedRoot {
-    pub(super) fn new(pin: Option<Pin>, dates: Dates) -> Self {
+    pub(super) fn new(pin: Option<Pin>, dates: CertificateDates) -> Self {
         let algorithms = provider().signature_verification_algorithms;
         Self { pin, dates, algorithms, verdict: Verdict::default(), presented: None }
     }
@@ -124,7 +124,7 @@ impl PinnedRoot {
     }
 
     /// The same, which notes there what a server presents.
-    pub(super) fn showing(&self, presented: Presented) -> Self {
+    pub(super) fn showing(&self, presented: PresentedValidity) -> Self {
         Self { presented: Some(presented), ..self.clone() }
     }
 
@@ -136,8 +136,8 @@ impl PinnedRoot {
         now: UnixTime,
     ) -> Result<(), Error> {
         let at = match self.dates {
-            Dates::Count => now,
-            Dates::DoNotCount => start_of(end_entity)?,
+            CertificateDates::Enforced => now,
+            CertificateDates::Ignored => start_of(end_entity)?,
         };
         let certificate = ParsedCertificate::try_from(end_entity)?;
         let presented = intermediates.get(..MOST_PRESENTED).unwrap_or(intermediates);
@@ -204,11 +204,11 @@ fn find_root(
     // The root is the last one (RFC 8446, 4.4.2).
     let roots = presented.iter().rev().filter_map(root_of);
     let (right, others): (Vec<_>, Vec<_>) = roots.partition(|root| Some(root.fingerprint()) == pinned);
-    let mut fault = Unpinned::NoRoot.into();
+    let mut fault = PinError::NoRoot.into();
     for root in if right.is_empty() { others } else { right } {
         match leads_to(&root) {
             Ok(()) if Some(root.fingerprint()) == pinned => return Ok(()),
-            Ok(()) => return Err(Unpinned::UnverifiedRoot(root.fingerprint()).into()),
+            Ok(()) => return Err(PinError::UnverifiedRoot(root.fingerprint()).into()),
             Err(error) => fault = error,
         }
     }

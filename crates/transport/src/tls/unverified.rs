@@ -17,7 +17,7 @@ use crate::ByteStream;
 /// Waits as long as the server keeps silent.
 pub async fn unverified_issuer(stream: impl ByteStream) -> Option<String> {
     let provider = provider();
-    let look = Arc::new(Look {
+    let recorder = Arc::new(CertificateRecorder {
         schemes: provider.signature_verification_algorithms.supported_schemes(),
         shown: OnceLock::new(),
     });
@@ -25,21 +25,21 @@ pub async fn unverified_issuer(stream: impl ByteStream) -> Option<String> {
         .with_safe_default_protocol_versions()
         .ok()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&look) as Arc<dyn ServerCertVerifier>)
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     config.alpn_protocols = vec![ALPN_H2.to_vec()];
     let name = ServerName::try_from(SERVER_NAME).ok()?;
     // That it fails is how it ends.
     let _ = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
 
-    let (_, certificate) = x509_parser::parse_x509_certificate(look.shown.get()?).ok()?;
+    let (_, certificate) = x509_parser::parse_x509_certificate(recorder.shown.get()?).ok()?;
     let common_name = certificate.issuer().iter_common_name().next()?;
     common_name.as_str().ok().map(str::to_owned)
 }
 
 /// Keeps the certificate that it is shown, and refuses it.
 #[derive(Debug)]
-struct Look {
+struct CertificateRecorder {
     schemes: Vec<SignatureScheme>,
     shown: OnceLock<CertificateDer<'static>>,
 }
@@ -48,7 +48,7 @@ fn refusal() -> Error {
     CertificateError::ApplicationVerificationFailure.into()
 }
 
-impl ServerCertVerifier for Look {
+impl ServerCertVerifier for CertificateRecorder {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

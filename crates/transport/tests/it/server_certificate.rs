@@ -12,7 +12,7 @@ use transport::testkit::run;
 use transport::testkit::rustls::server::ResolvesServerCert;
 use transport::testkit::rustls::version::{TLS12, TLS13};
 use transport::testkit::rustls::{self, CertificateError, ServerConfig, SupportedProtocolVersion};
-use transport::tls::{ClientTls, Dates, RootCertificate, RootFingerprint, Unpinned};
+use transport::tls::{CertificateDates, ClientTls, PinError, RootCertificate, RootFingerprint};
 use transport::{ByteStreamConnection, ConnectError, Origin};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
@@ -20,7 +20,7 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 /// What a client that pins the root of `trusted` says of a server that presents `presents`.
 async fn judge(
     trusted: &TestServer,
-    dates: Dates,
+    dates: CertificateDates,
     presents: Arc<dyn ResolvesServerCert>,
     version: &'static SupportedProtocolVersion,
 ) -> Result<Vec<u8>, ConnectError> {
@@ -115,16 +115,16 @@ fn a_server_is_trusted_by_its_certificate() {
         let server = TestServer::generate();
         for version in VERSIONS {
             for (kind, dates, trusted) in [
-                (ServerKind::Usual, Dates::Count, true),
-                (ServerKind::Usual, Dates::DoNotCount, true),
-                (ServerKind::Expired, Dates::Count, false),
-                (ServerKind::Expired, Dates::DoNotCount, true),
-                (ServerKind::NotYetValid, Dates::Count, false),
-                (ServerKind::NotYetValid, Dates::DoNotCount, true),
-                (ServerKind::OtherName, Dates::Count, false),
-                (ServerKind::OtherName, Dates::DoNotCount, false),
-                (ServerKind::ClientPurpose, Dates::Count, false),
-                (ServerKind::ClientPurpose, Dates::DoNotCount, false),
+                (ServerKind::Usual, CertificateDates::Enforced, true),
+                (ServerKind::Usual, CertificateDates::Ignored, true),
+                (ServerKind::Expired, CertificateDates::Enforced, false),
+                (ServerKind::Expired, CertificateDates::Ignored, true),
+                (ServerKind::NotYetValid, CertificateDates::Enforced, false),
+                (ServerKind::NotYetValid, CertificateDates::Ignored, true),
+                (ServerKind::OtherName, CertificateDates::Enforced, false),
+                (ServerKind::OtherName, CertificateDates::Ignored, false),
+                (ServerKind::ClientPurpose, CertificateDates::Enforced, false),
+                (ServerKind::ClientPurpose, CertificateDates::Ignored, false),
             ] {
                 let identity = server.issue(kind);
                 match judge(&server, dates, identity.resolver(), version).await {
@@ -146,7 +146,7 @@ fn a_server_of_another_root_is_not_trusted() {
         let (ours, elsewhere) = (TestServer::generate(), TestServer::generate());
         let nobody = TestIdentity::client();
         for version in VERSIONS {
-            for dates in [Dates::Count, Dates::DoNotCount] {
+            for dates in [CertificateDates::Enforced, CertificateDates::Ignored] {
                 for identity in [elsewhere.identity(), &nobody] {
                     let judged = judge(&ours, dates, identity.resolver(), version).await;
                     assert!(matches!(judged, Err(ConnectError::ServerUntrusted(_))), "{dates:?}: {judged:?}");
@@ -163,7 +163,7 @@ fn a_server_without_its_certificate_s_key_is_not_trusted() {
         let server = TestServer::generate();
         let thief = server.issue(ServerKind::Usual);
         for version in VERSIONS {
-            for dates in [Dates::Count, Dates::DoNotCount] {
+            for dates in [CertificateDates::Enforced, CertificateDates::Ignored] {
                 let judged = judge(&server, dates, stolen(server.identity(), &thief), version).await;
                 let bad_signature = rustls::Error::from(CertificateError::BadSignature);
                 assert!(
@@ -194,8 +194,8 @@ impl Said {
         match judged {
             Ok(seen) if seen == presented => Self::Trusted,
             Err(ConnectError::ServerUntrusted(_)) => Self::Untrusted,
-            Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(found))) => Self::Other(found),
-            Err(ConnectError::ServerUnpinned(Unpinned::NoRoot)) => Self::NoRoot,
+            Err(ConnectError::ServerUnpinned(PinError::UnverifiedRoot(found))) => Self::Other(found),
+            Err(ConnectError::ServerUnpinned(PinError::NoRoot)) => Self::NoRoot,
             other => panic!("{other:?}"),
         }
     }
@@ -255,8 +255,8 @@ fn a_fingerprint_is_that_of_a_root_which_the_server_presents_and_is_under() {
         for version in VERSIONS {
             for (what, pinned, identity, others, by_pin, by_look) in cases {
                 let chain = [&[identity.certificate()], *others].concat();
-                let pinning = ClientTls::new(*pinned, Dates::Count, None).unwrap();
-                let looking = ClientTls::for_unverified_root(Dates::Count).unwrap();
+                let pinning = ClientTls::new(*pinned, CertificateDates::Enforced, None).unwrap();
+                let looking = ClientTls::for_unverified_root(CertificateDates::Enforced).unwrap();
                 for (client, expected) in [(pinning, by_pin), (looking, by_look)] {
                     let judged = judge_as(&client, presents(&chain, identity), version).await.0;
                     let said = Said::of(judged, identity.certificate());
@@ -271,7 +271,7 @@ fn a_fingerprint_is_that_of_a_root_which_the_server_presents_and_is_under() {
 fn by_a_fingerprint_too_dates_need_not_count() {
     run(async {
         let server = TestServer::generate();
-        let client = ClientTls::new(server.root().fingerprint(), Dates::DoNotCount, None).unwrap();
+        let client = ClientTls::new(server.root().fingerprint(), CertificateDates::Ignored, None).unwrap();
         for (kind, expected) in [
             (ServerKind::Expired, Said::Trusted),
             (ServerKind::NotYetValid, Said::Trusted),
@@ -293,11 +293,11 @@ fn who_repeats_a_server_s_certificates_without_its_key_is_not_trusted() {
         let (thief, pinned) = (server.issue(ServerKind::Usual), server.root().fingerprint());
         let chain = [server.identity().certificate(), server.root_der()];
         for version in VERSIONS {
-            let looking = ClientTls::for_unverified_root(Dates::Count).unwrap();
+            let looking = ClientTls::for_unverified_root(CertificateDates::Enforced).unwrap();
             let judged = judge_as(&looking, presents(&chain, &thief), version).await.0;
             assert_eq!(Said::of(judged, &[]), Said::Other(pinned), "{:?}", version.version);
 
-            let pinning = ClientTls::new(pinned, Dates::Count, None).unwrap();
+            let pinning = ClientTls::new(pinned, CertificateDates::Enforced, None).unwrap();
             let judged = judge_as(&pinning, presents(&chain, &thief), version).await.0;
             let bad_signature = rustls::Error::from(CertificateError::BadSignature);
             assert!(
@@ -323,10 +323,10 @@ fn a_server_that_is_not_trusted_gets_a_greeting_and_an_alert() {
         let chain = [server.identity().certificate(), server.root_der()];
         for version in VERSIONS {
             for (client, trusted) in [
-                (ClientTls::new(wrong, Dates::Count, identity()), false),
-                (ClientTls::new(elsewhere.root(), Dates::Count, identity()), false),
-                (ClientTls::for_unverified_root(Dates::Count), false),
-                (ClientTls::new(right, Dates::Count, identity()), true),
+                (ClientTls::new(wrong, CertificateDates::Enforced, identity()), false),
+                (ClientTls::new(elsewhere.root(), CertificateDates::Enforced, identity()), false),
+                (ClientTls::for_unverified_root(CertificateDates::Enforced), false),
+                (ClientTls::new(right, CertificateDates::Enforced, identity()), true),
             ] {
                 let presents = presents(&chain, server.identity());
                 let (judged, sent) = judge_as(&client.unwrap(), presents, version).await;

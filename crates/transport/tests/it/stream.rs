@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::time::{Instant, timeout};
-use transport::{Cuttable, LiveConnections};
+use transport::{CuttableStream, LiveConnections};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -16,11 +16,11 @@ fn run(test: impl Future<Output = ()>) {
 }
 
 /// A stream of one of the listener's connections with its peer, and room for four bytes on the way.
-fn stream(connections: &LiveConnections) -> (Cuttable<DuplexStream>, DuplexStream, transport::Closer) {
+fn stream(connections: &LiveConnections) -> (CuttableStream<DuplexStream>, DuplexStream, transport::Closer) {
     let (here, peer) = duplex(4);
     let live = connections.enter();
     let closer = live.closer();
-    (Cuttable::new(here, live), peer, closer)
+    (CuttableStream::new(here, live), peer, closer)
 }
 
 #[track_caller]
@@ -107,7 +107,7 @@ fn a_stream_of_a_cut_connection_is_cut_from_the_start() {
         let (here, _peer) = duplex(4);
         let live = connections.enter();
         live.closer().close();
-        assert_cut(Cuttable::new(here, live.clone()).write_all(b"x").await);
+        assert_cut(CuttableStream::new(here, live.clone()).write_all(b"x").await);
         // But the other connections live on.
         let (mut other, mut peer, _closer) = stream(&connections);
         other.write_all(b"y").await.unwrap();

@@ -6,11 +6,13 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use win32::access::{
-    self, Access, Deed, Existing, another_who_may, create_directory, look_at, open_file, restrict,
+    self, Access, IfExists, Operation, TrustPolicy, create_directory, look_at, open_file, restrict,
+    untrusted_principal,
 };
 
-fn another(deed: Deed, path: &Path) -> Option<String> {
-    another_who_may(deed, &look_at(path).expect("looked at")).expect("told").map(|another| another.name)
+fn another(operation: Operation, path: &Path) -> Option<String> {
+    let file = look_at(path).expect("looked at");
+    untrusted_principal(operation, &file, TrustPolicy::WithCaller).expect("told").map(|another| another.name)
 }
 
 #[test]
@@ -21,15 +23,15 @@ fn what_is_made_is_for_whom_it_is_made() {
         create_directory(&directory, access).expect("made");
         create_directory(&directory, access).expect_err("it is there");
         let file = directory.join("file");
-        open_file(&file, access, Existing::IsRefused).expect("made");
+        open_file(&file, access, IfExists::Fail).expect("made");
         for path in [&file, &directory] {
-            assert_eq!(another(Deed::Use, path).is_some(), others_use, "{access:?} {path:?}");
-            assert_eq!(another(Deed::Change, path), None, "{access:?} {path:?}");
-            assert_eq!(another(Deed::Divert, path), None, "{access:?} {path:?}");
-            assert_eq!(another(Deed::Replace, path), None, "{access:?} {path:?}");
+            assert_eq!(another(Operation::Use, path).is_some(), others_use, "{access:?} {path:?}");
+            assert_eq!(another(Operation::Modify, path), None, "{access:?} {path:?}");
+            assert_eq!(another(Operation::Redirect, path), None, "{access:?} {path:?}");
+            assert_eq!(another(Operation::Replace, path), None, "{access:?} {path:?}");
         }
-        open_file(&file, access, Existing::IsRefused).expect_err("it is there");
-        open_file(&file, access, Existing::IsOpened).expect("opened");
+        open_file(&file, access, IfExists::Fail).expect_err("it is there");
+        open_file(&file, access, IfExists::Open).expect("opened");
     }
 }
 
@@ -41,9 +43,9 @@ fn what_others_may_use_is_taken_from_them() {
     fs::write(&file, "secret").expect("written");
     restrict(&File::open(&file).expect("opened"), Access::Readable).expect("opened up");
     for path in [&file, &directory] {
-        assert!(another(Deed::Use, path).is_some(), "{path:?}");
+        assert!(another(Operation::Use, path).is_some(), "{path:?}");
         restrict(&look_at(path).expect("looked at"), Access::User).expect("closed");
-        assert_eq!(another(Deed::Use, path), None, "{path:?}");
+        assert_eq!(another(Operation::Use, path), None, "{path:?}");
     }
     assert_eq!(fs::read(&file).expect("still its owner's"), b"secret");
 }
@@ -57,7 +59,7 @@ fn long_paths_are_paths() {
         create_directory(&directory, Access::User).expect("made");
     }
     let file = directory.join("file");
-    open_file(&file, Access::User, Existing::IsRefused).expect("made");
+    open_file(&file, Access::User, IfExists::Fail).expect("made");
     assert!(file.is_file());
     access::look_at(&place.path().join("nothing")).expect_err("it is not there");
 }

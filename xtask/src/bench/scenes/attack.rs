@@ -17,7 +17,7 @@ const SERVED: usize = 0;
 const ATTACKING: usize = 1;
 /// Attackers: each a process with one connection at a time.
 const ATTACKERS: usize = 4;
-/// The memory of one hash, in bytes; `crates/auth-core/src/passphrase.rs` says why so much.
+/// The memory of one hash, in bytes; `crates/auth-core/src/passphrase/mod.rs` says why so much.
 const HASH: f64 = 19_456.0 * KIB;
 
 /// What came of one turn of an attack.

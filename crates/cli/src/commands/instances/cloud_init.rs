@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use fetch::{Answer, Ask, Client, Limits, Url};
+use fetch::{Client, Limits, Request, Response, Url};
 
 use crate::error::Error;
 use crate::terminal::{InputFile, input};
@@ -50,10 +50,10 @@ async fn download(address: &str) -> Result<Vec<u8>, (String, String)> {
         let why = error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         (why, format!("It may help to {}.", error.what_helps()))
     };
-    let asked = Client::platform(Limits::default()).get(&url, Ask::Whole).await.map_err(fails)?;
+    let asked = Client::platform(Limits::default()).get(&url, Request::Full).await.map_err(fails)?;
     let mut bytes = Vec::new();
     // All of it was asked for, so nothing else is answered.
-    let Answer::Whole(mut body) = asked else { return Ok(bytes) };
+    let Response::Full(mut body) = asked else { return Ok(bytes) };
     while let Some(chunk) = body.chunk().await.map_err(fails)? {
         bytes.extend_from_slice(&chunk);
         if bytes.len() as u64 > MAX_SIZE {

@@ -221,7 +221,7 @@ mod tests {
         assert!(next.contains("can still be used") && next.ends_with("; or go on."), "{next}");
         // That somebody else answered is what counts most.
         let (token, presented) = ([1; 32].into(), [2; 32].into());
-        let unpinned = transport::tls::Unpinned::UnverifiedRoot(presented);
+        let unpinned = transport::tls::PinError::UnverifiedRoot(presented);
         let another =
             ServerTrust::by_token(&two, token).explain(ConnectError::ServerUnpinned(unpinned), &two);
         let error = unreached(&addresses, &[none(), another], "go on");

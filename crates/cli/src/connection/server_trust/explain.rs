@@ -1,6 +1,6 @@
 //! What a failed connection says of the trust in the service.
 
-use transport::tls::Unpinned;
+use transport::tls::PinError;
 use transport::{ConnectError, Endpoint};
 
 use super::{ServerTrust, ServerTrustError, Source};
@@ -16,11 +16,11 @@ pub(super) fn explain(error: ConnectError, endpoint: &Endpoint, trust: Option<&S
             return Error::ServerUntrusted { endpoint: at, root: root.clone(), source: source.into() };
         }
         (ConnectError::ServerUntrusted(source), _) => ServerTrustError::Invalid { endpoint: at, source },
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), Some((Source::Token, token))) => {
+        (ConnectError::ServerUnpinned(PinError::NoRoot), Some((Source::Token, token))) => {
             ServerTrustError::OtherThanToken { endpoint: at, token, presented: None }
         }
-        (ConnectError::ServerUnpinned(Unpinned::NoRoot), _) => ServerTrustError::NoRoot(at),
-        (ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented)), Some((source, known))) => {
+        (ConnectError::ServerUnpinned(PinError::NoRoot), _) => ServerTrustError::NoRoot(at),
+        (ConnectError::ServerUnpinned(PinError::UnverifiedRoot(presented)), Some((source, known))) => {
             match source {
                 Source::Known { file, line } => ServerTrustError::Changed {
                     endpoint: at,

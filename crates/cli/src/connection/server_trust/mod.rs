@@ -10,7 +10,7 @@ mod token;
 
 use std::path::PathBuf;
 
-use transport::tls::{ClientTls, Dates, Pin, RootFingerprint, Unpinned};
+use transport::tls::{CertificateDates, ClientTls, Pin, PinError, RootFingerprint};
 use transport::{ConnectError, Endpoint, Transport};
 
 use self::error::SHOWS_IT;
@@ -38,7 +38,7 @@ pub(crate) struct ServerTrust {
     /// Its root.
     pub(crate) pin: Pin,
     /// Whether its certificate's dates count.
-    pub(crate) dates: Dates,
+    pub(crate) dates: CertificateDates,
     /// The root's fingerprint.
     root: RootFingerprint,
     source: Source,
@@ -118,7 +118,7 @@ impl ServerTrust {
             ExpectedRoot::Remote { name, fingerprint } => (fingerprint, Source::Remote(name)),
             ExpectedRoot::Default if endpoint.is_on_this_machine() => {
                 let file = transport::system_root_certificate();
-                return Self::by_file(endpoint, file, Dates::DoNotCount).map(Some);
+                return Self::by_file(endpoint, file, CertificateDates::Ignored).map(Some);
             }
             ExpectedRoot::Default => {
                 let servers = KnownServers::of_user().map_err(ServerTrustError::from)?;
@@ -130,7 +130,7 @@ impl ServerTrust {
         Ok(Some(Self::by_fingerprint(endpoint, fingerprint, source)))
     }
 
-    fn by_file(endpoint: &Endpoint, path: PathBuf, dates: Dates) -> Result<Self, Error> {
+    fn by_file(endpoint: &Endpoint, path: PathBuf, dates: CertificateDates) -> Result<Self, Error> {
         let certificate = root_certificate::load(&path, endpoint)?;
         let root = certificate.fingerprint();
         Ok(Self { pin: certificate.into(), dates, root, source: Source::File(path) })
@@ -149,7 +149,7 @@ impl ServerTrust {
             ClientTls::for_unverified_root(dates(endpoint)).map_err(|source| Error::Tls(source.into()))?;
         let looking = async {
             match transport.dial(endpoint, tls).await {
-                Err(ConnectError::ServerUnpinned(Unpinned::UnverifiedRoot(presented))) => Ok(presented),
+                Err(ConnectError::ServerUnpinned(PinError::UnverifiedRoot(presented))) => Ok(presented),
                 Err(error) => Err(explain(error, endpoint, None)),
                 Ok(_) => Err(Error::InvalidReply("the service was trusted without a reason")),
             }
@@ -199,7 +199,7 @@ impl ServerTrust {
 
     /// The same service by the system's root certificate, if there is one.
     pub(crate) fn by_system_file(endpoint: &Endpoint) -> Option<Self> {
-        Self::by_file(endpoint, transport::system_root_certificate(), Dates::DoNotCount).ok()
+        Self::by_file(endpoint, transport::system_root_certificate(), CertificateDates::Ignored).ok()
     }
 
     /// The service at `endpoint` has proven itself. If that is by what the user has written on the command line, it
@@ -222,8 +222,8 @@ impl ServerTrust {
 
 /// Whether dates count for a service that the user names: there is one clock only where the kernel carries the bytes.
 /// What listens on a loopback address may be a tunnel to another machine.
-fn dates(endpoint: &Endpoint) -> Dates {
-    if matches!(endpoint, Endpoint::Unix(_)) { Dates::DoNotCount } else { Dates::Count }
+fn dates(endpoint: &Endpoint) -> CertificateDates {
+    if matches!(endpoint, Endpoint::Unix(_)) { CertificateDates::Ignored } else { CertificateDates::Enforced }
 }
 
 /// How a remote that is replaced names the root of the service at `endpoint`. Nobody is asked about a root that has

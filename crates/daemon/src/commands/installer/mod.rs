@@ -99,6 +99,14 @@ fn usable_data() -> Result<PathBuf, EnrollError> {
     Ok(data)
 }
 
+/// Checks the data directory as the service will, which runs as the system: what belongs to the administrator who
+/// installs is refused as any user's.
+#[cfg(windows)]
+fn data_for_service() -> Result<(), EnrollError> {
+    let data = usable_data()?;
+    private::directory_for_service(&data).map_err(|source| EnrollError::Data { path: data, source })
+}
+
 /// Why the service could not be installed as it should be.
 #[cfg(windows)]
 #[derive(Debug, Error)]
@@ -126,7 +134,7 @@ pub enum InstallError {
 pub fn install(how: &Install) -> Result<String, InstallError> {
     let program = windows_service::own_program()?;
     // Before anything is changed. The service could tell nobody: its log is in there.
-    usable_data().map_err(InstallError::Data)?;
+    data_for_service().map_err(InstallError::Data)?;
     windows_service::install(program, how.config.as_deref())?;
     // Before it runs, so that it knows its first client from its first moment.
     let enrolled = enroll(&EnrollInstaller { user: None });

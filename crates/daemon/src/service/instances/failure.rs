@@ -1,7 +1,7 @@
 //! What callers are told when something was not done to an instance.
 
 use durable::FileError;
-use instances::{DriverError, InstanceError, RegistryError, VaultError};
+use instances::{DriverError, ImageStoreError, InstanceError, RegistryError};
 use tonic::{Code, Status};
 
 use crate::logging::with_causes;
@@ -32,9 +32,9 @@ pub(super) fn status(error: &InstanceError) -> Status {
 /// What the caller may do about it, where the error itself does not say.
 fn hint(error: &InstanceError) -> Option<&'static str> {
     match error {
-        InstanceError::Vault(VaultError::Fetch(error)) => Some(error.what_helps()),
+        InstanceError::Images(ImageStoreError::Fetch(error)) => Some(error.what_helps()),
         InstanceError::Registry(RegistryError::File(FileError::Write { source, .. }))
-        | InstanceError::Vault(VaultError::File(FileError::Write { source, .. }))
+        | InstanceError::Images(ImageStoreError::File(FileError::Write { source, .. }))
             if is_full(source) =>
         {
             Some("free some room on the service's disk, for example with 'multipass purge'")
@@ -53,18 +53,20 @@ fn code(error: &InstanceError) -> Code {
         InstanceError::Registry(RegistryError::DoesNotExist(_)) => Code::NotFound,
         InstanceError::Registry(RegistryError::Exists(_)) => Code::AlreadyExists,
         InstanceError::Registry(RegistryError::File(FileError::Write { source, .. }))
-        | InstanceError::Vault(VaultError::File(FileError::Write { source, .. }))
+        | InstanceError::Images(ImageStoreError::File(FileError::Write { source, .. }))
             if is_full(source) =>
         {
             Code::ResourceExhausted
         }
-        InstanceError::Vault(error) => match error {
-            VaultError::Fetch(_) | VaultError::Source(_) | VaultError::Missing(_) => Code::FailedPrecondition,
-            VaultError::NotAFile
-            | VaultError::TooLarge { .. }
-            | VaultError::WrongChecksum { .. }
-            | VaultError::NotAnImage(_) => Code::InvalidArgument,
-            VaultError::Cancelled => Code::Cancelled,
+        InstanceError::Images(error) => match error {
+            ImageStoreError::Fetch(_) | ImageStoreError::Source(_) | ImageStoreError::Missing(_) => {
+                Code::FailedPrecondition
+            }
+            ImageStoreError::NotAFile
+            | ImageStoreError::TooLarge { .. }
+            | ImageStoreError::WrongChecksum { .. }
+            | ImageStoreError::NotAnImage(_) => Code::InvalidArgument,
+            ImageStoreError::Cancelled => Code::Cancelled,
             _ => Code::Internal,
         },
         InstanceError::Driver { source, .. } => match source {

@@ -136,3 +136,19 @@ fn announcement<'a>(what: &str, names: impl Iterator<Item = &'a InstanceName>) -
     let names: Vec<&str> = names.map(InstanceName::as_str).collect();
     format!("{what} {}", names.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Headers carry the details, too, in base64.
+    #[test]
+    fn of_many_that_have_not_started_some_are_in_the_details() {
+        for (failed, told) in [(1, 1), (16, 16), (17, 16), (1000, 16)] {
+            let errors = (0..failed).map(|number| (format!("n{number}"), ErrorCode::Other));
+            let status = not_started(&Status::aborted("why"), errors);
+            let details = StartError::decode(status.details()).unwrap();
+            assert_eq!((details.instance_errors.len(), status.message()), (told, "why"), "{failed}");
+        }
+    }
+}

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use daemon::machines::Machines;
 use instances::testkit::MemoryDriver;
-use instances::{Instances, Limits, Registry, Vault};
+use instances::{ImageStore, Instances, Limits, Registry};
 use rpc::instances::instances_client::InstancesClient;
 use rpc::list_reply::ListContents;
 use rpc::rpc_client::RpcClient;
@@ -35,12 +35,12 @@ impl MachinesFixture {
         let directory = tempfile::tempdir().unwrap();
         let driver = Arc::new(MemoryDriver::new());
         let registry = Arc::new(Registry::open(&directory.path().join("instances")).unwrap());
-        let vault = Arc::new(Vault::open(&directory.path().join("vault"), 8 << 20).unwrap());
+        let images = Arc::new(ImageStore::open(&directory.path().join("vault"), 8 << 20).unwrap());
         let roots = rustls::RootCertStore::empty();
         let fetcher = fetch::Client::trusting(roots, fetch::Limits::default()).unwrap();
         let running = Arc::<MemoryDriver>::clone(&driver);
         let instances =
-            Instances::open(registry, vault, running, fetcher, Limits::default(), |_, _| {}).await;
+            Instances::open(registry, images, running, fetcher, Limits::default(), |_, _| {}).await;
         let service = TestService::serving(MemoryStore::new(), Machines::of(instances)).await;
         let connection = service.connection().await;
         let origin = http::Uri::from_static(ORIGIN);

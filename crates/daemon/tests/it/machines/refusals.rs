@@ -144,7 +144,7 @@ async fn a_state_that_does_not_allow_a_command_is_told() {
 
 #[tokio::test]
 async fn without_a_driver_each_call_says_so() {
-    let service = TestService::start(auth_core::MemoryStore::new()).await;
+    let service = TestService::start(auth_core::testkit::MemoryStore::new()).await;
     let mut client = service.client().await;
     let list = all(client.list(request(rpc::ListRequest::default()))).await.unwrap();
     let words = "has no driver to run instances with: the test needs none";

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use auth_core::MemoryStore;
+use auth_core::testkit::MemoryStore;
 use rpc::instances::instances_client::InstancesClient;
 use rpc::instances::tunnel_reply::Part as FromGuest;
 use rpc::instances::tunnel_request::Part as ToGuest;
@@ -213,6 +213,24 @@ async fn what_is_no_tunnel_is_refused() {
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
         assert_eq!(rest_of(&mut guest).await, b"");
     }
+}
+
+#[tokio::test]
+async fn a_part_is_no_larger_than_a_request() {
+    /// With the four bytes that say what it is, and how long: 64 KiB, which is documented, and one more.
+    static LARGEST: [u8; 64 * 1024 - 4] = [7; 64 * 1024 - 4];
+    static TOO_LARGE: [u8; 64 * 1024 - 3] = [7; 64 * 1024 - 3];
+    assert_eq!(prost::Message::encoded_len(&bytes(&LARGEST)), 64 * 1024);
+    let (fixture, listener) = fixture(&["web"]).await;
+    let (tunnel, mut guest) = tunnel(&fixture, &listener).await;
+    let mut received = vec![0; LARGEST.len()];
+    let (_, read) = tokio::join!(tunnel.send(&LARGEST), timeout(SOON, guest.read_exact(&mut received)));
+    read.expect("it should come").unwrap();
+    assert_eq!(received, LARGEST);
+    tunnel.send(&TOO_LARGE).await;
+    let refused = tunnel.outcome().await.unwrap_err();
+    assert!(refused.message().contains("65536"), "{refused:?}");
+    assert_eq!(rest_of(&mut guest).await, b"");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ fn plain(version: u32) -> Vec<u8> {
     bytes
 }
 
-fn found(bytes: &[u8]) -> Result<Found, NotAnImage> {
+fn found(bytes: &[u8]) -> Result<ImageInfo, NotAnImage> {
     look(&mut Cursor::new(bytes), bytes.len() as u64).unwrap()
 }
 
@@ -42,7 +42,7 @@ fn with(version: u32, at: usize, field: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_plain_qcow2_image_is_one() {
-    let expected = Found { format: ImageFormat::Qcow2, disk: 64 << 20 };
+    let expected = ImageInfo { format: ImageFormat::Qcow2, disk: 64 << 20 };
     for version in [2, 3] {
         assert_eq!(found(&plain(version)), Ok(expected), "version {version}");
     }
@@ -111,8 +111,8 @@ fn a_raw_disk_has_a_partition_table_and_whole_sectors() {
     assert_eq!(found(&disk), Err(NotAnImage::Neither(None)));
     disk[510] = 0x55;
     disk[511] = 0xaa;
-    assert_eq!(found(&disk), Ok(Found { format: ImageFormat::Raw, disk: 2048 }));
-    assert_eq!(found(&disk[..512]), Ok(Found { format: ImageFormat::Raw, disk: 512 }));
+    assert_eq!(found(&disk), Ok(ImageInfo { format: ImageFormat::Raw, disk: 2048 }));
+    assert_eq!(found(&disk[..512]), Ok(ImageInfo { format: ImageFormat::Raw, disk: 512 }));
     assert_eq!(found(&disk[..513]), Err(NotAnImage::CutOff));
     assert_eq!(found(&disk[..511]), Err(NotAnImage::Neither(None)));
     assert_eq!(found(b""), Err(NotAnImage::Neither(None)));

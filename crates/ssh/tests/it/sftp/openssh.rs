@@ -7,7 +7,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use bytes::Bytes;
-use ssh::sftp::{Kind, Sftp, SftpError, Writing};
+use ssh::sftp::{FileType, Sftp, SftpError, WriteMode};
 use test_servers::sftp;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::process::Child;
@@ -40,7 +40,7 @@ fn files_of_all_lengths_go_both_ways() {
         for length in [0, 1, 32_767, 32_768, 32_769, 65_536, 5_000_001] {
             let content = content(length);
             let mut told = 0;
-            let file = sftp.open_to_write(b"file", Writing::New(0o640)).await.unwrap();
+            let file = sftp.open_to_write(b"file", WriteMode::New(0o640)).await.unwrap();
             sftp.write_from(&file, &mut &content[..], |more| told += more).await.unwrap();
             sftp.close(file).await.unwrap();
             assert_eq!(told, length);
@@ -53,7 +53,7 @@ fn files_of_all_lengths_go_both_ways() {
             assert!(read == content, "{length} bytes read");
 
             let metadata = sftp.metadata(b"file").await.unwrap();
-            assert_eq!((metadata.size, metadata.kind()), (Some(length as u64), Some(Kind::File)));
+            assert_eq!((metadata.size, metadata.kind()), (Some(length as u64), Some(FileType::File)));
             sftp.remove(b"file").await.unwrap();
         }
     });
@@ -68,7 +68,7 @@ fn a_tree_is_made_listed_and_changed() {
         let name = b"d/\xff\n";
         sftp.make_directory(b"d", 0o700).await.unwrap();
         sftp.make_link(b"d/link", b"../elsewhere").await.unwrap();
-        let file = sftp.open_to_write(name, Writing::New(0o600)).await.unwrap();
+        let file = sftp.open_to_write(name, WriteMode::New(0o600)).await.unwrap();
         sftp.set_permissions_of(&file, 0o604).await.unwrap();
         sftp.close(file).await.unwrap();
 
@@ -83,14 +83,14 @@ fn a_tree_is_made_listed_and_changed() {
         assert_eq!(
             names,
             [
-                (&b"."[..], Kind::Directory),
-                (b"..", Kind::Directory),
-                (b"link", Kind::Link),
-                (b"\xff\n", Kind::File),
+                (&b"."[..], FileType::Directory),
+                (b"..", FileType::Directory),
+                (b"link", FileType::Link),
+                (b"\xff\n", FileType::File),
             ]
         );
         assert_eq!(sftp.read_link(b"d/link").await.unwrap(), &b"../elsewhere"[..]);
-        assert_eq!(sftp.link_metadata(b"d/link").await.unwrap().kind(), Some(Kind::Link));
+        assert_eq!(sftp.link_metadata(b"d/link").await.unwrap().kind(), Some(FileType::Link));
         let mode = fs::metadata(folder.path().join(std::ffi::OsStr::from_bytes(name))).unwrap().permissions();
         assert_eq!(mode.mode() & 0o7777, 0o604);
 
@@ -117,7 +117,7 @@ fn what_cannot_be_done_is_told_and_the_next_thing_is_done() {
         assert!(matches!(sftp.open_to_read(b"none").await, Err(SftpError::Missing)));
         assert!(matches!(sftp.open_directory(b"none").await, Err(SftpError::Missing)));
         assert!(matches!(sftp.make_directory(b"d", 0o700).await, Err(SftpError::Refused(_))));
-        assert!(matches!(sftp.open_to_write(b"f", Writing::New(0o600)).await, Err(SftpError::Refused(_))));
+        assert!(matches!(sftp.open_to_write(b"f", WriteMode::New(0o600)).await, Err(SftpError::Refused(_))));
 
         // A handle that is good for the other direction alone: each of the many requests fails.
         let reading = sftp.open_to_read(b"f").await.unwrap();

@@ -8,7 +8,7 @@ use super::Harness;
 use super::service::{Service, open, passes};
 use crate::ConnectError;
 use crate::testkit::certificates::{ServerKind, TestIdentity, TestServer, provider};
-use crate::tls::{ClientTls, Dates, Unpinned};
+use crate::tls::{CertificateDates, ClientTls, PinError};
 
 /// The stock client offers no other group.
 pub async fn a_client_that_knows_only_p256_is_answered<H: Harness>() {
@@ -41,15 +41,16 @@ pub async fn a_server_is_known_by_the_fingerprint_of_its_root<H: Harness>() {
     let mut service = Service::<H>::start().await;
     let (right, wrong) = (service.server.root().fingerprint(), TestServer::generate().root().fingerprint());
     let identity = || Some(TestIdentity::client().identity());
-    let (_client, server) = service.connect(ClientTls::new(right, Dates::Count, identity()).unwrap()).await;
+    let (_client, server) =
+        service.connect(ClientTls::new(right, CertificateDates::Enforced, identity()).unwrap()).await;
     assert!(server.peer().certificate.is_some());
     for untrusting in [
-        ClientTls::new(wrong, Dates::Count, identity()).unwrap(),
-        ClientTls::for_unverified_root(Dates::Count).unwrap(),
+        ClientTls::new(wrong, CertificateDates::Enforced, identity()).unwrap(),
+        ClientTls::for_unverified_root(CertificateDates::Enforced).unwrap(),
     ] {
         let (client, server) = service.attempt(untrusting).await;
         let Err(ConnectError::ServerUnpinned(presented)) = client else { panic!("{:?}", client.err()) };
-        assert_eq!(presented, Unpinned::UnverifiedRoot(right));
+        assert_eq!(presented, PinError::UnverifiedRoot(right));
         assert!(server.is_err());
     }
 }

@@ -14,7 +14,10 @@ use ssh::SessionError;
 use ssh::sftp::{Sftp, SftpError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
-use transfer::{How, Problem, Source, Watch, Why, download, download_to, upload, upload_from};
+use transfer::{
+    FailureReason, Location, TransferError, TransferOptions, TransferProgress, UploadSource, download,
+    download_to, upload, upload_from,
+};
 
 use crate::args::TransferArgs;
 use crate::connection::{Context, Service};
@@ -36,14 +39,18 @@ const DEFAULT_MODE: u32 = 0o666;
 /// Something was not copied.
 pub(crate) async fn transfer(context: &Context, args: &TransferArgs) -> Result<String, Error> {
     let plan = Plan::new(&args.sources, &args.destination)?;
-    let how = How { recursive: args.recursive, parents: args.parents, into_directory: plan.jobs.len() > 1 };
+    let options = TransferOptions {
+        recursive: args.recursive,
+        parents: args.parents,
+        into_directory: plan.jobs.len() > 1,
+    };
     let mut signals = TerminationSignals::of_process();
     let service = signals.interrupt(Service::connect(context)).await?;
-    let watch = Watch::default();
+    let copied = TransferProgress::default();
     for jobs in plan.jobs.chunk_by(|one, next| one.instance() == next.instance()) {
-        copy(&service, jobs, how, &watch, &mut signals).await?;
+        copy(&service, jobs, options, &copied, &mut signals).await?;
     }
-    match watch.problems() {
+    match copied.error_count() {
         0 => Ok(String::new()),
         1 => Err(Error::failed("one file or directory was not copied", None)),
         many => Err(Error::failed(format!("{many} files and directories were not copied"), None)),
@@ -54,8 +61,8 @@ pub(crate) async fn transfer(context: &Context, args: &TransferArgs) -> Result<S
 async fn copy(
     service: &Service,
     jobs: &[Job],
-    how: How,
-    watch: &Watch,
+    options: TransferOptions,
+    copied: &TransferProgress,
     signals: &mut TerminationSignals,
 ) -> Result<(), Error> {
     let Some(instance) = jobs.first().map(Job::instance) else { return Ok(()) };
@@ -64,10 +71,10 @@ async fn copy(
         Ok(sftp) => sftp,
         Err(error) => return Err(guest.explain(error).await),
     };
-    let work = with_progress(jobs, watch, async {
+    let work = with_progress(jobs, copied, async {
         for job in jobs {
-            match run(job, &mut sftp, how, watch).await {
-                Err(problem) if how.into_directory && !problem.is_final() => watch.problem(problem),
+            match run(job, &mut sftp, options, copied).await {
+                Err(problem) if options.into_directory && !problem.is_final() => copied.record(problem),
                 outcome => outcome.map_err(|problem| (job, problem))?,
             }
         }
@@ -75,14 +82,14 @@ async fn copy(
     });
     match signals.interrupt(async { Ok(work.await) }).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err((_, Problem { why: Why::Guest(SftpError::Lost(_)), .. }))) => {
+        Ok(Err((_, TransferError { reason: FailureReason::Guest(SftpError::Lost(_)), .. }))) => {
             Err(guest.explain(SessionError::Lost).await)
         }
         Ok(Err((job, problem))) => Err(to_error(job, &problem)),
         Err(signal) => {
-            if let Some(half_made) = watch.half_made() {
+            if let Some(partial) = copied.partial() {
                 // The channel may be in the middle of anything. Where this fails, too, nobody is left to be told.
-                let clean = async { guest.session.sftp().await.ok()?.remove(&half_made).await.ok() };
+                let clean = async { guest.session.sftp().await.ok()?.remove(&partial).await.ok() };
                 let _ = timeout(CLEANUP_TIMEOUT, clean).await;
             }
             Err(signal)
@@ -93,26 +100,26 @@ async fn copy(
 async fn run<S: AsyncRead + AsyncWrite>(
     job: &Job,
     sftp: &mut Sftp<S>,
-    how: How,
-    watch: &Watch,
-) -> Result<(), Problem> {
+    options: TransferOptions,
+    copied: &TransferProgress,
+) -> Result<(), TransferError> {
     match job {
-        Job::Upload { from, to, .. } => upload(sftp, from, to, how, watch).await,
-        Job::Download { from, to, .. } => download(sftp, from, to, how, watch).await,
+        Job::Upload { from, to, .. } => upload(sftp, from, to, options, copied).await,
+        Job::Download { from, to, .. } => download(sftp, from, to, options, copied).await,
         Job::FromInput { to, .. } => {
             let input = stdio::Input::start().map_err(stdio_problem)?;
-            let source = Source {
+            let source = UploadSource {
                 content: input.reader(),
                 name: None,
                 permissions: DEFAULT_MODE,
                 size: None,
                 shown: plan::STREAM.into(),
             };
-            upload_from(sftp, source, to, how, watch).await
+            upload_from(sftp, source, to, options, copied).await
         }
         Job::ToOutput { from, .. } => {
             let mut output = stdio::Output::stdout().map_err(stdio_problem)?;
-            let outcome = download_to(sftp, from, async |data: Bytes| output.write(data).await, watch).await;
+            let outcome = download_to(sftp, from, async |data: Bytes| output.write(data).await, copied).await;
             // What came before a fault is shown, too.
             let written = output.finish().await.map_err(stdio_problem);
             outcome.and(written)
@@ -121,12 +128,12 @@ async fn run<S: AsyncRead + AsyncWrite>(
 }
 
 /// A problem of standard input or output.
-fn stdio_problem(error: io::Error) -> Problem {
-    Problem { place: transfer::Place::Here(plan::STREAM.into()), why: Why::Here(error) }
+fn stdio_problem(error: io::Error) -> TransferError {
+    TransferError { location: Location::Local(plan::STREAM.into()), reason: FailureReason::Local(error) }
 }
 
 /// Shows what the work is at until it ends, and what it meets.
-async fn with_progress<T>(jobs: &[Job], watch: &Watch, work: impl Future<Output = T>) -> T {
+async fn with_progress<T>(jobs: &[Job], copied: &TransferProgress, work: impl Future<Output = T>) -> T {
     let instance = jobs.first().map(Job::instance).unwrap_or_default();
     let beside = |job: &Job| match job {
         Job::FromInput { .. } => io::stdin().is_terminal(),
@@ -137,24 +144,24 @@ async fn with_progress<T>(jobs: &[Job], watch: &Watch, work: impl Future<Output 
     let mut work = pin!(work);
     loop {
         let outcome = timeout(PROGRESS_INTERVAL, progress.during(&mut work)).await;
-        for problem in watch.take_problems() {
+        for problem in copied.take_errors() {
             progress.tell(&messages::problem(instance, &problem));
         }
         if let Ok(outcome) = outcome {
             return outcome;
         }
-        if let Some(now) = watch.now() {
+        if let Some(now) = copied.current() {
             let (step, percent) = messages::step(instance, &now);
             progress.step(&step, percent);
         }
     }
 }
 
-/// Why a command ends that was to copy one thing, or that cannot go on.
-fn to_error(job: &Job, problem: &Problem) -> Error {
-    match (job, &problem.why) {
+/// FailureReason a command ends that was to copy one thing, or that cannot go on.
+fn to_error(job: &Job, problem: &TransferError) -> Error {
+    match (job, &problem.reason) {
         // Whoever reads from this process and goes away ends it, as it does any other.
-        (Job::ToOutput { .. }, Why::Here(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+        (Job::ToOutput { .. }, FailureReason::Local(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             Error::Signal(SIGPIPE)
         }
         _ => Error::failed(

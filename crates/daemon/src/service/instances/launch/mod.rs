@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use auth_core::Authenticated;
-use instances::{Cpus, InstanceError, InstanceName, Launch, MemorySize, Progress, Report, UserData};
+use instances::{Cpus, InstanceError, InstanceName, Launch, MemorySize, Progress, ProgressReport, UserData};
 use prost::Message;
 use rpc::launch_error::ErrorCodes;
 use rpc::launch_progress::ProgressType;
@@ -31,7 +31,7 @@ pub(in crate::service) async fn launch(
     let launch = specification(service, by, request).await?;
     let replies = Arc::new(replies);
     let reported = Arc::clone(&replies);
-    let report: Report = Arc::new(move |progress| reported.offer(reply(progress_reply(progress))));
+    let report: ProgressReport = Arc::new(move |progress| reported.offer(reply(progress_reply(progress))));
     let launched = instances.launch(launch, SystemTime::now(), report).await.map_err(|error| {
         let status = failure::status(&error);
         match error {

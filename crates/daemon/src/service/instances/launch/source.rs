@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use auth_core::Authenticated;
-use instances::{Digest, Source};
+use instances::{Digest, ImageSource};
 use percent_encoding::percent_decode_str;
 use tonic::Status;
 
@@ -22,7 +22,7 @@ pub(super) async fn source(
     by: &Authenticated,
     image: &str,
     remote: &str,
-) -> Result<(Source, Option<Digest>), Status> {
+) -> Result<(ImageSource, Option<Digest>), Status> {
     let (address, expected) = match image.split_once(CHECKSUM) {
         Some((address, digest)) => {
             let digest = digest.parse().map_err(|error| invalid(address, &error))?;
@@ -35,11 +35,11 @@ pub(super) async fn source(
             invalid(address, &"it is not of the form file:///path/to/image, with %25 for each '%'")
         })?;
         let file = open(service, by, path).await?;
-        return Ok((Source::File { file, origin: address.to_owned() }, expected));
+        return Ok((ImageSource::File { file, origin: address.to_owned() }, expected));
     }
     if address.starts_with("http://") || address.starts_with("https://") {
         let url = address.parse().map_err(|error: fetch::NotAUrl| invalid(address, &error))?;
-        return Ok((Source::Url(url), expected));
+        return Ok((ImageSource::Url(url), expected));
     }
     if image.is_empty() {
         return Err(Status::not_found(
@@ -145,6 +145,13 @@ mod tests {
             assert_eq!(refused.code(), tonic::Code::FailedPrecondition, "{address}");
             assert_eq!(refused.message(), not_from_afar().message(), "{address}");
         }
+    }
+
+    #[test]
+    fn little_is_repeated_of_an_address_and_none_of_it_drives_a_terminal() {
+        let refused = invalid(&"\u{1b}".repeat(1000), &"it is none");
+        let shown = r"\u{1b}".repeat(256);
+        assert_eq!(refused.message(), format!("\"{shown}\" is not the address of an image: it is none"));
     }
 
     #[test]

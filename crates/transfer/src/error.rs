@@ -9,34 +9,34 @@ use thiserror::Error;
 
 /// Where something is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// On this machine.
-    Here(PathBuf),
+    Local(PathBuf),
     /// In the guest, which may have chosen any bytes for it.
     Guest(Vec<u8>),
 }
 
 /// Something was not copied.
 #[derive(Debug, Error)]
-#[error("{place}: {why}")]
-pub struct Problem {
+#[error("{location}: {reason}")]
+pub struct TransferError {
     /// What.
-    pub place: Place,
+    pub location: Location,
     /// Why not.
     #[source]
-    pub why: Why,
+    pub reason: FailureReason,
 }
 
 /// Why something was not copied.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum Why {
+pub enum FailureReason {
     /// What the guest says.
     #[error(transparent)]
     Guest(SftpError),
     /// What the system here says.
     #[error(transparent)]
-    Here(io::Error),
+    Local(io::Error),
     /// It is a directory where there should be none, or nobody has said that directories are to be copied.
     #[error("is a directory")]
     Directory,
@@ -66,28 +66,28 @@ pub enum Why {
     TooMuch,
 }
 
-impl Problem {
-    pub(crate) fn here(path: &Path, why: impl Into<Why>) -> Self {
-        Self { place: Place::Here(path.to_owned()), why: why.into() }
+impl TransferError {
+    pub(crate) fn local(path: &Path, reason: impl Into<FailureReason>) -> Self {
+        Self { location: Location::Local(path.to_owned()), reason: reason.into() }
     }
 
-    pub(crate) fn guest(path: &[u8], why: impl Into<Why>) -> Self {
-        Self { place: Place::Guest(path.to_owned()), why: why.into() }
+    pub(crate) fn guest(path: &[u8], reason: impl Into<FailureReason>) -> Self {
+        Self { location: Location::Guest(path.to_owned()), reason: reason.into() }
     }
 
     /// Whether nothing more can be copied after it.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        match &self.why {
-            Why::Guest(error) => error.is_final(),
-            Why::Here(error) => error.kind() == io::ErrorKind::StorageFull,
-            Why::TooMuch => true,
+        match &self.reason {
+            FailureReason::Guest(error) => error.is_final(),
+            FailureReason::Local(error) => error.kind() == io::ErrorKind::StorageFull,
+            FailureReason::TooMuch => true,
             _ => false,
         }
     }
 }
 
-impl From<SftpError> for Why {
+impl From<SftpError> for FailureReason {
     fn from(error: SftpError) -> Self {
         match error {
             // What was read or written here is no matter of the guest's.
@@ -97,19 +97,19 @@ impl From<SftpError> for Why {
     }
 }
 
-impl From<io::Error> for Why {
+impl From<io::Error> for FailureReason {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotADirectory => Self::NotADirectory,
-            _ => Self::Here(error),
+            _ => Self::Local(error),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Here(path) => path.display().fmt(f),
+            Self::Local(path) => path.display().fmt(f),
             Self::Guest(path) => String::from_utf8_lossy(path).fmt(f),
         }
     }

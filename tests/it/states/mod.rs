@@ -482,6 +482,6 @@ fn the_documentation_has_these_tables() {
             text.push('\n');
         }
     }
-    let documented = include_str!("../../docs/states.md");
+    let documented = include_str!("../../../docs/states.md");
     assert!(documented.contains(&text), "docs/states.md should have:\n{text}");
 }

@@ -1,17 +1,17 @@
 //! Where something goes in the guest.
 
-use ssh::sftp::{Attributes, Kind, Sftp, SftpError};
+use ssh::sftp::{Attributes, FileType, Sftp, SftpError};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::problem::{Problem, Why};
-use crate::{How, name};
+use crate::error::{FailureReason, TransferError};
+use crate::{TransferOptions, name};
 
 /// Permissions of a directory on the way, less what the guest's mask takes.
 const USUAL: u32 = 0o777;
 
 /// Where something goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum GuestTarget {
     /// It gets this path.
     Named(Vec<u8>),
     /// What is in it goes into this directory.
@@ -20,7 +20,7 @@ pub(crate) enum Target {
     Special(Vec<u8>),
 }
 
-impl Target {
+impl GuestTarget {
     /// Finds out where a file, or a directory, goes that is called `source` here, as `cp` does: into the destination
     /// if that is a directory, else under the destination's name.
     ///
@@ -30,41 +30,41 @@ impl Target {
         sftp: &mut Sftp<S>,
         destination: &[u8],
         source: Option<&[u8]>,
-        kind: Kind,
-        how: How,
-    ) -> Result<Self, Problem> {
+        kind: FileType,
+        options: TransferOptions,
+    ) -> Result<Self, TransferError> {
         let destination = if destination.is_empty() { b"." } else { destination };
-        let fault = |why| Err(Problem::guest(destination, why));
+        let fault = |reason| Err(TransferError::guest(destination, reason));
         let names_directory = destination.ends_with(b"/");
         let there = look(sftp, destination).await?;
-        match there.map(|there| there.kind().unwrap_or(Kind::File)) {
-            Some(Kind::Directory) => within(destination, source, kind),
-            Some(_) if how.into_directory || kind == Kind::Directory || names_directory => {
-                fault(Why::NotADirectory)
+        match there.map(|there| there.kind().unwrap_or(FileType::File)) {
+            Some(FileType::Directory) => within(destination, source, kind),
+            Some(_) if options.into_directory || kind == FileType::Directory || names_directory => {
+                fault(FailureReason::NotADirectory)
             }
-            Some(Kind::File) => match sftp.real_path(destination).await {
+            Some(FileType::File) => match sftp.real_path(destination).await {
                 Ok(path) => Ok(Self::Named(path.to_vec())),
                 Err(error) => fault(error.into()),
             },
             Some(_) => Ok(Self::Special(destination.to_owned())),
-            None if !how.into_directory && (kind == Kind::Directory || !names_directory) => {
+            None if !options.into_directory && (kind == FileType::Directory || !names_directory) => {
                 let path = name::without_slashes(destination);
-                make_all(sftp, name::parent_of(path), how).await?;
+                make_all(sftp, name::parent_of(path), options).await?;
                 Ok(Self::Named(path.to_owned()))
             }
             None => {
-                make_all(sftp, name::without_slashes(destination), how).await?;
+                make_all(sftp, name::without_slashes(destination), options).await?;
                 within(destination, source, kind)
             }
         }
     }
 }
 
-fn within(directory: &[u8], source: Option<&[u8]>, kind: Kind) -> Result<Target, Problem> {
+fn within(directory: &[u8], source: Option<&[u8]>, kind: FileType) -> Result<GuestTarget, TransferError> {
     match source {
-        Some(source) => Ok(Target::Named(name::join(directory, source))),
-        None if kind == Kind::Directory => Ok(Target::Itself(directory.to_owned())),
-        None => Err(Problem::guest(directory, Why::Directory)),
+        Some(source) => Ok(GuestTarget::Named(name::join(directory, source))),
+        None if kind == FileType::Directory => Ok(GuestTarget::Itself(directory.to_owned())),
+        None => Err(TransferError::guest(directory, FailureReason::Directory)),
     }
 }
 
@@ -72,17 +72,21 @@ fn within(directory: &[u8], source: Option<&[u8]>, kind: Kind) -> Result<Target,
 async fn make_all<S: AsyncRead + AsyncWrite>(
     sftp: &mut Sftp<S>,
     directory: &[u8],
-    how: How,
-) -> Result<(), Problem> {
+    options: TransferOptions,
+) -> Result<(), TransferError> {
     let mut missing = Vec::new();
     let mut path = directory;
     loop {
         match look(sftp, path).await? {
-            Some(found) if found.kind() == Some(Kind::Directory) => break,
-            Some(_) => return Err(Problem::guest(path, Why::NotADirectory)),
-            None if !how.parents => return Err(Problem::guest(directory, Why::NoDirectory)),
+            Some(found) if found.kind() == Some(FileType::Directory) => break,
+            Some(_) => return Err(TransferError::guest(path, FailureReason::NotADirectory)),
+            None if !options.parents => {
+                return Err(TransferError::guest(directory, FailureReason::NoDirectory));
+            }
             // A guest without even its root has not much to say.
-            None if matches!(path, b"/" | b".") => return Err(Problem::guest(path, Why::NoDirectory)),
+            None if matches!(path, b"/" | b".") => {
+                return Err(TransferError::guest(path, FailureReason::NoDirectory));
+            }
             None => missing.push(path),
         }
         path = name::without_slashes(name::parent_of(path));
@@ -92,7 +96,7 @@ async fn make_all<S: AsyncRead + AsyncWrite>(
     }
     for path in missing.into_iter().rev() {
         let made = sftp.make_directory(path, USUAL).await;
-        made.map_err(|error| Problem::guest(path, error))?;
+        made.map_err(|error| TransferError::guest(path, error))?;
     }
     Ok(())
 }
@@ -101,10 +105,10 @@ async fn make_all<S: AsyncRead + AsyncWrite>(
 async fn look<S: AsyncRead + AsyncWrite>(
     sftp: &mut Sftp<S>,
     path: &[u8],
-) -> Result<Option<Attributes>, Problem> {
+) -> Result<Option<Attributes>, TransferError> {
     match sftp.metadata(path).await {
         Ok(found) => Ok(Some(found)),
         Err(SftpError::Missing) => Ok(None),
-        Err(error) => Err(Problem::guest(path, error)),
+        Err(error) => Err(TransferError::guest(path, error)),
     }
 }

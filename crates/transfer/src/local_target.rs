@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ssh::sftp::Kind;
+use ssh::sftp::FileType;
 
+use crate::error::{FailureReason, TransferError};
 use crate::platform::{self, Dir};
-use crate::problem::{Problem, Why};
-use crate::{How, name, temporary_name};
+use crate::{TransferOptions, name, temporary_name};
 
 /// Where something goes.
-pub(crate) enum Target {
+pub(crate) enum LocalTarget {
     /// Into this directory, under this name.
     Named(Dir, OsString, PathBuf),
     /// What is in it goes into this directory.
@@ -21,7 +21,7 @@ pub(crate) enum Target {
     Special(PathBuf),
 }
 
-impl Target {
+impl LocalTarget {
     /// Finds out where a file, or a directory, goes that is called `source` in the guest, as `cp` does: into the
     /// destination if that is a directory, else under the destination's name.
     ///
@@ -30,64 +30,72 @@ impl Target {
     pub(crate) fn find(
         destination: &Path,
         source: Option<&[u8]>,
-        kind: Kind,
-        how: How,
-    ) -> Result<Self, Problem> {
-        let fault = |error: io::Error| Problem::here(destination, error);
+        kind: FileType,
+        options: TransferOptions,
+    ) -> Result<Self, TransferError> {
+        let fault = |error: io::Error| TransferError::local(destination, error);
         match fs::metadata(destination).map(|metadata| platform::found(&metadata).kind) {
-            Ok(Kind::Directory) => Self::within(destination, source, kind),
-            Ok(_) if how.into_directory || kind == Kind::Directory || ends_with_separator(destination) => {
-                Err(Problem::here(destination, Why::NotADirectory))
+            Ok(FileType::Directory) => Self::within(destination, source, kind),
+            Ok(_)
+                if options.into_directory
+                    || kind == FileType::Directory
+                    || ends_with_separator(destination) =>
+            {
+                Err(TransferError::local(destination, FailureReason::NotADirectory))
             }
-            Ok(Kind::File) => Self::under_own_name(&fs::canonicalize(destination).map_err(fault)?, how),
+            Ok(FileType::File) => {
+                Self::under_own_name(&fs::canonicalize(destination).map_err(fault)?, options)
+            }
             Ok(_) => Ok(Self::Special(destination.to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if !how.into_directory && (kind == Kind::Directory || !ends_with_separator(destination)) {
-                    return Self::under_own_name(destination, how);
+                if !options.into_directory
+                    && (kind == FileType::Directory || !ends_with_separator(destination))
+                {
+                    return Self::under_own_name(destination, options);
                 }
-                make_all(destination, how)?;
+                make_all(destination, options)?;
                 Self::within(destination, source, kind)
             }
             Err(error) => Err(fault(error)),
         }
     }
 
-    fn within(directory: &Path, source: Option<&[u8]>, kind: Kind) -> Result<Self, Problem> {
-        let dir = Dir::open(directory).map_err(|error| Problem::here(directory, error))?;
+    fn within(directory: &Path, source: Option<&[u8]>, kind: FileType) -> Result<Self, TransferError> {
+        let dir = Dir::open(directory).map_err(|error| TransferError::local(directory, error))?;
         match source {
             Some(source) => match name::parse(source) {
                 Some(name) => {
                     let path = directory.join(&name);
                     Ok(Self::Named(dir, name, path))
                 }
-                None => Err(Problem::guest(source, Why::Name)),
+                None => Err(TransferError::guest(source, FailureReason::Name)),
             },
-            None if kind == Kind::Directory => Ok(Self::Itself(dir, directory.to_owned())),
-            None => Err(Problem::here(directory, Why::Directory)),
+            None if kind == FileType::Directory => Ok(Self::Itself(dir, directory.to_owned())),
+            None => Err(TransferError::local(directory, FailureReason::Directory)),
         }
     }
 
-    fn under_own_name(path: &Path, how: How) -> Result<Self, Problem> {
+    fn under_own_name(path: &Path, options: TransferOptions) -> Result<Self, TransferError> {
         let Some(name) = path.file_name() else {
-            return Err(Problem::here(path, Why::NoDirectory));
+            return Err(TransferError::local(path, FailureReason::NoDirectory));
         };
         let parent = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
         if !parent.exists() {
-            make_all(parent, how)?;
+            make_all(parent, options)?;
         }
-        let dir = Dir::open(parent).map_err(|error| Problem::here(parent, error))?;
+        let dir = Dir::open(parent).map_err(|error| TransferError::local(parent, error))?;
         Ok(Self::Named(dir, name.to_owned(), path.to_owned()))
     }
 }
 
-fn make_all(directory: &Path, how: How) -> Result<(), Problem> {
-    if !how.parents {
-        return Err(Problem::here(directory, Why::NoDirectory));
+fn make_all(directory: &Path, options: TransferOptions) -> Result<(), TransferError> {
+    if !options.parents {
+        return Err(TransferError::local(directory, FailureReason::NoDirectory));
     }
-    fs::create_dir_all(directory).map_err(|error| Problem::here(directory, error))
+    fs::create_dir_all(directory).map_err(|error| TransferError::local(directory, error))
 }
 
 fn ends_with_separator(path: &Path) -> bool {
@@ -95,17 +103,21 @@ fn ends_with_separator(path: &Path) -> bool {
 }
 
 /// A file that is not whole yet. It goes away with this.
-pub(crate) struct Unfinished<'a> {
+pub(crate) struct PartialFile<'a> {
     dir: &'a Dir,
     temporary: OsString,
     name: &'a OsStr,
     finished: bool,
 }
 
-impl<'a> Unfinished<'a> {
+impl<'a> PartialFile<'a> {
     /// Begins a file that is to be called `name`. One that is there keeps its permissions, another one gets
     /// `permissions` less what this process' mask takes.
-    pub(crate) fn begin(dir: &'a Dir, name: &'a OsStr, permissions: u32) -> Result<(Self, File), Why> {
+    pub(crate) fn begin(
+        dir: &'a Dir,
+        name: &'a OsStr,
+        permissions: u32,
+    ) -> Result<(Self, File), FailureReason> {
         let there = replaceable(dir, name)?;
         let unfinished = Self::named(dir, name)?;
         let file = dir.create(&unfinished.temporary, there.unwrap_or(permissions))?;
@@ -116,26 +128,26 @@ impl<'a> Unfinished<'a> {
     }
 
     /// A link that is to be called `name`.
-    pub(crate) fn link(dir: &'a Dir, name: &'a OsStr, target: &[u8]) -> Result<Self, Why> {
+    pub(crate) fn link(dir: &'a Dir, name: &'a OsStr, target: &[u8]) -> Result<Self, FailureReason> {
         replaceable(dir, name)?;
         let unfinished = Self::named(dir, name)?;
         dir.link(&unfinished.temporary, target)?;
         Ok(unfinished)
     }
 
-    fn named(dir: &'a Dir, name: &'a OsStr) -> Result<Self, Why> {
+    fn named(dir: &'a Dir, name: &'a OsStr) -> Result<Self, FailureReason> {
         Ok(Self { dir, temporary: temporary_name()?.into(), name, finished: false })
     }
 
     /// It is whole, and gets its name.
-    pub(crate) fn finish(mut self) -> Result<(), Why> {
+    pub(crate) fn finish(mut self) -> Result<(), FailureReason> {
         self.dir.rename(&self.temporary, self.name)?;
         self.finished = true;
         Ok(())
     }
 }
 
-impl Drop for Unfinished<'_> {
+impl Drop for PartialFile<'_> {
     fn drop(&mut self) {
         if !self.finished {
             let _ = self.dir.remove(&self.temporary);
@@ -144,10 +156,10 @@ impl Drop for Unfinished<'_> {
 }
 
 /// The permissions of a file that is there, if any. What is no file is not replaced, unless it is a link.
-fn replaceable(dir: &Dir, name: &OsStr) -> Result<Option<u32>, Why> {
+fn replaceable(dir: &Dir, name: &OsStr) -> Result<Option<u32>, FailureReason> {
     match dir.find(name)? {
-        Some(found) if found.kind == Kind::File => Ok(Some(found.permissions)),
-        Some(found) if found.kind != Kind::Link => Err(Why::InTheWay),
+        Some(found) if found.kind == FileType::File => Ok(Some(found.permissions)),
+        Some(found) if found.kind != FileType::Link => Err(FailureReason::InTheWay),
         _ => Ok(None),
     }
 }

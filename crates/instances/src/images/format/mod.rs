@@ -29,7 +29,7 @@ const ENCRYPTION: u32 = 0x0537_be77;
 
 /// What a file was found to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ImageInfo {
     pub(super) format: ImageFormat,
     /// The disk in it, in bytes.
     pub(super) disk: u64,
@@ -57,7 +57,7 @@ pub enum NotAnImage {
 ///
 /// # Errors
 /// It cannot be read. Within: it is no image.
-pub(super) fn look(file: &mut (impl Read + Seek), length: u64) -> io::Result<Result<Found, NotAnImage>> {
+pub(super) fn look(file: &mut (impl Read + Seek), length: u64) -> io::Result<Result<ImageInfo, NotAnImage>> {
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(2 * SECTOR).read_to_end(&mut start)?;
@@ -68,7 +68,7 @@ pub(super) fn look(file: &mut (impl Read + Seek), length: u64) -> io::Result<Res
 }
 
 /// A raw disk has no mark of its own: it must have a partition table, and not look like anything else.
-fn look_at_raw(start: &[u8], length: u64) -> Result<Found, NotAnImage> {
+fn look_at_raw(start: &[u8], length: u64) -> Result<ImageInfo, NotAnImage> {
     const OTHERS: [(&[u8], &str); 10] = [
         (b"KDMV", "a VMDK image"),
         (b"# Disk Descriptor", "a VMDK description"),
@@ -92,17 +92,17 @@ fn look_at_raw(start: &[u8], length: u64) -> Result<Found, NotAnImage> {
     if !length.is_multiple_of(SECTOR) {
         return Err(NotAnImage::CutOff);
     }
-    Ok(Found { format: ImageFormat::Raw, disk: length })
+    Ok(ImageInfo { format: ImageFormat::Raw, disk: length })
 }
 
-fn look_at_qcow2(file: &mut (impl Read + Seek), length: u64) -> io::Result<Result<Found, NotAnImage>> {
+fn look_at_qcow2(file: &mut (impl Read + Seek), length: u64) -> io::Result<Result<ImageInfo, NotAnImage>> {
     /// The header and all its extensions lie in the first cluster, and clusters have 2 MiB at most.
     const LARGEST_CLUSTER: u64 = 2 * 1024 * 1024;
 
     let mut start = Vec::new();
     file.seek(SeekFrom::Start(0))?;
     file.take(LARGEST_CLUSTER).read_to_end(&mut start)?;
-    Ok(Header { bytes: &start }.check(length).map(|disk| Found { format: ImageFormat::Qcow2, disk }))
+    Ok(Header { bytes: &start }.check(length).map(|disk| ImageInfo { format: ImageFormat::Qcow2, disk }))
 }
 
 /// The start of a qcow2 file.

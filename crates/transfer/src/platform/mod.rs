@@ -1,12 +1,12 @@
 //! What differs between operating systems: directories that are entered without following links, and names.
 
-use ssh::sftp::Kind;
+use ssh::sftp::FileType;
 
 /// What stands in a directory under a name; a link is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct FileStatus {
     /// What it is.
-    pub(crate) kind: Kind,
+    pub(crate) kind: FileType,
     /// Who may read, write and execute it: nine bits.
     pub(crate) permissions: u32,
 }

@@ -29,7 +29,7 @@ pub(super) const KNOWN: &str = ".known.json";
 
 /// A directory of images. One process has it open at a time.
 #[derive(Debug)]
-pub struct Vault {
+pub struct ImageStore {
     root: PathBuf,
     /// The most bytes that an image may have.
     pub(super) largest: u64,
@@ -40,7 +40,7 @@ pub struct Vault {
     pub(super) turns: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// An image in the vault. It stays there at least as long as this is kept.
+/// An image in the store. It stays there at least as long as this is kept.
 #[derive(Debug)]
 pub struct Image {
     /// By which it is known.
@@ -57,7 +57,7 @@ pub struct Image {
 /// Why an image cannot be had.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum VaultError {
+pub enum ImageStoreError {
     /// A file or directory could not be used, or another process has it open.
     #[error(transparent)]
     File(#[from] FileError),
@@ -87,7 +87,7 @@ pub enum VaultError {
     #[error("that is not a disk image: {0}")]
     NotAnImage(NotAnImage),
     /// There is no image with that digest.
-    #[error("the image {0} is not in the vault any more")]
+    #[error("the image {0} is not in the store any more")]
     Missing(Digest),
     /// It could not be downloaded.
     #[error("cannot download the image")]
@@ -97,13 +97,13 @@ pub enum VaultError {
     Cancelled,
 }
 
-impl Vault {
-    /// Opens the vault in a directory of its own, which is made if it is missing; the one above it must be
+impl ImageStore {
+    /// Opens the store in a directory of its own, which is made if it is missing; the one above it must be
     /// there. Images may have as many bytes as `largest`. *Blocking*.
     ///
     /// # Errors
     /// The directory cannot be read or written, or another process has it open.
-    pub fn open(root: &Path, largest: u64) -> Result<Self, VaultError> {
+    pub fn open(root: &Path, largest: u64) -> Result<Self, ImageStoreError> {
         let lock = durable::hold(root)?;
         durable::clear_leftovers(root).map_err(FileError::write(root))?;
         let root = root.to_owned();
@@ -120,17 +120,19 @@ impl Vault {
     ///
     /// # Errors
     /// It is not there, or cannot be read.
-    pub fn find(&self, digest: Digest) -> Result<Image, VaultError> {
+    pub fn find(&self, digest: Digest) -> Result<Image, ImageStoreError> {
         // First, so that it is not pruned meanwhile.
         let lease = self.leases.take(digest);
         let path = self.path(digest);
         let mut file = match File::open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(VaultError::Missing(digest)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(ImageStoreError::Missing(digest));
+            }
             Err(error) => return Err(FileError::read(&path)(error).into()),
         };
         let found = file.metadata().and_then(|metadata| format::look(&mut file, metadata.len()));
-        let found = found.map_err(FileError::read(&path))?.map_err(VaultError::NotAnImage)?;
+        let found = found.map_err(FileError::read(&path))?.map_err(ImageStoreError::NotAnImage)?;
         // When it was last used. It may be too much to ask of a disk that is full.
         let _ = file.set_modified(SystemTime::now());
         Ok(Image { digest, format: found.format, disk: found.disk, path, _lease: lease })
@@ -140,7 +142,7 @@ impl Vault {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn all(&self) -> Result<Vec<Digest>, VaultError> {
+    pub fn all(&self) -> Result<Vec<Digest>, ImageStoreError> {
         let names = self.names()?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
@@ -156,16 +158,16 @@ impl Vault {
         mut source: File,
         expected: Option<Digest>,
         progress: &dyn Fn(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Image, VaultError> {
-        let metadata = source.metadata().map_err(VaultError::Source)?;
+    ) -> Result<Image, ImageStoreError> {
+        let metadata = source.metadata().map_err(ImageStoreError::Source)?;
         if !metadata.is_file() {
-            return Err(VaultError::NotAFile);
+            return Err(ImageStoreError::NotAFile);
         }
         // What is no image need not be copied first.
         format::look(&mut source, metadata.len())
-            .map_err(VaultError::Source)?
-            .map_err(VaultError::NotAnImage)?;
-        source.seek(SeekFrom::Start(0)).map_err(VaultError::Source)?;
+            .map_err(ImageStoreError::Source)?
+            .map_err(ImageStoreError::NotAnImage)?;
+        source.seek(SeekFrom::Start(0)).map_err(ImageStoreError::Source)?;
         // Removed when it is dropped, if it has not become an image.
         let (mut file, path) = self.new_file()?.into_parts();
         let digest = self.copy(&mut source, &mut file, &path, &|done| progress(done, metadata.len()))?;
@@ -173,7 +175,7 @@ impl Vault {
     }
 
     /// A file under a name of its own, which goes when it is dropped.
-    pub(super) fn new_file(&self) -> Result<NamedTempFile<File>, VaultError> {
+    pub(super) fn new_file(&self) -> Result<NamedTempFile<File>, ImageStoreError> {
         let new = tempfile::Builder::new().prefix(NEW).make_in(&self.root, private::new_file);
         Ok(new.map_err(FileError::write(&self.root))?)
     }
@@ -184,7 +186,7 @@ impl Vault {
         file: &mut File,
         path: &Path,
         progress: &dyn Fn(u64) -> ControlFlow<()>,
-    ) -> Result<Digest, VaultError> {
+    ) -> Result<Digest, ImageStoreError> {
         let mut buffer = vec![0; 256 * 1024];
         let (mut hasher, mut done) = (Hasher::default(), 0_u64);
         loop {
@@ -192,12 +194,12 @@ impl Vault {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(VaultError::Source(error)),
+                Err(error) => return Err(ImageStoreError::Source(error)),
             };
             let bytes = buffer.get(..count).unwrap_or_default();
             done += count as u64;
             if done > self.largest {
-                return Err(VaultError::TooLarge { limit: self.largest });
+                return Err(ImageStoreError::TooLarge { limit: self.largest });
             }
             hasher.update(bytes);
             // What is empty takes no room, as in the disks that raw images mostly are.
@@ -207,14 +209,14 @@ impl Vault {
             };
             written.map_err(FileError::write(path))?;
             if progress(done).is_break() {
-                return Err(VaultError::Cancelled);
+                return Err(ImageStoreError::Cancelled);
             }
         }
         file.set_len(done).map_err(FileError::write(path))?;
         Ok(hasher.finish())
     }
 
-    /// Gives a file of the vault, which is whole and closed to others, the name of its digest. If that fails, or
+    /// Gives a file of the store, which is whole and closed to others, the name of its digest. If that fails, or
     /// the same is there already, it keeps its own, and its caller removes it.
     pub(super) fn adopt(
         &self,
@@ -222,13 +224,14 @@ impl Vault {
         path: &Path,
         digest: Digest,
         expected: Option<Digest>,
-    ) -> Result<Image, VaultError> {
+    ) -> Result<Image, ImageStoreError> {
         if let Some(expected) = expected.filter(|expected| *expected != digest) {
-            return Err(VaultError::WrongChecksum { expected, found: digest });
+            return Err(ImageStoreError::WrongChecksum { expected, found: digest });
         }
         let length = file.metadata().map_err(FileError::read(path))?.len();
-        let found =
-            format::look(file, length).map_err(FileError::read(path))?.map_err(VaultError::NotAnImage)?;
+        let found = format::look(file, length)
+            .map_err(FileError::read(path))?
+            .map_err(ImageStoreError::NotAnImage)?;
         // First, so that it is not pruned meanwhile.
         let lease = self.leases.take(digest);
         let place = self.path(digest);
@@ -252,7 +255,7 @@ impl Vault {
         &self,
         is_used: &dyn Fn(Digest) -> bool,
         unused_since: SystemTime,
-    ) -> Result<Vec<Digest>, VaultError> {
+    ) -> Result<Vec<Digest>, ImageStoreError> {
         let mut pruned = Vec::new();
         for name in self.names()? {
             let path = self.root.join(&name);
@@ -288,7 +291,7 @@ impl Vault {
         self.root.join(format!("{key}{end}"))
     }
 
-    fn names(&self) -> Result<Vec<String>, VaultError> {
+    fn names(&self) -> Result<Vec<String>, ImageStoreError> {
         let entries = std::fs::read_dir(&self.root).map_err(FileError::read(&self.root))?;
         let mut names = Vec::new();
         for entry in entries {
@@ -332,7 +335,7 @@ impl Drop for Lease {
     }
 }
 
-/// Opens a file of the vault for reading and writing, made for us alone if it is missing.
+/// Opens a file of the store for reading and writing, made for us alone if it is missing.
 pub(super) fn open_own(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
