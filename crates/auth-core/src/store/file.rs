@@ -12,7 +12,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime};
 
@@ -47,6 +47,14 @@ pub struct FileStore {
 pub enum Notice {
     /// A part of a file of clients or tokens was damaged and set aside.
     Damaged(Damage),
+    /// So many parts of a file of clients are damaged, and not read. They are where they were, for whoever changed the
+    /// file: only the next change of the store, or its next opening, sets them aside.
+    DamageFound {
+        /// The file.
+        file: PathBuf,
+        /// How many.
+        parts: usize,
+    },
     /// A revoked client's certificate is in the trust file again. It is not trusted.
     RevokedInFile(Fingerprint),
     /// The certificate of a client that may only read is in the trust file. It may still only read.
@@ -114,6 +122,7 @@ impl FileStore {
     /// It cannot be read; what was known before stays in force.
     pub fn reload(&self) -> Result<(), StoreError> {
         self.alone(|disk| {
+            self.tell_of_damage(disk);
             self.tell_of_strays(disk);
             // Who was put there by hand counts as enrolled too.
             if !disk.state.armed {
@@ -166,6 +175,16 @@ impl FileStore {
     }
 
     /// Tells of those whom the trust file, or either, names in vain.
+    fn tell_of_damage(&self, disk: &OnDisk) {
+        for level in Level::ALL {
+            let parts = disk.of(level).damaged.len();
+            if parts > 0 {
+                let file = self.files.of_clients(level).to_owned();
+                (self.report)(&Notice::DamageFound { file, parts });
+            }
+        }
+    }
+
     fn tell_of_strays(&self, disk: &OnDisk) {
         let is_in = |level, client: &Fingerprint| disk.of(level).fingerprints.contains(client);
         let is_named = |client: &&Fingerprint| Level::ALL.into_iter().any(|level| is_in(level, client));

@@ -4,8 +4,8 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use auth_core::{
     Actor, Change, ClientCertificate, Condition, Enrolment, FileStore, Level, Notice, Outcome,
@@ -70,6 +70,28 @@ fn what_the_store_writes_itself_need_not_be_read_again() {
     quiet("no passphrase");
     store.reload().unwrap();
     quiet("a reload");
+}
+
+/// Whoever edits the file is told of a slip, and may mend it; nothing is moved from under an editor.
+#[test]
+fn damage_that_a_reload_finds_is_told_and_left_in_place() {
+    let [a, b] = ["a", "b"].map(certificate);
+    let data = Data::with_clients(a.to_pem());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let sink = Arc::clone(&told);
+    let store = FileStore::open(&data.path(), now(), move |notice| sink.lock().unwrap().push(notice.clone()))
+        .unwrap();
+    let slip = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    append_text(&data.clients(), slip);
+    append(&data, &b);
+    store.reload().unwrap();
+    assert!(store.contains(&a.fingerprint()) && store.contains(&b.fingerprint()));
+    let found = Notice::DamageFound { file: data.clients(), parts: 1 };
+    assert!(told.lock().unwrap().contains(&found), "{told:?}");
+    assert_eq!(data.set_aside(), [b""; 0]);
+
+    store.revoke(&b).unwrap();
+    assert_eq!(data.set_aside(), [slip.trim_end().as_bytes()]);
 }
 
 #[test]

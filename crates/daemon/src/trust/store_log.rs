@@ -16,6 +16,11 @@ pub(crate) fn log_notice(notice: &Notice) {
             part.reason,
             part.kept_in.display()
         ),
+        Notice::DamageFound { file, parts } => tracing::error!(
+            "{parts} parts of {} are damaged, and not read; mend them, or the next change of the trusted clients moves \
+             them to a file beside it",
+            file.display()
+        ),
         Notice::RevokedInFile(client) => tracing::warn!(
             "{client} is among the trusted clients again, but was revoked, and stays out; 'multipass clients \
              add' lets it in"
