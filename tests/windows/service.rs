@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use test_process::skip;
+use win32::access::Operation;
 
 use crate::authenticate::{NO_INSTANCES, NOT_AUTHENTICATED};
-use crate::support::{Outcome, Place, free_port, wait_until};
+use crate::support::{Outcome, Place, free_port, untrusted_principal, wait_until};
 
 /// Where the service has its data, if there is no service that somebody uses.
 fn data_of_the_machine() -> Option<PathBuf> {
@@ -19,13 +20,16 @@ fn data_of_the_machine() -> Option<PathBuf> {
     Some(win32::program_data().expect("the system tells").join(r"Multipass\data"))
 }
 
-/// Changes who may do what, as wine keeps it.
-fn change_mode(path: &Path, mode: &str) {
+/// Lets others write there, or no more, as wine keeps it.
+fn let_others_write(path: &Path, may: bool) {
+    let mode = if may { "a+w" } else { "go-w" };
     let here = Command::new("winepath.exe").arg("-u").arg(path).output().expect("wine has it");
     let here = String::from_utf8(here.stdout).expect("text");
     let mut chmod = Command::new("start.exe");
     let status = chmod.args(["/wait", "/unix", "/bin/chmod", mode, here.trim()]).status();
     assert!(status.expect("wine has it").success());
+    // Wine does not wait for what is none of its own programs.
+    wait_until("the mode is changed", || untrusted_principal(Operation::Modify, path).is_some() == may);
 }
 
 #[test]
@@ -58,9 +62,9 @@ fn the_service_is_installed_with_its_first_client_and_removed() {
             ["nothing was installed: cannot use the data directory", "move it away, or use another place"],
         ),
     ] {
-        change_mode(open, "a+w");
+        let_others_write(open, true);
         let refused = install();
-        change_mode(open, "go-w");
+        let_others_write(open, false);
         refused.fails(1, &parts);
         refused.fails(1, &[&format!("may change {}, ", open.display()), "icacls"]);
         assert!(!data.exists(), "{refused:?}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use std::{env, io, thread};
 
 use tempfile::TempDir;
+use win32::access::{self, Operation, TrustPolicy};
 
 /// How long the daemon may take for whatever it does by itself.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -203,9 +204,8 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// Somebody else who may do that to what is there.
 #[track_caller]
-pub(crate) fn untrusted_principal(operation: win32::access::Operation, path: &Path) -> Option<String> {
-    let file = win32::access::look_at(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let another =
-        win32::access::untrusted_principal(operation, &file, win32::access::TrustPolicy::WithCaller);
-    another.expect("the system tells").map(|another| another.name)
+pub(crate) fn untrusted_principal(operation: Operation, path: &Path) -> Option<String> {
+    let file = access::look_at(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let found = access::untrusted_principal(operation, &file, TrustPolicy::WithCaller);
+    found.expect("the system tells").map(|principal| principal.name)
 }
