@@ -11,6 +11,6 @@ mod via;
 pub use client::{Client, Outcome};
 pub use daemon::{Daemon, DaemonOptions};
 pub use machines::{end_machines, note_on_instances, without_qemu};
-pub use sandbox::{Account, Sandbox, is_root, through_shell, wait_until};
+pub use sandbox::{Account, Sandbox, is_root, may_mount, through_shell, wait_until};
 pub use test_process::skip;
 pub use via::Via;

@@ -154,6 +154,13 @@ pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
+/// Whether a program of the tests may have mounts of its own: as root, though in few containers.
+#[must_use]
+pub fn may_mount() -> bool {
+    let mounts = ["--mount", "--propagation", "private", "true"];
+    Command::new("unshare").args(mounts).output().is_ok_and(|output| output.status.success())
+}
+
 /// Polls until `condition` holds.
 ///
 /// # Errors

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use e2e::{Account, Client, Outcome, skip, through_shell};
+use e2e::{Account, Client, Outcome, may_mount, skip, through_shell};
 
 use crate::support::Service;
 
@@ -21,8 +21,7 @@ impl NamedAccount {
     /// An outsider with a home that is empty. Where the programs of a test cannot be given a user database of
     /// their own, that is said.
     pub(crate) fn new(service: &Service) -> Option<Self> {
-        let may = Command::new("unshare").args(["--mount", "true"]).output();
-        if !may.is_ok_and(|output| output.status.success()) {
+        if !may_mount() {
             skip("needs the right to mount, to give an account a name");
             return None;
         }

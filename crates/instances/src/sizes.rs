@@ -50,7 +50,7 @@ pub enum SizeError {
 
 /// What cannot be a number of processors.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{} is not a valid number of CPUs: give a whole number from 1 to {}", shown(.0), Cpus::MOST)]
+#[error("{} is not a valid number of CPUs: give a whole number from 1 to {}", given(.0), Cpus::MOST)]
 pub struct CpusError(String);
 
 /// What was given, of which even nothing is to be seen.
