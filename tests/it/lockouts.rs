@@ -116,7 +116,8 @@ fn nobody_knows_the_passphrase_and_roots_own_client_may_only_read() {
     run(&first, &["set", "local.passphrase=forgotten"]).prints("");
     run(&scene.root, &["list"]).fails(2, "list failed: ", NOT_AUTHENTICATED);
     let certificate = scene.root.certificate().display().to_string();
-    assert_eq!(run(&first, &["clients", "add", "--cert", &certificate, "--read-only"]).code, 0);
+    let added = run(&scene.root, &["clients", "add", "--cert", &certificate, "--read-only"]);
+    assert_eq!(added.code, 0, "{added:?}");
     run(&scene.root, &["list"]).prints(NO_INSTANCES);
     run(&scene.root, &["set", "local.passphrase=a new one"]).prints("");
     run(&scene.alice.client, &["authenticate", "a new one"]).prints("");
