@@ -113,7 +113,7 @@ impl Service {
         self.run_with_input(name, arguments, "")
     }
 
-    /// UntrustedPrincipal command of the daemon's program on the same files, run as the user `name`.
+    /// Another command of the daemon's program on the same files, run as the user `name`.
     pub(crate) fn administer(&self, name: &str, arguments: &[&str]) -> Outcome {
         let mut command = Self::daemon(&self.place);
         Outcome::of(command.env("LOCALAPPDATA", self.place.path(name)).args(arguments), "")

@@ -12,7 +12,7 @@ use anyhow::anyhow;
 use argon2::{Algorithm, Argon2, Params, Version};
 use bench::seconds_since;
 
-/// KiB of memory, passes and lanes; `crates/auth-core/src/passphrase.rs` says why these.
+/// KiB of memory, passes and lanes; `crates/auth-core/src/passphrase/mod.rs` says why these.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 
 fn main() -> anyhow::Result<()> {

@@ -120,14 +120,17 @@ fn only_the_last_passphrase_is_right(service: Service) {
 fn no_passphrase_and_too_many_are_mistakes_on_the_command_line(service: Service) {
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let user = service.user("user");
-    for (arguments, input, message) in [
-        (&["authenticate", ""][..], "", "No passphrase given"),
-        (&["authenticate"], "\n", "No passphrase given"),
-        (&["authenticate"], "", "No passphrase given"),
-        (&["authenticate", "open", "sesame"], "", "Too many arguments given"),
-        (&["auth", "open sesame", "and", "more"], "", "Too many arguments given"),
+    let empty = service.sandbox.path("empty").display().to_string();
+    std::fs::write(&empty, "\n").unwrap();
+    for (arguments, input, message, step) in [
+        (&["authenticate", ""][..], "", "No passphrase given", "Leave it out to be asked"),
+        (&["authenticate"], "\n", "No passphrase given", "pipe it in as one line"),
+        (&["authenticate"], "", "No passphrase given", "pipe it in as one line"),
+        (&["authenticate", "--passphrase-file", &empty], "", "No passphrase given", &empty),
+        (&["authenticate", "open", "sesame"], "", "Too many arguments given", "help authenticate"),
+        (&["auth", "open sesame", "and", "more"], "", "Too many arguments given", "help authenticate"),
     ] {
-        run_with_input(&user, arguments, input).fails(1, message, &[]);
+        run_with_input(&user, arguments, input).fails(1, message, &[step]);
     }
     assert_eq!(service.trusted(), 1);
 }

@@ -50,7 +50,7 @@ impl Host {
             .collect()
     }
 
-    /// The whole images that the vault has, by their digests.
+    /// The whole images that the image store has, by their digests.
     pub(super) fn kept_images(&self) -> Vec<String> {
         let vault = self.service().daemon.data.with_file_name("cache").join("vault");
         let images = files_below(&vault).into_iter().filter(|file| is_image(file));

@@ -1,5 +1,5 @@
 //! `cargo xtask layers`: who may know whom, where a crate lives, and where unsafe code may be, checked against
-//! the manifests; and which modules of the daemon use which, against their text.
+//! the manifests; and which modules of the two programs use which, against their text.
 //!
 //! The rules are the tables below. A crate that they do not name is a violation, so that whoever adds one
 //! decides what it may know. What a crate does with what it may know is not looked at.
@@ -120,13 +120,15 @@ const UNSAFE_SOMEWHERE: [&str; 3] = ["faulty-disk", "transport-unix", "win32"];
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     let graph = Graph::read(workspace)?;
     let mut violations: Vec<String> = violations(&graph).iter().map(ToString::to_string).collect();
-    let daemon = workspace.root().join(expected_folder(COMPOSER)).join("src");
-    violations.extend(modules::violations(&daemon)?);
+    for (program, order) in [(COMPOSER, modules::DAEMON), ("cli", modules::CLIENT)] {
+        let sources = workspace.root().join(expected_folder(program)).join("src");
+        violations.extend(modules::violations(&sources, &order)?);
+    }
     for violation in &violations {
         eprintln!("{violation}");
     }
     match violations.len() {
-        0 => println!("{} crates, and the daemon's modules, each in its layer", graph.members.len()),
+        0 => println!("{} crates, and the modules of both programs, each in its layer", graph.members.len()),
         count => bail!("{count} violations; the rules are in xtask/src/layers"),
     }
     Ok(())

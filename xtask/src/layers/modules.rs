@@ -1,6 +1,6 @@
-//! Which modules of the daemon use which: each only those of lower layers, so that it can be read with nothing above it
-//! in mind. It is found by the paths in the text, those of tests too; what a module does with what it may use is not
-//! looked at.
+//! Which modules of the two programs use which: each only those of lower layers, so that it can be read with nothing above
+//! it in mind. It is found by the paths in the text that begin with `crate::`, those of tests too; what a module does with
+//! what it may use is not looked at.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,17 +8,42 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-/// The daemon's modules, from the lowest layer on. Those of one layer do not know each other.
-const LAYERS: [&[&str]; 8] = [
-    &["data_directory", "limits", "open_file", "platform", "timestamp"],
-    &["config"],
-    &["logging"],
-    &["audit", "machines", "server_identity", "trust"],
-    &["service", "stock"],
-    &["connections"],
-    &["run"],
-    &["commands"],
-];
+/// In which order a program's modules stand.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// From the lowest layer on. Those of one layer do not know each other.
+    layers: &'static [&'static [&'static str]],
+    /// What all may use. A module among it may use all.
+    shared: &'static [&'static str],
+}
+
+/// The daemon's.
+pub(super) const DAEMON: Order = Order {
+    layers: &[
+        &["data_directory", "limits", "open_file", "platform", "timestamp"],
+        &["config"],
+        &["logging"],
+        &["audit", "machines", "server_identity", "trust"],
+        &["service", "stock"],
+        &["connections"],
+        &["run"],
+        &["commands"],
+    ],
+    shared: &[],
+};
+/// The client's. What ends a command joins the errors of all modules.
+pub(super) const CLIENT: Order = Order {
+    layers: &[
+        &["platform"],
+        &["files", "terminal"],
+        &["credentials"],
+        &["connection"],
+        &["args", "doctor", "guest"],
+        &["format"],
+        &["commands"],
+    ],
+    shared: &["VERSION", "error"],
+};
 /// They put the modules together.
 const ROOTS: [&str; 2] = ["lib", "main"];
 
@@ -26,17 +51,17 @@ const ROOTS: [&str; 2] = ["lib", "main"];
 ///
 /// # Errors
 /// A file cannot be read.
-pub(super) fn violations(sources: &Path) -> anyhow::Result<Vec<String>> {
+pub(super) fn violations(sources: &Path, order: &Order) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
     for file in files_below(sources)? {
         let path = file.strip_prefix(sources).unwrap_or(&file);
         let Some(module) = path.iter().next().map(Path::new).and_then(Path::file_stem) else { continue };
         let module = module.to_string_lossy();
-        if ROOTS.contains(&&*module) {
+        if ROOTS.contains(&&*module) || order.shared.contains(&&*module) {
             continue;
         }
         let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        found.extend(wrong_uses(&module, &text).map(|wrong| format!("{}: {wrong}", path.display())));
+        found.extend(wrong_uses(order, &module, &text).map(|wrong| format!("{}: {wrong}", path.display())));
     }
     Ok(found)
 }
@@ -57,19 +82,17 @@ fn files_below(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// What a module's text uses that it may not.
-fn wrong_uses(module: &str, text: &str) -> impl Iterator<Item = String> {
+fn wrong_uses(order: &Order, module: &str, text: &str) -> impl Iterator<Item = String> {
+    let layer_of = |module: &str| order.layers.iter().position(|layer| layer.contains(&module));
     let own = layer_of(module);
     let used: BTreeSet<&str> = text.split("crate::").skip(1).flat_map(names).collect();
-    used.into_iter().filter(move |used| *used != module).filter_map(move |used| match (own, layer_of(used)) {
+    let used = used.into_iter().filter(move |used| *used != module && !order.shared.contains(used));
+    used.filter_map(move |used| match (own, layer_of(used)) {
         (Some(own), Some(layer)) if layer < own => None,
         (None, _) => Some(format!("the module {module} is in no layer")),
         (_, None) => Some(format!("{used} is no module in a layer")),
         _ => Some(format!("{module} must not use {used}")),
     })
-}
-
-fn layer_of(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|layer| layer.contains(&module))
 }
 
 /// The modules that a path names which begins so: one, or those of a list in braces.
@@ -120,8 +143,15 @@ mod tests {
             ("run", "use crate::Service;", &["Service is no module in a layer"]),
             ("new", "use crate::platform;", &["the module new is in no layer"]),
         ] {
-            assert_eq!(wrong_uses(module, text).collect::<Vec<_>>(), wrong, "{module}: {text}");
+            assert_eq!(wrong_uses(&DAEMON, module, text).collect::<Vec<_>>(), wrong, "{module}: {text}");
         }
+    }
+
+    #[test]
+    fn what_all_share_may_be_used_by_each() {
+        let wrong = |text| wrong_uses(&CLIENT, "terminal", text).collect::<Vec<_>>();
+        assert_eq!(wrong("use crate::error::Error; use crate::platform; crate::VERSION"), [""; 0]);
+        assert_eq!(wrong("use crate::connection::Service;"), ["terminal must not use connection"]);
     }
 
     #[test]
@@ -140,6 +170,6 @@ mod tests {
         let launch = format!("service{separator}instances{separator}launch.rs");
         let expected =
             ["config.rs: config must not use run", &format!("{launch}: service must not use commands")];
-        assert_eq!(violations(folder.path()).unwrap(), expected);
+        assert_eq!(violations(folder.path(), &DAEMON).unwrap(), expected);
     }
 }

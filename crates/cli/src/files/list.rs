@@ -97,7 +97,7 @@ impl ListError {
     }
 }
 
-/// The user's list of some spec.
+/// The user's list that a spec describes.
 #[derive(Debug)]
 pub(crate) struct ListFile {
     directory: PathBuf,

@@ -1,6 +1,6 @@
 //! Instances: what the service adds to the time that a guest takes by itself.
 //!
-//! The image is in the vault already. A file is still read and hashed at each launch, to know that it is the same.
+//! The image store has the image already. A file is still read and hashed at each launch, to know that it is the same.
 
 use e2e::{end_machines, without_qemu};
 

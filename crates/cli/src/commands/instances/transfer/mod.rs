@@ -157,7 +157,7 @@ async fn with_progress<T>(jobs: &[Job], copied: &TransferProgress, work: impl Fu
     }
 }
 
-/// FailureReason a command ends that was to copy one thing, or that cannot go on.
+/// Why a command ends that was to copy one thing, or that cannot go on.
 fn to_error(job: &Job, problem: &TransferError) -> Error {
     match (job, &problem.reason) {
         // Whoever reads from this process and goes away ends it, as it does any other.
