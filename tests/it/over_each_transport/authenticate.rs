@@ -1,5 +1,8 @@
 //! `multipass authenticate`: each of its answers, and what is stored.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
 use nix::sys::signal::Signal;
 
 use super::over_each_transport;
@@ -121,7 +124,8 @@ fn no_passphrase_and_too_many_are_mistakes_on_the_command_line(service: Service)
     run(&service.first_client(), &["set", "local.passphrase=open sesame"]).prints("");
     let user = service.user("user");
     let empty = service.sandbox.path("empty").display().to_string();
-    std::fs::write(&empty, "\n").unwrap();
+    fs::write(&empty, "\n").unwrap();
+    fs::set_permissions(&empty, Permissions::from_mode(0o600)).unwrap();
     for (arguments, input, message, step) in [
         (&["authenticate", ""][..], "", "No passphrase given", "Leave it out to be asked"),
         (&["authenticate"], "\n", "No passphrase given", "pipe it in as one line"),
