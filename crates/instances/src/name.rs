@@ -79,7 +79,7 @@ mod tests {
         for (length, more) in [(126, ""), (127, "…"), (100_000, "…")] {
             let error = "x".repeat(length).parse::<InstanceName>().unwrap_err().to_string();
             let shown = format!("supplied: \"{}{more}\". ", "x".repeat(126));
-            assert!(error.contains(&shown), "{length}: {error}");
+            assert!(error.contains(&shown) && error.len() < 400, "{length}: {error}");
         }
     }
 }

@@ -296,7 +296,7 @@ mod tests {
         SecurityDescriptor { owner: owner.to_owned(), entries: entries.collect() }
     }
 
-    /// Who may do each operation, as the service judges: use, change, divert, replace.
+    /// Who may do each operation, as the service judges: use, modify, redirect, replace.
     #[track_caller]
     fn assert_claims(
         what: &str,
@@ -416,6 +416,8 @@ mod tests {
             (TRUSTED_INSTALLER, TrustPolicy::AdministratorsOnly, false),
             (ALICE, TrustPolicy::AdministratorsOnly, true),
             (EVE, TrustPolicy::AdministratorsOnly, true),
+            (USERS, TrustPolicy::AdministratorsOnly, true),
+            ("", TrustPolicy::AdministratorsOnly, true),
         ] {
             for operation in [Operation::Use, Operation::Modify, Operation::Redirect, Operation::Replace] {
                 let descriptor = descriptor(owner, &[(0, SYSTEM, F)]);

@@ -1,5 +1,5 @@
 //! Whatever the order in which clients of a source come: who waits as it was told has its turn, and together
-//! they have no more guesses evaluated than if there were no places at all.
+//! they have no more guesses evaluated than if there were no reservations at all.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::tests::{client, user};
 use super::{BUDGET, BUDGET_PERIOD, GuessLimiter};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Late, but within the time for which a place is kept.
+/// Late, but within the time for which a reservation is kept.
 const LATEST: Duration = Duration::from_millis(14_999);
 /// The client who waits as it is told.
 const HONEST: u32 = 0;
@@ -49,7 +49,7 @@ fn steps() -> impl Strategy<Value = Vec<(Duration, Step)>> {
     prop::collection::vec((pause.prop_map(Duration::from_millis), step), 1..200)
 }
 
-/// Somebody who tries as soon as a source may, where there are no places: the most that can be evaluated.
+/// Somebody who tries as soon as a source may, where there are no reservations: the most that can be evaluated.
 struct Greedy {
     evaluated: usize,
     failures: usize,
@@ -104,8 +104,8 @@ impl World {
     fn attempt(&mut self, number: u32, knows: bool, now: Instant) -> Result<(), Duration> {
         let budget = self.budget_opens(now);
         let result = self.guessing.begin(&user(1), client(number), now);
-        let places = self.guessing.lock().sources.values().map(|record| record.reservations()).max();
-        assert!(places <= Some(MAX_RESERVATIONS));
+        let reservations = self.guessing.lock().sources.values().map(|record| record.reservations()).max();
+        assert!(reservations <= Some(MAX_RESERVATIONS));
         match result {
             Ok(attempt) => {
                 assert_eq!(budget, None, "more than the budget");

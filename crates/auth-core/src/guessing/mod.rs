@@ -180,13 +180,13 @@ mod tests {
         for (number, seconds) in (1..).zip(told) {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
-        // In another order, and as often as they like: everybody has the one place.
+        // In another order, and as often as they like: everybody has the one reservation.
         for (number, seconds) in (1..).zip(told).collect::<Vec<_>>().into_iter().rev().cycle().take(80) {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * seconds);
         }
         for (number, seconds) in (1..).zip(told) {
             let at = start + SECOND * seconds;
-            // The last has a place of its own to come.
+            // The last has a reservation of its own to come.
             assert!(guessing.begin_by(8, at - SECOND).is_err());
             assert!(guessing.begin_by(99, at).is_err());
             guessing.begin_by(number, at).unwrap();
@@ -241,7 +241,7 @@ mod tests {
         for number in 1..=8 {
             guessing.begin_by(number, start).unwrap_err();
         }
-        // The last place, at 183 s, is still to come; all before it are over.
+        // The last reservation, at 183 s, is still to come; all before it are over.
         let now = start + SECOND * 150;
         let evaluated: Vec<u32> = (20..40).filter(|number| guessing.begin_by(*number, now).is_ok()).collect();
         assert_eq!(evaluated, [20]);
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn the_places_of_a_source_are_bounded() {
+    fn the_reservations_of_a_source_are_bounded() {
         let start = Instant::now();
         let guessing = GuessLimiter::after_four_failures(start);
-        let places = u32::try_from(MAX_RESERVATIONS).unwrap();
+        let reservations = u32::try_from(MAX_RESERVATIONS).unwrap();
         let told: Vec<Duration> =
-            (1..=places).map(|number| guessing.begin_by(number, start).unwrap_err()).collect();
+            (1..=reservations).map(|number| guessing.begin_by(number, start).unwrap_err()).collect();
         assert!(told.is_sorted() && told.last() == Some(&(SECOND * 663)), "{told:?}");
-        // All others are told of the opening after the last place, which is nobody's.
+        // All others are told of the opening after the last reservation, which is nobody's.
         for number in 100..1000 {
             assert_eq!(guessing.begin_by(number, start).unwrap_err(), SECOND * 723);
         }
@@ -274,7 +274,7 @@ mod tests {
         }
         let right = guessing.begin_by(1, start + SECOND).unwrap();
         guessing.forgive(&right);
-        // Failures are free again, as far as they leave its time to each place.
+        // Failures are free again, as far as they leave its time to each reservation.
         let free = (0..20).filter(|_| guessing.begin_by(0, start + SECOND).is_ok()).count();
         assert_eq!(free, 4);
         assert_eq!(guessing.begin_by(0, start + SECOND * 2).unwrap_err(), SECOND * 9);
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_outlives_a_spent_budget() {
+    fn a_reservation_outlives_a_spent_budget() {
         let start = Instant::now();
         let guessing = GuessLimiter::after_four_failures(start);
         assert_eq!(guessing.begin_by(1, start).unwrap_err(), SECOND);

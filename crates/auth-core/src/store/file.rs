@@ -48,7 +48,7 @@ pub enum Notice {
     /// A part of a file of clients or tokens was damaged and set aside.
     Damaged(Damage),
     /// So many parts of a file of clients are damaged, and not read. They are where they were, for whoever changed the
-    /// file: only the next change of the store, or its next opening, sets them aside.
+    /// file: only the next change of that file by the store, or its next opening, sets them aside.
     DamageFound {
         /// The file.
         file: PathBuf,
@@ -174,7 +174,7 @@ impl FileStore {
         }
     }
 
-    /// Tells of those whom the trust file, or either, names in vain.
+    /// Tells of files of clients that cannot be read in full.
     fn tell_of_damage(&self, disk: &OnDisk) {
         for level in Level::ALL {
             let parts = disk.of(level).damaged.len();
@@ -185,6 +185,7 @@ impl FileStore {
         }
     }
 
+    /// Tells of those whom the trust file, or either, names in vain.
     fn tell_of_strays(&self, disk: &OnDisk) {
         let is_in = |level, client: &Fingerprint| disk.of(level).fingerprints.contains(client);
         let is_named = |client: &&Fingerprint| Level::ALL.into_iter().any(|level| is_in(level, client));

@@ -1,4 +1,4 @@
-//! What the daemon has only so much of, and how it is divided among its peers: places for those that are not
+//! What the daemon has only so much of, and how it is divided among its peers: slots for those that are not
 //! authenticated, each trusted client's quota, and tunnels. Here is only counted; who asks, and what becomes of those
 //! that get nothing, is decided in `connections` and `service`.
 

@@ -1,4 +1,5 @@
-//! `ping` and `authenticate`: calls that peers may make which are not authenticated. The third, which redeems a token, is in `tokens`.
+//! `ping` and `authenticate`, which peers may call that are not authenticated. A third call for them, which redeems a
+//! token, is in `tokens`.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -49,10 +50,10 @@ pub(super) async fn authenticate(
         .begin_guess(session.caller(), passphrase, Instant::now())
         .map_err(|denied| refuse(&service.refusals, session, &denied))?;
     // A client of the full level neither queues behind others, nor do they queue behind it.
-    let places = if guess.is_a_full_clients() { &service.client_hashing } else { &service.guess_hashing };
+    let permits = if guess.is_a_full_clients() { &service.client_hashing } else { &service.guess_hashing };
     let (refusals, guesser) = (service.refusals.clone(), Arc::clone(session));
     let client = service
-        .in_turn(places, move |authority| {
+        .in_turn(permits, move |authority| {
             // Logged where it is decided: the caller may leave before that, and does not take it back.
             match authority.authenticate(guess, SystemTime::now()) {
                 Ok(client) => {

@@ -17,8 +17,8 @@ pub(crate) fn log_notice(notice: &Notice) {
             part.kept_in.display()
         ),
         Notice::DamageFound { file, parts } => tracing::error!(
-            "{parts} parts of {} are damaged, and not read; mend them, or the next change of the trusted clients moves \
-             them to a file beside it",
+            "{} has damaged parts ({parts}), which are not read; mend them, or the next start, or the next change of \
+             that file by the service, moves them to a file beside it",
             file.display()
         ),
         Notice::RevokedInFile(client) => tracing::warn!(

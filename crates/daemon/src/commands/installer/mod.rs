@@ -104,7 +104,7 @@ fn usable_data() -> Result<PathBuf, EnrollError> {
 #[cfg(windows)]
 fn data_for_service() -> Result<(), EnrollError> {
     let data = usable_data()?;
-    private::directory_for_service(&data).map_err(|source| EnrollError::Data { path: data, source })
+    durable::private::directory_for_service(&data).map_err(|source| EnrollError::Data { path: data, source })
 }
 
 /// Why the service could not be installed as it should be.

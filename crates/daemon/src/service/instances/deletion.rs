@@ -1,4 +1,4 @@
-//! `delete`, `recover` and `purge`: into the bin, out of it, and emptying it.
+//! `delet`, `recover` and `purge`: into the bin, out of it, and emptying it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
