@@ -32,14 +32,6 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         ));
     }
     let is_seen = args.passphrase.is_some();
-    let no_passphrase = match &args.passphrase_file {
-        _ if is_seen => {
-            "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file."
-                .to_owned()
-        }
-        Some(file) => format!("Put the passphrase into the first line of {}.", file.display()),
-        None => "Type the passphrase, or pipe it in as one line. An administrator knows it.".to_owned(),
-    };
     let passphrase = match (args.passphrase, &args.passphrase_file) {
         (Some(given), _) => Secret::new(given),
         (None, Some(file)) => prompt::passphrase_in(file).await?,
@@ -66,7 +58,15 @@ pub(super) async fn run(context: &Context, args: AuthenticateArgs) -> Result<Str
         return enrol(context, &Token::parse(passphrase.expose())?).await.map(|()| String::new());
     }
     if passphrase.is_empty() {
-        return Err(Error::usage("No passphrase given", Some(no_passphrase)));
+        let next = match &args.passphrase_file {
+            _ if is_seen => {
+                "Leave it out to be asked, or name a file whose first line is the passphrase with --passphrase-file."
+                    .to_owned()
+            }
+            Some(file) => format!("Put the passphrase into the first line of {}.", file.display()),
+            None => "Type the passphrase, or pipe it in as one line. An administrator knows it.".to_owned(),
+        };
+        return Err(Error::usage("No passphrase given", Some(next)));
     }
 
     let mut service = Service::connect(context).await?;
